@@ -1,0 +1,1 @@
+"""PartVault's HTTP service, its worker and the `partvault` command."""

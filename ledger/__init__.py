@@ -1,0 +1,1 @@
+"""The ledger client: statements, outbox, relay, indexer, embedded chain and audit."""

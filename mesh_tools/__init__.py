@@ -1,0 +1,1 @@
+"""The gate: reads print files in a sandbox, judges them and draws them."""

@@ -1,0 +1,1 @@
+"""The vault: encrypted, immutable, content-checked objects and their keys."""

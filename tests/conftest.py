@@ -1,0 +1,33 @@
+"""What every test shares: loopback only, and the corpus where it is present."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+_CORPUS = Path(os.environ.get("PARTVAULT_CORPUS", Path(__file__).parents[2] / "shared" / "corpus"))
+
+
+@pytest.fixture(autouse=True)
+def loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refuse every connection of this process that leaves the machine."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: object) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6):
+            host = str(address[0]) if isinstance(address, tuple) else str(address)
+            assert host in {"127.0.0.1", "::1", "localhost"}, f"a test reached for {host}"
+        connect(self, address)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture(scope="session")
+def corpus() -> Path:
+    """The folder of real and hostile meshes; tests that need it are skipped where it is absent."""
+    if not _CORPUS.is_dir():
+        pytest.skip(f"no mesh corpus at {_CORPUS}; set PARTVAULT_CORPUS")
+    return _CORPUS
