@@ -154,6 +154,8 @@ interface IPrintLedger {
     error PrintLedger_InvalidResult(uint8 result);
     error PrintLedger_OutcomeRecorded(bytes32 licence, uint32 sequence);
     error PrintLedger_NestedBatch();
+    /// @notice What is left of the gas limit does not guarantee item `index` its share; nothing of the batch is recorded.
+    error PrintLedger_BatchGasTooLow(uint256 index);
 
     function publish(Publication calldata publication, bytes calldata ownerSignature) external;
     function grant(Licence calldata licence, bytes calldata ownerSignature) external;
@@ -179,6 +181,8 @@ interface IPrintLedger {
         PrinterSignature calldata signature
     ) external;
     /// @notice Runs each encoded call of this contract; one that fails is skipped with `OperationRejected`.
+    /// @dev Reverts with `PrintLedger_BatchGasTooLow` unless 1,050,000 gas are left when an item starts, so that no item
+    /// is rejected for want of gas that another one, or the relayer, took from it. `eth_estimateGas` accounts for that.
     function batch(bytes[] calldata calls) external;
 
     function revisionOwner(bytes32 revision) external view returns (address);
