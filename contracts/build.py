@@ -3,9 +3,9 @@
     python contracts/build.py           write the artifact
     python contracts/build.py --check   compile, compare with the committed artifact, write nothing
 
-Needs the standard library, Node and `npm ci --ignore-scripts` done in this folder. The compiler settings are those of
-`foundry.toml`, so the tests run the code that is deployed. Exit code 0: written, or equal; 1: different, or it does not
-compile; 2: wrong usage.
+Needs the standard library, Node and `npm ci --ignore-scripts` done in this folder. The compiler settings are
+those of `foundry.toml`, so the tests run the code that is deployed. Exit code 0: written, or equal; 1:
+different, or it does not compile; 2: wrong usage.
 """
 
 import argparse
@@ -76,7 +76,7 @@ def settings() -> dict[str, Any]:
 def run_compiler(*arguments: str, stdin: str = "") -> str:
     """Run the compiler wrapper that forge uses and return what it prints."""
     command = ["node", str(ROOT / "bin" / "solc"), *arguments]
-    done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode != 0:
         raise BuildError(f"the compiler did not run (exit code {done.returncode}): {done.stderr.strip()}")
     return done.stdout
@@ -85,7 +85,8 @@ def run_compiler(*arguments: str, stdin: str = "") -> str:
 def compile_artifact() -> dict[str, Any]:
     """Compile and return the artifact; warnings are errors."""
     chosen = settings()
-    outputs = ["abi", "evm.bytecode.object", "evm.deployedBytecode.object", "evm.deployedBytecode.immutableReferences"]
+    code = ["bytecode.object", "deployedBytecode.object", "deployedBytecode.immutableReferences"]
+    outputs = ["abi", *(f"evm.{part}" for part in code)]
     request = {
         "language": "Solidity",
         "sources": collect_sources(ENTRY),
@@ -123,15 +124,17 @@ def check(text: str) -> None:
     new = json.loads(text)
     differing = [key for key in sorted({*old, *new}) if old.get(key) != new.get(key)] or ["its formatting"]
     raise BuildError(
-        f"{ARTIFACT.relative_to(ROOT.parent)} is not what the sources compile to (different: {', '.join(differing)}); "
-        "run `python contracts/build.py` and commit the result"
+        f"{ARTIFACT.relative_to(ROOT.parent)} is not what the sources compile to "
+        f"(different: {', '.join(differing)}); run `python contracts/build.py` and commit the result"
     )
 
 
 def main() -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="compare with the committed artifact, write nothing")
+    parser.add_argument(
+        "--check", action="store_true", help="compare with the committed artifact, write nothing"
+    )
     only_check = parser.parse_args().check
     try:
         text = render(compile_artifact())

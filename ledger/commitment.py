@@ -1,0 +1,48 @@
+"""Salted commitments: what goes on chain in place of a manifest, of terms and of a report.
+
+commitment = SHA-256(label ‖ 0x00 ‖ salt ‖ SHA-256(content)), salt 32 random bytes. The salt hides content
+that could be guessed; the label keeps one kind from standing in for another; the zero byte ends the label,
+which has none. Pure.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Any
+
+import rfc8785
+
+from ledger.errors import TypedDataError
+
+
+def canonical_json(value: Any) -> bytes:
+    """Return the RFC 8785 (JCS) encoding of a JSON value.
+
+    Raises TypedDataError for what JCS cannot hold: NaN, infinities, integers beyond 2^53 - 1, keys that are
+    no strings.
+    """
+    try:
+        return rfc8785.dumps(value)
+    except (rfc8785.CanonicalizationError, UnicodeEncodeError, RecursionError) as error:
+        raise TypedDataError("value", f"has no canonical JSON (RFC 8785): {error}") from error
+
+
+def revision_commitment(salt: bytes, manifest: bytes) -> bytes:
+    """Return the 32-byte commitment to a revision's manifest."""
+    return _commit(b"partvault/revision/v1", salt, manifest)
+
+
+def terms_commitment(salt: bytes, terms: bytes) -> bytes:
+    """Return the 32-byte commitment to the terms of a licence."""
+    return _commit(b"partvault/terms/v1", salt, terms)
+
+
+def report_commitment(salt: bytes, report: bytes) -> bytes:
+    """Return the 32-byte commitment to a printer's report."""
+    return _commit(b"partvault/report/v1", salt, report)
+
+
+def _commit(label: bytes, salt: bytes, content: bytes) -> bytes:
+    if len(salt) != 32:
+        raise TypedDataError("salt", f"must be 32 bytes, is {len(salt)}")
+    return sha256(label + b"\x00" + salt + sha256(content).digest()).digest()
