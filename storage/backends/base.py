@@ -1,0 +1,93 @@
+"""The object store's port: immutable objects under path-safe keys.
+
+Every back end passes tests/conformance/object_store.py.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from storage.errors import InvalidName, RangeInvalid
+from storage.stream import Piece
+
+READ_BYTES = 1024 * 1024
+"""Most bytes that one piece of a read holds."""
+
+KEY_BYTES_MAX = 200
+_SEGMENT = r"[a-z0-9][a-z0-9._-]*"
+_KEY = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT})*")
+
+
+_Digest = bytes
+
+
+@dataclass(frozen=True)
+class PutResult:
+    """What the store kept: its length in bytes and its SHA-256 (32 bytes)."""
+
+    bytes: int
+    sha256: _Digest
+
+
+class ObjectStore(Protocol):
+    """Immutable objects, all or nothing.
+
+    Every method raises `InvalidName` for a key that `check_key` refuses, and `StoreUnavailable` where the
+    store itself fails.
+    """
+
+    def put(self, key: str, source: Iterable[Piece]) -> PutResult:
+        """Store the concatenated `source` under `key`, which must be new.
+
+        Each piece is consumed before the one after the next is asked for. When this returns the object is
+        whole, durable and visible; when it raises (`ObjectExists`, or whatever `source` raised, unchanged)
+        nothing of it is. Of several puts of one key at the same time exactly one succeeds.
+        """
+        ...
+
+    def read(self, key: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+        """Yield the bytes from `start`, to the end where `length` is None.
+
+        Raises `ObjectMissing`, and `RangeInvalid` for a range not wholly inside, on the first piece.
+        """
+        ...
+
+    def size(self, key: str) -> int:
+        """Return the length in bytes; raises `ObjectMissing`."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """Remove the object for good; one that is not there is no error."""
+        ...
+
+    def list(self, prefix: str = "") -> Iterator[str]:
+        """Yield the keys that start with `prefix`, in no promised order."""
+        ...
+
+    def sweep(self) -> int:
+        """Remove what interrupted puts left behind, never a running put; returns how many were removed."""
+        ...
+
+
+def check_key(key: str) -> str:
+    """Return `key` if it is 1–200 characters of `a-z 0-9 . _ -` in segments split by `/`, else `InvalidName`.
+
+    A segment starts with a letter or digit, so no key is hidden, absolute or climbs out of a folder, and no
+    two keys collide on a file system that folds case.
+    """
+    if len(key) > KEY_BYTES_MAX or not _KEY.fullmatch(key):
+        raise InvalidName(
+            f"object key {key!r} must be at most {KEY_BYTES_MAX} of a-z 0-9 . _ - in plain segments"
+        )
+    return key
+
+
+def span(start: int, length: int | None, total: int) -> tuple[int, int]:
+    """Return first and past-the-last offset of a range of an object of `total` bytes, or `RangeInvalid`."""
+    end = total if length is None else start + length
+    if not 0 <= start <= end <= total:
+        raise RangeInvalid(start, end - start, total)
+    return start, end
