@@ -87,7 +87,7 @@ def sign_as_printer(private_key: ec.EllipticCurvePrivateKey, digest: bytes) -> b
 
 
 def compact_signature(der: bytes) -> bytes:
-    """Turn a P-256 signature in DER, as hardware makes it, into r ‖ s with s in the lower half of the order."""
+    """Turn a P-256 signature in DER, as hardware makes it, into 64 bytes r ‖ s with s in the lower half."""
     try:
         r, s = decode_dss_signature(der)
     except ValueError as error:

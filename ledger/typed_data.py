@@ -177,7 +177,7 @@ class Struct:
 
     @classmethod
     def from_json(cls, data: object) -> Self:
-        """Read what `to_json` wrote; TypedDataError names the member that is absent, unknown or out of range."""
+        """Read what `to_json` wrote; TypedDataError names a member absent, unknown or out of range."""
         if not isinstance(data, Mapping):
             raise TypedDataError(cls.__name__, "must be a JSON object")
         expected = {camel: (name, kind) for name, camel, kind in cls.members()}
