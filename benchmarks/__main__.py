@@ -8,9 +8,7 @@ from pathlib import Path
 
 from benchmarks.figures import Figure, write
 
-AREAS = tuple(
-    sorted(path.stem for path in Path(__file__).parent.glob("[a-z]*.py") if path.stem not in {"figures"})
-)
+AREAS = tuple(sorted(path.stem for path in Path(__file__).parent.glob("[a-z]*.py") if path.stem != "figures"))
 
 
 def main(areas: list[str]) -> int:
