@@ -36,7 +36,7 @@ interface IPrintLedger {
         bytes32 salt;
     }
 
-    /// @notice What an owner signs to withdraw a licence. Prints already recorded stand, their outcomes are still taken.
+    /// @notice What an owner signs to withdraw a licence. Prints recorded before stand, their outcomes are still taken.
     struct Revocation {
         bytes32 licence;
     }
@@ -101,7 +101,24 @@ interface IPrintLedger {
         bytes32 printers;
     }
 
+    /// @notice A commitment is on record.
+    /// @param revision its identifier, the struct hash of the publication
+    /// @param owner who published it
+    /// @param commitment the salted commitment
     event RevisionPublished(bytes32 indexed revision, address indexed owner, bytes32 commitment);
+
+    /// @notice A licence is granted; the event holds all of the signed `Licence`.
+    /// @param licence its identifier, the struct hash of the licence
+    /// @param revision what may be printed
+    /// @param provider who may print
+    /// @param owner who granted it
+    /// @param printers Merkle root of the printers allowed; zero for any
+    /// @param prints how many prints it permits
+    /// @param reprints how many failed prints may be credited back
+    /// @param startsAt first second of the window
+    /// @param expiresAt first second after the window
+    /// @param terms salted commitment to the conditions kept off chain
+    /// @param salt makes equal permissions distinct
     event LicenceGranted(
         bytes32 indexed licence,
         bytes32 indexed revision,
@@ -115,10 +132,36 @@ interface IPrintLedger {
         bytes32 terms,
         bytes32 salt
     );
+
+    /// @notice A licence takes no more prints.
+    /// @param licence the licence
     event LicenceRevoked(bytes32 indexed licence);
+
+    /// @notice A provider enrolled a printer.
+    /// @param printer its identifier, the struct hash of the enrolment
+    /// @param provider who enrolled it
+    /// @param keyX first coordinate of its P-256 key
+    /// @param keyY second coordinate
     event PrinterEnrolled(bytes32 indexed printer, address indexed provider, bytes32 keyX, bytes32 keyY);
+
+    /// @notice A printer prints no more.
+    /// @param printer the printer
     event PrinterRetired(bytes32 indexed printer);
+
+    /// @notice A print is counted.
+    /// @param licence the licence it consumed a number of
+    /// @param printer the printer that claimed it
+    /// @param sequence the number
+    /// @param token SHA-256 of the print token
     event PrintRecorded(bytes32 indexed licence, bytes32 indexed printer, uint32 sequence, bytes32 token);
+
+    /// @notice A printer reported how a print ended.
+    /// @param licence the licence of the print
+    /// @param printer the printer that reported it
+    /// @param sequence the print's number
+    /// @param result 1 completed, 2 failed, 3 cancelled
+    /// @param report salted commitment to the printer's report
+    /// @param credited whether the licence got the print back
     event OutcomeRecorded(
         bytes32 indexed licence,
         bytes32 indexed printer,
@@ -127,52 +170,111 @@ interface IPrintLedger {
         bytes32 report,
         bool credited
     );
-    /// @notice An item of a batch was skipped; `reason` is the error it would have reverted with.
+
+    /// @notice An item of a batch was skipped.
+    /// @param index its place in the batch, from zero
+    /// @param reason the error it would have reverted with
     event OperationRejected(uint256 indexed index, bytes reason);
 
+    /// @notice The signature over the statement is not this account's.
     error PrintLedger_InvalidSignature(address signer);
+    /// @notice The signature over the statement is not by this printer's key, or its `s` is in the upper half.
     error PrintLedger_InvalidPrinterSignature(bytes32 printer);
+    /// @notice The publication is on record already.
     error PrintLedger_AlreadyPublished(bytes32 revision);
+    /// @notice The licence is for a revision that is not on record.
     error PrintLedger_UnknownRevision(bytes32 revision);
+    /// @notice The licence is for a revision of somebody else.
     error PrintLedger_NotRevisionOwner(bytes32 revision, address owner);
+    /// @notice The licence is granted already.
     error PrintLedger_AlreadyGranted(bytes32 licence);
+    /// @notice The licence permits no print, or names no provider.
     error PrintLedger_EmptyLicence();
+    /// @notice The window is empty, or ends beyond 2^40 - 1.
     error PrintLedger_InvalidWindow(uint64 startsAt, uint64 expiresAt);
+    /// @notice The licence is not granted.
     error PrintLedger_UnknownLicence(bytes32 licence);
+    /// @notice The licence was revoked.
     error PrintLedger_LicenceRevoked(bytes32 licence);
+    /// @notice The licence's window has not begun.
     error PrintLedger_LicenceNotStarted(bytes32 licence, uint64 startsAt);
+    /// @notice The licence's window has ended.
     error PrintLedger_LicenceExpired(bytes32 licence, uint64 expiresAt);
+    /// @notice The printer is enrolled already, or was before it was retired.
     error PrintLedger_AlreadyEnrolled(bytes32 printer);
+    /// @notice The licence's provider has not enrolled this printer.
     error PrintLedger_UnknownPrinter(bytes32 printer);
+    /// @notice The printer was retired.
     error PrintLedger_PrinterRetired(bytes32 printer);
+    /// @notice The proof does not show the printer in the licence's list, or there is a proof and no list.
     error PrintLedger_PrinterNotAllowed(bytes32 licence, bytes32 printer);
+    /// @notice The claim's deadline has passed.
     error PrintLedger_ClaimExpired(uint64 deadline);
+    /// @notice The number is beyond the prints permitted, those credited back so far included.
     error PrintLedger_CountExhausted(bytes32 licence, uint32 sequence, uint32 allowed);
+    /// @notice The number is zero, or more than 128 beyond the numbers consumed without a gap.
     error PrintLedger_SequenceOutOfWindow(bytes32 licence, uint32 sequence);
+    /// @notice The number is consumed.
     error PrintLedger_SequenceUsed(bytes32 licence, uint32 sequence);
+    /// @notice An outcome is about a print that is not recorded.
     error PrintLedger_NotPrinted(bytes32 licence, uint32 sequence);
+    /// @notice An outcome's result is none of the three.
     error PrintLedger_InvalidResult(uint8 result);
+    /// @notice The print has an outcome.
     error PrintLedger_OutcomeRecorded(bytes32 licence, uint32 sequence);
+    /// @notice A batch holds a batch.
     error PrintLedger_NestedBatch();
-    /// @notice What is left of the gas limit does not guarantee item `index` its share; nothing of the batch is recorded.
+    /// @notice What is left of the gas does not guarantee item `index` its share; nothing of the batch is recorded.
     error PrintLedger_BatchGasTooLow(uint256 index);
 
+    /// @notice Puts an owner's commitment on record.
+    /// @param publication what the owner signed
+    /// @param ownerSignature 65 bytes of an account's key, or what its wallet (ERC-1271) accepts
     function publish(Publication calldata publication, bytes calldata ownerSignature) external;
+
+    /// @notice Grants a licence for a revision of the same owner.
+    /// @param licence what the owner signed
+    /// @param ownerSignature 65 bytes of an account's key, or what its wallet (ERC-1271) accepts
     function grant(Licence calldata licence, bytes calldata ownerSignature) external;
+
+    /// @notice Ends a licence: later prints are refused, outcomes of earlier ones are still taken.
+    /// @param licence the licence to end, whole, from which its identifier and its owner follow
+    /// @param ownerSignature the owner's signature over `Revocation{licence}`
     function revoke(Licence calldata licence, bytes calldata ownerSignature) external;
+
+    /// @notice Enrols a printer.
+    /// @param enrolment what the provider and the printer signed
+    /// @param providerSignature 65 bytes of an account's key, or what its wallet (ERC-1271) accepts
+    /// @param printerR first half of the printer's signature over the same enrolment, its proof of possession
+    /// @param printerS second half, in the lower half of the order
     function enrol(
         Enrolment calldata enrolment,
         bytes calldata providerSignature,
         bytes32 printerR,
         bytes32 printerS
     ) external;
+
+    /// @notice Retires a printer for good: later prints by it are refused, its reports of outcomes are still taken.
+    /// @param retirement what the provider signed
+    /// @param providerSignature 65 bytes of an account's key, or what its wallet (ERC-1271) accepts
     function retire(Retirement calldata retirement, bytes calldata providerSignature) external;
+
+    /// @notice Counts one print.
+    /// @param claim what the printer signed
+    /// @param signature the printer's key and its signature
     /// @param proof Merkle proof that the printer is in the licence's list; empty where the list is open
     function recordPrint(
         PrintClaim calldata claim,
         PrinterSignature calldata signature,
         bytes32[] calldata proof
     ) external;
+
+    /// @notice Records how a print ended, once. A failed one is credited back while the licence's reprints last.
+    /// @param licence the licence of the print
+    /// @param sequence the print's number
+    /// @param result 1 completed, 2 failed, 3 cancelled
+    /// @param report salted commitment to the printer's report
+    /// @param signature key of a printer of the licence's provider, and its signature over the `PrintOutcome`
     function recordOutcome(
         bytes32 licence,
         uint32 sequence,
@@ -180,14 +282,39 @@ interface IPrintLedger {
         bytes32 report,
         PrinterSignature calldata signature
     ) external;
-    /// @notice Runs each encoded call of this contract; one that fails is skipped with `OperationRejected`.
-    /// @dev Reverts with `PrintLedger_BatchGasTooLow` unless 1,050,000 gas are left when an item starts, so that no item
-    /// is rejected for want of gas that another one, or the relayer, took from it. `eth_estimateGas` accounts for that.
+
+    /// @notice Runs each encoded call of this contract in order; one that fails is skipped with `OperationRejected`.
+    /// @dev Reverts with `PrintLedger_BatchGasTooLow` unless 1,050,000 gas are left when an item starts, so that no
+    /// item is rejected for want of gas that another one, or the relayer, took from it. `eth_estimateGas` finds a
+    /// limit that does.
+    /// @param calls ABI-encoded calls; an encoded `batch` among them is rejected
     function batch(bytes[] calldata calls) external;
 
-    function revisionOwner(bytes32 revision) external view returns (address);
-    function licenceState(bytes32 licence) external view returns (LicenceState memory);
-    function isRecorded(bytes32 licence, uint32 sequence) external view returns (bool);
-    function isReported(bytes32 licence, uint32 sequence) external view returns (bool);
+    /// @notice Who published a revision.
+    /// @param revision the revision
+    /// @return owner zero for an unknown revision
+    function revisionOwner(bytes32 revision) external view returns (address owner);
+
+    /// @notice What the ledger keeps of a licence.
+    /// @param licence the licence
+    /// @return state all zero for an unknown licence
+    function licenceState(bytes32 licence) external view returns (LicenceState memory state);
+
+    /// @notice Whether a number of a licence is consumed.
+    /// @param licence the licence
+    /// @param sequence the number
+    /// @return recorded false for an unknown licence
+    function isRecorded(bytes32 licence, uint32 sequence) external view returns (bool recorded);
+
+    /// @notice Whether a print has an outcome.
+    /// @param licence the licence
+    /// @param sequence the print's number
+    /// @return reported false for an unknown print
+    function isReported(bytes32 licence, uint32 sequence) external view returns (bool reported);
+
+    /// @notice What the ledger keeps of a printer.
+    /// @param printer the printer
+    /// @return provider who enrolled it; zero for an unknown printer
+    /// @return retired whether it was retired
     function printerState(bytes32 printer) external view returns (address provider, bool retired);
 }

@@ -11,8 +11,8 @@ import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {IPrintLedger} from "./IPrintLedger.sol";
 
 /// @title The print ledger
-/// @notice Counts prints of licensed designs; see `IPrintLedger` for what each statement means and `README.md` beside it
-/// for the numbered invariants that the comments here refer to (I1, I2, …).
+/// @notice Counts prints of licensed designs; see `IPrintLedger` for what each statement means and `../README.md` for
+/// the numbered invariants (I1, I2, …).
 /// @dev No owner, no role, no upgrade, no external call but `staticcall` to a wallet (ERC-1271) and to precompiles, so
 /// nothing can be re-entered. Storage a print touches: two slots of the licence, one of the printer, a third of the
 /// licence where printers are listed; none of them new, so the first print costs what the last one does.
@@ -237,12 +237,12 @@ contract PrintLedger is IPrintLedger, EIP712 {
     }
 
     /// @inheritdoc IPrintLedger
-    function revisionOwner(bytes32 revision) external view returns (address) {
+    function revisionOwner(bytes32 revision) external view returns (address owner) {
         return _revisionOwners[revision];
     }
 
     /// @inheritdoc IPrintLedger
-    function licenceState(bytes32 licence) external view returns (LicenceState memory) {
+    function licenceState(bytes32 licence) external view returns (LicenceState memory state) {
         LicenceRecord storage record = _licences[licence];
         Terms memory terms = record.terms;
         Counters memory counters = record.counters;
@@ -263,12 +263,12 @@ contract PrintLedger is IPrintLedger, EIP712 {
     }
 
     /// @inheritdoc IPrintLedger
-    function isRecorded(bytes32 licence, uint32 sequence) external view returns (bool) {
+    function isRecorded(bytes32 licence, uint32 sequence) external view returns (bool recorded) {
         return _isConsumed(_licences[licence].counters, sequence);
     }
 
     /// @inheritdoc IPrintLedger
-    function isReported(bytes32 licence, uint32 sequence) external view returns (bool) {
+    function isReported(bytes32 licence, uint32 sequence) external view returns (bool reported) {
         if (sequence == 0) return false;
         (uint256 word, uint256 bit) = _reportPosition(sequence);
         return _reported[licence][word] & bit != 0;
