@@ -1,0 +1,123 @@
+"""The outbox: operations written in the transaction that causes them, carried to the chain by the relay.
+
+`append` never talks to the chain; what it wrote is sent if, and only if, the caller's transaction commits.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeAlias, cast
+
+from sqlalchemy import Connection, RowMapping, select
+from sqlalchemy.dialects.postgresql import insert as insert_postgresql
+from sqlalchemy.dialects.sqlite import insert as insert_sqlite
+
+from ledger.errors import LedgerError
+from ledger.facts import compact_json, fact_of
+from ledger.operations import Operation, from_json
+from ledger.tables import operations
+
+State: TypeAlias = Literal["pending", "sent", "mined", "confirmed", "rejected"]
+FINAL: Final = frozenset({"confirmed", "rejected"})
+
+
+class UnknownOperation(LedgerError):  # noqa: N818 - named as the thing asked for
+    """No operation of this identifier was ever appended here."""
+
+    kind = "operation_unknown"
+
+
+@dataclass(frozen=True)
+class OperationStatus:
+    """Where an operation stands.
+
+    `pending`: not yet signed. `sent`: signed, stored and handed over, perhaps received. `mined`: in a block
+    that is not yet deep enough. `confirmed` and `rejected` are final, a reorg past finality excepted. The
+    receipt's fields are set from `mined` on, `reason` (the contract's error as a dictionary) when rejected.
+    """
+
+    operation_id: str
+    kind: str
+    state: State
+    tx_hash: bytes | None = None
+    block_number: int | None = None
+    block_hash: bytes | None = None
+    block_time: int | None = None
+    log_index: int | None = None
+    reason: dict[str, Any] | None = None
+
+    @property
+    def final(self) -> bool:
+        """Whether the chain has spoken."""
+        return self.state in FINAL
+
+    def receipt(self) -> dict[str, Any] | None:
+        """Return the receipt as evidence and the API give it, None before there is one."""
+        if self.tx_hash is None or self.block_hash is None:
+            return None
+        return {
+            "transaction": "0x" + self.tx_hash.hex(),
+            "block_number": self.block_number,
+            "block_hash": "0x" + self.block_hash.hex(),
+            "block_time": self.block_time,
+            "log_index": self.log_index,
+        }
+
+
+def append(connection: Connection, operation: Operation) -> str:
+    """Write an operation into the outbox, in the caller's transaction; return its identifier.
+
+    Appending the same statement again, in whatever state the first one is, changes nothing.
+    """
+    operation_id = operation.operation_id
+    insert = insert_postgresql if connection.dialect.name == "postgresql" else insert_sqlite
+    row = {
+        "operation_id": operation_id,
+        "kind": operation.kind,
+        "body": compact_json(operation.to_json()),
+        "fact": fact_of(operation),
+        "state": "pending",
+        "appended_at": time.time(),
+        "settled": False,
+        "reverts": 0,
+    }
+    connection.execute(insert(operations).values(row).on_conflict_do_nothing(index_elements=["operation_id"]))
+    return operation_id
+
+
+def status(connection: Connection, operation_id: str) -> OperationStatus:
+    """Return where an operation stands; UnknownOperation if it was never appended."""
+    found = statuses(connection, [operation_id])
+    if not found:
+        raise UnknownOperation(f"no operation {operation_id} in the outbox; append it first")
+    return found[0]
+
+
+def statuses(connection: Connection, operation_ids: Sequence[str]) -> list[OperationStatus]:
+    """Return where the operations stand that there are, in the order they were appended."""
+    chosen = select(operations).where(operations.c.operation_id.in_(operation_ids))
+    rows = connection.execute(chosen.order_by(operations.c.position)).mappings()
+    return [status_of(row) for row in rows]
+
+
+def status_of(row: RowMapping) -> OperationStatus:
+    """Read a row of `ledger_operations`."""
+    return OperationStatus(
+        operation_id=row["operation_id"],
+        kind=row["kind"],
+        state=cast("State", row["state"]),
+        tx_hash=row["tx_hash"],
+        block_number=row["block_number"],
+        block_hash=row["block_hash"],
+        block_time=row["block_time"],
+        log_index=row["log_index"],
+        reason=None if row["reason"] is None else json.loads(row["reason"]),
+    )
+
+
+def operation_in(body: str) -> Operation:
+    """Read the operation that a row carries."""
+    return from_json(json.loads(body))
