@@ -1,0 +1,55 @@
+"""Where the agent is put together: settings in, tools out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import httpx2
+from mesh_tools.sandbox import Sandbox
+
+from printer_agent.agent import Agent, Tools, Watcher
+from printer_agent.client import PrinterClient
+from printer_agent.clock import Clock
+from printer_agent.drivers.folder import FolderDriver
+from printer_agent.identity import Identity
+from printer_agent.journal import Journal
+from printer_agent.machine import load_machine
+from printer_agent.settings import Settings
+from printer_agent.turn import turn
+
+
+@contextmanager
+def open_agent(
+    settings: Settings,
+    watcher: Watcher | None = None,
+    *,
+    clock: Clock | None = None,
+    transport: httpx2.BaseTransport | None = None,
+) -> Iterator[Agent]:
+    """Open the agent of an enrolled home, alone in it until the context ends.
+
+    Prints that a crash cut off are judged first. Raises IdentityError or JournalError where the home is
+    unsafe, damaged or not enrolled.
+    """
+    clock = clock or Clock()
+    identity = Identity.load(settings.home)
+    pins = identity.enrolled
+    with ExitStack() as stack:
+        stack.enter_context(turn(settings.home))
+        client = PrinterClient(
+            pins.url, identity.signing, pins.printer_id, settings, clock=clock, transport=transport
+        )
+        tools = Tools(
+            identity=identity,
+            machine=load_machine(settings.home),
+            journal=stack.enter_context(Journal.open(settings.home)),
+            client=stack.enter_context(client),
+            driver=FolderDriver(settings.watch),
+            sandbox=stack.enter_context(Sandbox()),
+            clock=clock,
+            file_bytes_max=settings.file_bytes_max,
+        )
+        agent = Agent(tools, watcher)
+        agent.recover()
+        yield agent

@@ -1,0 +1,238 @@
+"""The service as the printer reaches it: proofs, retries, problems, download.
+
+Every try carries a fresh proof. A request that may have been received is repeated only where that is
+safe: reads, and writes under an Idempotency-Key or whose body can be counted once only (outcomes).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+from urllib.parse import urljoin, urlsplit
+
+import httpx2
+
+from printer_agent.clock import Clock
+from printer_agent.errors import Reason, ReleaseRefused, ServiceProblem, Unreachable
+from printer_agent.keys import SigningKey
+from printer_agent.print_token import PrintToken
+from printer_agent.proof import make_proof
+from printer_agent.settings import Settings
+
+_TRANSIENT = frozenset({408, 425, 429, 502, 503, 504})
+_PENDING = 202
+_PROBLEM_BYTES_MAX = 1 << 20
+_PIECE = 1 << 18
+_RESUMES_MAX = 8
+
+
+@dataclass(frozen=True)
+class _Call:
+    """One request, to be sent as often as it takes."""
+
+    method: str
+    path: str
+    access_token: str = field(repr=False)
+    body: Mapping[str, Any] | None = None
+    idempotency_key: str | None = None
+
+
+class PrinterClient:
+    """The calls of an enrolled printer.
+
+    `transport` replaces the network in tests. Errors: ServiceProblem for an answer that refuses,
+    Unreachable where no final answer came in time.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        key: SigningKey,
+        printer_id: str,
+        settings: Settings,
+        *,
+        clock: Clock | None = None,
+        transport: httpx2.BaseTransport | None = None,
+    ) -> None:
+        self._url = url.rstrip("/")
+        self._key = key
+        self._printer_id = printer_id
+        self._settings = settings
+        self._clock = clock or Clock()
+        self._nonce: str | None = None
+        self._http = open_http(settings, transport)
+
+    def claim(self, token: PrintToken) -> dict[str, Any]:
+        """Ask what the token wants signed (`GET /v1/prints/claim`)."""
+        return self._final(_Call("GET", "/v1/prints/claim", token.reveal()))
+
+    def redeem(self, token: PrintToken, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Redeem the token; retries with the same Idempotency-Key until the ledger has spoken."""
+        key = token.idempotency_key()
+        return self._final(_Call("POST", "/v1/prints/redeem", token.reveal(), body, key))
+
+    def report(self, print_id: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Send a signed outcome; a 202 counts as taken, the service owns it from then on."""
+        call = _Call("POST", f"/v1/prints/{print_id}/outcome", self._printer_id, body)
+        return _object(self._answer(call, self._settings.report_timeout_s))
+
+    def download(self, url: str, size: int) -> Iterator[bytes]:
+        """Stream `size` bytes of ciphertext; a broken download goes on where it broke (Range, RFC 9110).
+
+        Raises ReleaseRefused ("foreign_url") for a URL outside the pinned service.
+        """
+        address = urljoin(self._url + "/", url)
+        if _origin(address) != _origin(self._url):
+            raise ReleaseRefused("foreign_url", f"the file lies at {address}, not at the pinned service")
+        at, resumes = 0, 0
+        while at < size:
+            try:
+                for piece in self._range(address, at):
+                    at += len(piece)
+                    yield piece
+                if at < size:
+                    raise httpx2.ReadError(f"the file ended after {at} of {size} bytes")
+            except httpx2.TransportError as error:
+                resumes += 1
+                if resumes > _RESUMES_MAX:
+                    sentence = f"the download broke {resumes} times: {error}"
+                    raise Unreachable("download_broken", sentence, "run the same token again") from error
+                pause = self._settings.retry_pause_s * 2**resumes
+                self._clock.pause(min(pause, self._settings.retry_pause_max_s))
+
+    def ready(self) -> bool:
+        """Whether the service says it is ready to work."""
+        try:
+            return self._http.get(self._url + "/readyz").status_code == 200
+        except httpx2.TransportError:
+            return False
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _range(self, address: str, start: int) -> Iterator[bytes]:
+        headers = self._headers("GET", address, self._printer_id)
+        if start:
+            headers["Range"] = f"bytes={start}-"
+        with self._http.stream("GET", address, headers=headers) as response:
+            if response.status_code != (206 if start else 200):
+                response.read()
+                raise problem_of(response)
+            yield from response.iter_raw(_PIECE)
+
+    def _final(self, call: _Call) -> dict[str, Any]:
+        return _object(self._answer(call, self._settings.redeem_timeout_s, pending_is_final=False))
+
+    def _answer(self, call: _Call, timeout_s: float, *, pending_is_final: bool = True) -> httpx2.Response:
+        """Repeat until the answer is neither transient nor (where it matters) pending, or the time is up."""
+        deadline = self._clock.monotonic() + timeout_s
+        pause = self._settings.retry_pause_s
+        while True:
+            wait = pause
+            try:
+                response = self._send(call)
+                status = response.status_code
+                if status not in _TRANSIENT and (pending_is_final or status != _PENDING):
+                    break
+                why = f"the service answered {status}"
+                wait = _retry_after(response, pause)
+            except httpx2.TransportError as error:
+                why = f"{type(error).__name__}: {error}"
+            if self._clock.monotonic() + wait > deadline:
+                raise Unreachable(
+                    "no_answer",
+                    f"no final answer from {self._url}{call.path} within {timeout_s:g} s; {why}",
+                    "run the same command again: it continues where it stopped and counts once",
+                )
+            self._clock.pause(wait)
+            pause = min(pause * 2, self._settings.retry_pause_max_s)
+        if response.is_success:
+            return response
+        raise problem_of(response)
+
+    def _send(self, call: _Call) -> httpx2.Response:
+        address = self._url + call.path
+        headers = {} if call.idempotency_key is None else {"Idempotency-Key": call.idempotency_key}
+        for _ in range(2):
+            proofs = self._headers(call.method, address, call.access_token)
+            response = self._http.request(call.method, address, json=call.body, headers={**headers, **proofs})
+            nonce = response.headers.get("DPoP-Nonce")
+            stale = response.status_code == 401 and nonce is not None and nonce != self._nonce
+            self._nonce = nonce or self._nonce
+            if not stale:
+                break
+        return response
+
+    def _headers(self, method: str, address: str, access_token: str) -> dict[str, str]:
+        proof = make_proof(self._key, method, address, access_token, clock=self._clock.now, nonce=self._nonce)
+        return {"Authorization": f"DPoP {access_token}", "DPoP": proof}
+
+
+def open_http(settings: Settings, transport: httpx2.BaseTransport | None) -> httpx2.Client:
+    """Open a connection pool that follows no redirect: a printer goes where it was told at enrolment."""
+    timeout = httpx2.Timeout(settings.read_timeout_s, connect=settings.connect_timeout_s)
+    return httpx2.Client(
+        timeout=timeout,
+        follow_redirects=False,
+        transport=transport,
+        headers={
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+            "User-Agent": "partvault-printer",
+        },
+    )
+
+
+def problem_of(response: httpx2.Response) -> ServiceProblem:
+    """Turn a refusing answer into an error, a problem document (RFC 9457) where it is one."""
+    try:
+        value = response.json() if len(response.content) <= _PROBLEM_BYTES_MAX else None
+    except ValueError:
+        value = None
+    if not isinstance(value, dict) or "title" not in value:
+        return ServiceProblem(
+            "http",
+            f"the service answered {response.status_code} without saying why",
+            status=response.status_code,
+        )
+    kind = str(value.get("type", "about:blank")).rsplit(":", 1)[-1]
+    reasons = tuple(
+        Reason(str(reason.get("code", "")), str(reason.get("message", "")))
+        for reason in value.get("reasons") or ()
+        if isinstance(reason, dict)
+    )
+    sentence = str(value.get("detail") or value["title"])
+    told = "".join(
+        f"; {reason.message or reason.code}" for reason in reasons if reason.message not in sentence
+    )
+    return ServiceProblem(kind, sentence + told, status=response.status_code, reasons=reasons)
+
+
+def _object(response: httpx2.Response) -> dict[str, Any]:
+    try:
+        value = response.json()
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise ServiceProblem("http", "the service's answer is not a JSON object", status=response.status_code)
+    return value
+
+
+def _retry_after(response: httpx2.Response, default: float) -> float:
+    try:
+        return max(0.05, float(response.headers.get("Retry-After", default)))
+    except ValueError:
+        return default
+
+
+def _origin(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc

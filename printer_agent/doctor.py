@@ -1,0 +1,97 @@
+"""What a person at the printer wants to know when something is wrong: a list of checks with remedies."""
+
+from __future__ import annotations
+
+import os
+import resource
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+
+import httpx2
+
+from printer_agent.client import open_http
+from printer_agent.clock import Clock
+from printer_agent.drivers.folder import FolderDriver
+from printer_agent.errors import AgentError
+from printer_agent.identity import Identity
+from printer_agent.journal import Journal
+from printer_agent.machine import load_machine
+from printer_agent.settings import Settings
+
+_SKEW_S = 30.0
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check: its name, whether it is well, what was found and what to do."""
+
+    name: str
+    ok: bool
+    found: str
+    remedy: str = ""
+
+
+def examine(settings: Settings, transport: httpx2.BaseTransport | None = None) -> Iterator[Check]:
+    """Run every check; none of them changes anything but an empty file in the watch folder."""
+    yield _attempt("identity", lambda: _identity(settings))
+    yield _attempt("machine", lambda: f"{load_machine(settings.home)}")
+    yield _attempt("journal", lambda: _journal(settings))
+    yield _attempt("watch folder", FolderDriver(settings.watch).check)
+    yield _memory()
+    yield _core_dumps()
+    yield _service(settings, transport)
+
+
+def _attempt(name: str, check: Callable[[], str]) -> Check:
+    try:
+        return Check(name, True, check())
+    except AgentError as error:
+        return Check(name, False, error.message, error.remedy)
+
+
+def _identity(settings: Settings) -> str:
+    identity = Identity.load(settings.home)
+    pins = identity.enrolled
+    return f"{pins.printer_id} at {pins.url}, key {identity.signing.thumbprint()}, provider {pins.provider}"
+
+
+def _journal(settings: Settings) -> str:
+    with Journal.open(settings.home) as journal:
+        waiting, undecided = len(journal.waiting_outcomes()), len(journal.undecided())
+        return f"{len(journal.jobs())} prints, {waiting} outcomes to send, {undecided} without an outcome"
+
+
+def _memory() -> Check:
+    if hasattr(os, "memfd_create"):
+        return Check("memory", True, "decrypted parts stay in anonymous memory")
+    return Check("memory", True, "no memfd_create here; decrypted parts stay on the heap")
+
+
+def _core_dumps() -> Check:
+    soft, _ = resource.getrlimit(resource.RLIMIT_CORE)
+    return Check("core dumps", soft == 0, "off" if soft == 0 else f"limit is {soft}", "ulimit -c 0")
+
+
+def _service(settings: Settings, transport: httpx2.BaseTransport | None) -> Check:
+    try:
+        url = Identity.load(settings.home).enrolled.url
+        with open_http(settings, transport) as http:
+            response = http.get(url + "/readyz")
+    except AgentError as error:
+        return Check("service", False, error.message, error.remedy)
+    except httpx2.TransportError as error:
+        return Check("service", False, f"no answer: {error}", "check the network; outcomes wait")
+    if response.status_code != 200:
+        return Check("service", False, f"{url} answers {response.status_code}", "wait, or ask its operator")
+    skew = _skew(response)
+    if skew is not None and abs(skew) > _SKEW_S:
+        return Check("service", False, f"this clock is {skew:+.0f} s off the service's", "set it by NTP")
+    return Check("service", True, f"{url} is ready")
+
+
+def _skew(response: httpx2.Response) -> float | None:
+    try:
+        return Clock().now() - parsedate_to_datetime(response.headers["Date"]).timestamp()
+    except (KeyError, ValueError):
+        return None

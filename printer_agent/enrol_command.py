@@ -1,0 +1,78 @@
+"""What `partvault-printer enrol` does: keys, exchange, journal, machine and, last, pins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from printer_agent.enrolment import Expectations, enrol
+from printer_agent.errors import IdentityError
+from printer_agent.identity import load_or_generate
+from printer_agent.journal import Journal
+from printer_agent.machine import Machine, save_machine
+from printer_agent.private_files import make_private_folder
+from printer_agent.settings import Settings
+
+_DEFAULT = Machine(model="printer", build_volume_mm=(220.0, 220.0, 250.0), processes=("MEX",))
+
+
+@dataclass(frozen=True)
+class MachineWishes:
+    """What the operator said about the machine; the provider's description gives the rest."""
+
+    model: str | None = None
+    build_volume: str | None = None
+    processes: tuple[str, ...] = ()
+    materials: tuple[str, ...] = ()
+
+    def over(self, described: Mapping[str, Any] | None) -> Machine:
+        """Make the machine's description; IdentityError ("invalid_machine") where it makes no sense."""
+        base = {**_DEFAULT.to_json(), **{key: value for key, value in (described or {}).items() if value}}
+        if self.build_volume is not None:
+            base["build_volume_mm"] = self.build_volume.lower().replace("×", "x").split("x")
+        said = {"model": self.model, "processes": self.processes, "materials": self.materials}
+        return Machine.from_json({**base, **{key: value for key, value in said.items() if value}})
+
+
+def enrol_home(
+    settings: Settings,
+    url: str,
+    code: str,
+    *,
+    suite: str,
+    provider: str | None,
+    machine: MachineWishes,
+    transport: httpx2.BaseTransport | None = None,
+) -> dict[str, Any]:
+    """Enrol the printer of `settings.home`; give what it pinned.
+
+    Pins are written last: a home with pins has a journal and a machine. A second enrolment of a home is
+    refused.
+    """
+    home: Path = settings.home
+    make_private_folder(home)
+    machine.over(None)
+    identity = load_or_generate(home, suite)
+    if identity.pins is not None:
+        raise IdentityError(
+            "already_enrolled",
+            f"{home} is enrolled as {identity.pins.printer_id} at {identity.pins.url}",
+            "use another --home for another enrolment",
+        )
+    expected = Expectations(provider=provider)
+    enrolled, offer = enrol(identity, url, code, settings, expected=expected, transport=transport)
+    described = machine.over(offer.machine)
+    save_machine(home, described)
+    Journal.create(home).close()
+    enrolled.save(home)
+    return {
+        **enrolled.enrolled.to_json(),
+        "key_thumbprint": enrolled.signing.thumbprint(),
+        "sealing_suite": enrolled.sealing.suite,
+        "machine": described.to_json(),
+        "home": str(home),
+    }

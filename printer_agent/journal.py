@@ -1,0 +1,313 @@
+"""The agent's durable memory: claims before they are sent, releases before they start, outcomes until they
+are taken.
+
+One SQLite file, mode 0600. Every method returns only after its change would survive a loss of power
+(`synchronous=EXTRA`, rollback journal), and changes nothing when it raises. The file is made at enrolment and
+never silently again: an agent that lost its memory could start a release twice, so it refuses instead.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from printer_agent.errors import JournalError
+from printer_agent.private_files import require_private, sync_folder
+
+_NAME = "journal.sqlite"
+_VERSION = 1
+_SCHEMA = """
+CREATE TABLE jobs (
+    print_id TEXT PRIMARY KEY,
+    token_sha256 BLOB NOT NULL UNIQUE,
+    state TEXT NOT NULL,
+    offer TEXT NOT NULL,
+    signature BLOB NOT NULL,
+    release_id TEXT UNIQUE,
+    started_at INTEGER,
+    detail TEXT NOT NULL DEFAULT '',
+    updated_at INTEGER NOT NULL
+) STRICT;
+CREATE TABLE starts (
+    release_id TEXT PRIMARY KEY,
+    print_id TEXT NOT NULL UNIQUE,
+    started_at INTEGER NOT NULL,
+    intended TEXT
+) STRICT;
+CREATE TABLE outcomes (
+    print_id TEXT PRIMARY KEY,
+    body TEXT NOT NULL,
+    queued_at INTEGER NOT NULL,
+    sent_at INTEGER,
+    answer TEXT,
+    problem TEXT
+) STRICT;
+"""
+
+
+@dataclass(frozen=True)
+class JournalJob:
+    """One print as the journal knows it; `offer` and `signature` are the claim as it was or will be sent."""
+
+    print_id: str
+    state: str
+    offer: Mapping[str, Any]
+    signature: bytes
+    release_id: str | None
+    started_at: int | None
+    detail: str
+    updated_at: int
+
+
+@dataclass(frozen=True)
+class JournalOutcome:
+    """One signed outcome: the request's body, when it was taken, the service's answer or its last problem."""
+
+    print_id: str
+    body: Mapping[str, Any]
+    queued_at: int
+    sent_at: int | None
+    answer: Mapping[str, Any] | None
+    problem: str | None
+
+
+class Journal:
+    """The open journal; close it, or use it as a context manager."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    @classmethod
+    def create(cls, home: Path) -> Self:
+        """Make the journal of a newly enrolled printer, or open the one that is there."""
+        path = home / _NAME
+        if path.exists():
+            return cls.open(home)
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        journal = cls(_connect(path))
+        with journal._change() as connection:
+            for statement in filter(str.strip, _SCHEMA.split(";")):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {_VERSION}")
+        sync_folder(home)
+        return journal
+
+    @classmethod
+    def open(cls, home: Path) -> Self:
+        """Open the journal; JournalError where missing or damaged, IdentityError where others may use it."""
+        path = home / _NAME
+        if not path.exists():
+            raise JournalError(
+                "missing",
+                f"{path} is missing, so the agent cannot know which releases were started",
+                "restore it from a backup, or enrol this printer anew with another --home",
+            )
+        require_private(path)
+        journal = cls(_connect(path))
+        try:
+            version = journal._connection.execute("PRAGMA user_version").fetchone()[0]
+            sound = journal._connection.execute("PRAGMA quick_check").fetchone()[0] == "ok"
+        except sqlite3.DatabaseError:
+            version, sound = 0, False
+        if not sound or version != _VERSION:
+            journal.close()
+            raise JournalError(
+                "damaged", f"{path} is damaged or of another version ({version})", "restore it from a backup"
+            )
+        return journal
+
+    def remember_claim(
+        self, print_id: str, token_sha256: bytes, offer: Mapping[str, Any], signature: bytes, at: int
+    ) -> None:
+        """Keep a signed claim before it is sent, so that a retry sends the same bytes."""
+        with self._change() as connection:
+            connection.execute("DELETE FROM jobs WHERE print_id = ? AND release_id IS NULL", (print_id,))
+            try:
+                connection.execute(
+                    "INSERT INTO jobs (print_id, token_sha256, state, offer, signature, updated_at)"
+                    " VALUES (?, ?, 'claimed', ?, ?, ?)",
+                    (print_id, token_sha256, json.dumps(offer), signature, at),
+                )
+            except sqlite3.IntegrityError as error:
+                raise JournalError("already_claimed", f"print {print_id} was claimed here before") from error
+
+    def find_claim(self, token_sha256: bytes) -> JournalJob | None:
+        """Give the claim made with the token of this digest, if there is one."""
+        rows = self._jobs("WHERE token_sha256 = ?", (token_sha256,))
+        return rows[0] if rows else None
+
+    def released(self, print_id: str, release_id: str, at: int) -> None:
+        """Note the release of a claimed print; JournalError where the print has another release already."""
+        with self._change() as connection:
+            try:
+                changed = connection.execute(
+                    "UPDATE jobs SET state = 'released', release_id = ?, updated_at = ?"
+                    " WHERE print_id = ? AND (release_id IS NULL OR release_id = ?)",
+                    (release_id, at, print_id, release_id),
+                ).rowcount
+            except sqlite3.IntegrityError:
+                changed = 0
+            if changed != 1:
+                raise JournalError(
+                    "other_release", f"print {print_id} does not belong to release {release_id}"
+                )
+
+    def begin(self, print_id: str, release_id: str, intended: str | None, at: int) -> None:
+        """Note that the release starts, before it does; JournalError ("already_started") where it ever did.
+
+        `intended` is the result to report once the machine has the file; None leaves it to the operator.
+        """
+        with self._change() as connection:
+            try:
+                connection.execute(
+                    "INSERT INTO starts VALUES (?, ?, ?, ?)", (release_id, print_id, at, intended)
+                )
+            except sqlite3.IntegrityError as error:
+                raise already_started(release_id) from error
+            connection.execute(
+                "UPDATE jobs SET state = 'started', started_at = ?, updated_at = ? WHERE print_id = ?",
+                (at, at, print_id),
+            )
+
+    def was_started(self, release_id: str) -> bool:
+        """Whether the release ever started on this printer."""
+        query = "SELECT 1 FROM starts WHERE release_id = ?"
+        return self._connection.execute(query, (release_id,)).fetchone() is not None
+
+    def intended(self, release_id: str) -> str | None:
+        """Give what `begin` was told to report on delivery."""
+        query = "SELECT intended FROM starts WHERE release_id = ?"
+        row = self._connection.execute(query, (release_id,)).fetchone()
+        return None if row is None else row[0]
+
+    def note(self, print_id: str, state: str, detail: str, at: int) -> None:
+        """Note a job's state and a word about it."""
+        with self._change() as connection:
+            connection.execute(
+                "UPDATE jobs SET state = ?, detail = ?, updated_at = ? WHERE print_id = ?",
+                (state, detail, at, print_id),
+            )
+
+    def queue_outcome(self, print_id: str, state: str, detail: str, body: Mapping[str, Any], at: int) -> None:
+        """Keep a signed outcome until the service took it; a second of the same print is a JournalError."""
+        with self._change() as connection:
+            try:
+                connection.execute(
+                    "INSERT INTO outcomes (print_id, body, queued_at) VALUES (?, ?, ?)",
+                    (print_id, json.dumps(body), at),
+                )
+            except sqlite3.IntegrityError as error:
+                raise JournalError(
+                    "already_reported",
+                    f"print {print_id} has an outcome already",
+                    "see `partvault-printer status`",
+                ) from error
+            connection.execute(
+                "UPDATE jobs SET state = ?, detail = ?, updated_at = ? WHERE print_id = ?",
+                (state, detail, at, print_id),
+            )
+
+    def outcome_taken(self, print_id: str, answer: Mapping[str, Any], at: int) -> None:
+        """Note that the service has the outcome."""
+        with self._change() as connection:
+            connection.execute(
+                "UPDATE outcomes SET sent_at = ?, answer = ?, problem = NULL WHERE print_id = ?",
+                (at, json.dumps(answer), print_id),
+            )
+            connection.execute(
+                "UPDATE jobs SET state = 'reported', updated_at = ? WHERE print_id = ?", (at, print_id)
+            )
+
+    def outcome_delayed(self, print_id: str, problem: str) -> None:
+        """Note why the service has not taken the outcome yet; it stays queued."""
+        with self._change() as connection:
+            connection.execute("UPDATE outcomes SET problem = ? WHERE print_id = ?", (problem, print_id))
+
+    def waiting_outcomes(self) -> list[JournalOutcome]:
+        """Give the outcomes the service does not have yet, oldest first."""
+        return self._outcomes("WHERE sent_at IS NULL ORDER BY queued_at, print_id", ())
+
+    def outcome(self, print_id: str) -> JournalOutcome | None:
+        """Give the outcome of a print, if it has one."""
+        rows = self._outcomes("WHERE print_id = ?", (print_id,))
+        return rows[0] if rows else None
+
+    def jobs(self) -> list[JournalJob]:
+        """Give every job, newest first."""
+        return self._jobs("ORDER BY updated_at DESC, print_id", ())
+
+    def job(self, print_id: str) -> JournalJob:
+        """Give one job; JournalError ("unknown_print") where this printer never claimed it."""
+        rows = self._jobs("WHERE print_id = ?", (print_id,))
+        if not rows:
+            raise JournalError(
+                "unknown_print", f"no print {print_id} on this printer", "see `partvault-printer status`"
+            )
+        return rows[0]
+
+    def undecided(self) -> list[JournalJob]:
+        """Give the jobs that started and have no outcome: delivered and not judged, or cut off by a crash."""
+        return self._jobs(
+            "WHERE release_id IN (SELECT release_id FROM starts)"
+            " AND print_id NOT IN (SELECT print_id FROM outcomes) ORDER BY updated_at",
+            (),
+        )
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    @contextmanager
+    def _change(self) -> Iterator[sqlite3.Connection]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield self._connection
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            raise
+        self._connection.execute("COMMIT")
+
+    def _jobs(self, clause: str, values: tuple[object, ...]) -> list[JournalJob]:
+        columns = "print_id, state, offer, signature, release_id, started_at, detail, updated_at"
+        rows = self._connection.execute(f"SELECT {columns} FROM jobs {clause}", values)  # noqa: S608  fixed clauses
+        return [JournalJob(row[0], row[1], json.loads(row[2]), *row[3:]) for row in rows]
+
+    def _outcomes(self, clause: str, values: tuple[object, ...]) -> list[JournalOutcome]:
+        columns = "print_id, body, queued_at, sent_at, answer, problem"
+        rows = self._connection.execute(f"SELECT {columns} FROM outcomes {clause}", values)  # noqa: S608
+        return [
+            JournalOutcome(row[0], json.loads(row[1]), row[2], row[3], row[4] and json.loads(row[4]), row[5])
+            for row in rows
+        ]
+
+
+def already_started(release_id: str) -> JournalError:
+    """Make the error for a release that started before."""
+    return JournalError(
+        "already_started",
+        f"release {release_id} was started on this printer before; it never starts again",
+        "ask the provider for a new print token if the part did not come out",
+    )
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=10.0, isolation_level=None)
+    try:
+        connection.execute("PRAGMA journal_mode = DELETE")
+    except sqlite3.DatabaseError:
+        connection.close()
+        raise JournalError("damaged", f"{path} is no journal", "restore it from a backup") from None
+    connection.execute("PRAGMA synchronous = EXTRA")
+    return connection

@@ -1,0 +1,109 @@
+"""What this machine can build, as the people beside it described it: the gate's policy on site."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from mesh_tools.gate import Policy
+
+from printer_agent.errors import GateRefused, IdentityError
+from printer_agent.private_files import read_private, write_private
+
+_NAME = "machine.json"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A machine's build volume (mm) and the processes and materials it is set up for.
+
+    Processes are ISO/ASTM 52900 abbreviations (MEX, VPP, PBF-LB, …). An empty `materials` accepts every
+    material.
+    """
+
+    model: str
+    build_volume_mm: tuple[float, float, float]
+    processes: tuple[str, ...]
+    materials: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not all(0 < side < math.inf for side in self.build_volume_mm):
+            raise IdentityError(
+                "invalid_machine",
+                f"build volume {self.build_volume_mm} is not three positive lengths in mm",
+                "write it as 250x210x220",
+            )
+        if not self.processes:
+            raise IdentityError("invalid_machine", "the machine has no process", "name one, such as MEX")
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the description as JSON, the same form the service takes."""
+        return {
+            "model": self.model,
+            "build_volume_mm": list(self.build_volume_mm),
+            "processes": list(self.processes),
+            "materials": list(self.materials),
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """Read a description; IdentityError ("invalid_machine") where a field is missing or wrong."""
+        try:
+            x, y, z = (float(side) for side in value["build_volume_mm"])
+            return cls(
+                model=str(value.get("model", "printer")),
+                build_volume_mm=(x, y, z),
+                processes=tuple(str(name) for name in value["processes"]),
+                materials=tuple(str(name) for name in value.get("materials") or ()),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise IdentityError(
+                "invalid_machine", f"the machine's description is wrong: {error!r}"
+            ) from error
+
+    def policy(self, recipe: Mapping[str, Any]) -> Policy:
+        """Make the gate's policy for a part with this recipe on this machine.
+
+        Raises GateRefused where the recipe asks for a process or a material the machine is not set up for.
+        """
+        process = str(recipe.get("process") or self.processes[0])
+        material = str(recipe["material"]) if recipe.get("material") else None
+        if process not in self.processes:
+            raise GateRefused(
+                "process_not_available",
+                f"the part needs {process}, this machine does {', '.join(self.processes)}",
+                "authorise the print on another printer",
+            )
+        if self.materials and material is not None and material not in self.materials:
+            raise GateRefused(
+                "material_not_available",
+                f"the part needs {material}, this machine is set up for {', '.join(self.materials)}",
+                "load the material and add it to machine.json, or print on another printer",
+            )
+        return Policy(
+            process=process,
+            material=material,
+            build_volume_mm=self.build_volume_mm,
+            units=recipe.get("units"),
+        )
+
+
+def save_machine(home: Path, machine: Machine) -> None:
+    """Keep the description in the agent's home."""
+    write_private(home / _NAME, json.dumps(machine.to_json(), indent=2).encode() + b"\n")
+
+
+def load_machine(home: Path) -> Machine:
+    """Read the description; IdentityError where it is missing or wrong."""
+    path = home / _NAME
+    if not path.exists():
+        raise IdentityError("no_machine", f"{path} is missing", "run `partvault-printer enrol` first")
+    try:
+        value = json.loads(read_private(path))
+    except ValueError as error:
+        raise IdentityError("invalid_machine", f"{path} is not JSON: {error}") from error
+    return Machine.from_json(value)

@@ -1,0 +1,59 @@
+"""What `partvault-printer status` shows: identity, prints and outcomes, from this machine's own records."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.table import Table
+
+from printer_agent.identity import Identity
+from printer_agent.journal import Journal
+from printer_agent.settings import Settings
+
+_COLOURS = {"reported": "green", "refused": "red", "failed": "red", "awaiting": "yellow", "started": "yellow"}
+
+
+def describe(settings: Settings) -> dict[str, Any]:
+    """Give identity, prints (newest first) and the number of outcomes still to send, without the network."""
+    identity = Identity.load(settings.home)
+    with Journal.open(settings.home) as journal:
+        prints = [
+            {
+                "print_id": job.print_id,
+                "release_id": job.release_id,
+                "state": job.state,
+                "detail": job.detail,
+                "updated_at": datetime.fromtimestamp(job.updated_at, UTC).isoformat().replace("+00:00", "Z"),
+                "outcome_problem": None
+                if (found := journal.outcome(job.print_id)) is None
+                else found.problem,
+            }
+            for job in journal.jobs()
+        ]
+        waiting = len(journal.waiting_outcomes())
+    return {
+        **identity.enrolled.to_json(),
+        "key_thumbprint": identity.signing.thumbprint(),
+        "watch": str(settings.watch),
+        "prints": prints,
+        "outcomes_waiting": waiting,
+    }
+
+
+def _problem(journal: Journal, print_id: str) -> str | None:
+    outcome = journal.outcome(print_id)
+    return None if outcome is None else outcome.problem
+
+
+def table(found: dict[str, Any]) -> Table:
+    """Draw what `describe` gave."""
+    title = f"{found['printer_id']} at {found['url']} · key {found['key_thumbprint']}"
+    drawn = Table(title=title, title_justify="left", caption=f"{found['outcomes_waiting']} outcomes to send")
+    for column in ("print", "state", "when", "what"):
+        drawn.add_column(column)
+    for job in found["prints"]:
+        colour = _COLOURS.get(job["state"], "white")
+        detail = job["outcome_problem"] or job["detail"]
+        drawn.add_row(job["print_id"], f"[{colour}]{job['state']}[/]", job["updated_at"], detail)
+    return drawn
