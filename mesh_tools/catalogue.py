@@ -1,0 +1,65 @@
+"""The stable codes of the gate: how bad each is by default, and what cures it.
+
+docs/findings.md explains them one by one; a test holds that page and this table together.
+Unknown codes are refusals: a finding nobody classified must not let a part through.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+_Severity = Literal["refuse", "warn", "info"]
+
+_SEND_AGAIN = "Export the part again and upload the new file."
+_REPAIR = "Repair the mesh in the CAD program it came from, export it again and upload the new file."
+_REPACK = "Save the 3MF again with a program that follows the 3MF core specification."
+_SMALLER = "Simplify or split the part, or ask the operator for higher limits."
+
+CATALOGUE: Final[dict[str, tuple[_Severity, str]]] = {
+    "input.empty": ("refuse", "The file has no bytes. " + _SEND_AGAIN),
+    "input.too_large": ("refuse", _SMALLER),
+    "format.unknown": ("refuse", "Send STL (binary or ASCII) or 3MF."),
+    "format.mismatch": ("warn", "Give the file the extension of its real format."),
+    "sandbox.time_out": ("refuse", _SMALLER),
+    "sandbox.cpu_limit": ("refuse", _SMALLER),
+    "sandbox.memory_limit": ("refuse", _SMALLER),
+    "sandbox.crashed": ("refuse", "The reader broke on this file. " + _SEND_AGAIN),
+    "sandbox.garbled": ("refuse", "The reader gave no usable answer for this file. " + _SEND_AGAIN),
+    "sandbox.unavailable": ("refuse", "Nothing is wrong with the file: ask the operator, then try again."),
+    "limit.facets": ("refuse", _SMALLER),
+    "limit.vertices": ("refuse", _SMALLER),
+    "limit.bodies": ("refuse", _SMALLER),
+    "limit.instances": ("refuse", _SMALLER),
+    "stl.truncated": ("refuse", "The file ends early: check the transfer. " + _SEND_AGAIN),
+    "stl.facet_count": ("refuse", "The number of facets in the header must match the file's length. " + _SEND_AGAIN),
+    "stl.grammar": ("refuse", "The text does not follow the ASCII STL grammar. " + _SEND_AGAIN),
+    "stl.ambiguous": ("refuse", "The file reads as binary and as ASCII STL at once. " + _SEND_AGAIN),
+    "stl.attribute_bytes": ("info", "The attribute bytes of facets are ignored; colours are lost."),
+    "mesh.empty": ("refuse", "The file holds no facet. " + _SEND_AGAIN),
+    "mesh.not_finite": ("refuse", "A coordinate is not a finite number. " + _REPAIR),
+    "mesh.index_range": ("refuse", "A facet names a vertex that does not exist. " + _SEND_AGAIN),
+    "mesh.open_edges": ("refuse", "The surface has a hole at these edges. Close it. " + _REPAIR),
+    "mesh.open_edges_welded": ("info", "Corners that should meet differ by a hair: weld vertices, then export."),
+    "mesh.non_manifold_edges": ("refuse", "More than two facets meet in an edge: separate or merge the bodies. " + _REPAIR),
+    "mesh.winding": ("refuse", "Neighbouring facets disagree about the outside: unify the normals. " + _REPAIR),
+    "mesh.inverted": ("refuse", "The part is inside out: flip the normals. " + _REPAIR),
+    "mesh.zero_volume": ("refuse", "The surface encloses nothing: give the part a thickness. " + _REPAIR),
+    "mesh.duplicate_facets": ("refuse", "Facets stand twice in the file: remove duplicates. " + _REPAIR),
+    "mesh.degenerate_facets": ("warn", "Facets without area are ignored: remove them when you can."),
+    "mesh.shells": ("refuse", "The part falls into more separate shells than allowed. " + _REPAIR),
+    "mesh.cavities": ("warn", "Closed voids trap powder, resin or support: open a drain hole if they must be clean."),
+    "units.assumed": ("info", "The format has no unit; millimetres were assumed."),
+    "units.doubtful": ("refuse", "State the unit of the file in the recipe, or scale the part to millimetres."),
+    "build.too_large": ("refuse", "Use a larger machine, split the part, or check the unit."),
+    "build.turned": ("info", "The part fits the build volume only when it is turned."),
+}  # fmt: skip
+
+
+def severity_for(code: str) -> _Severity:
+    """The default severity of `code`; unknown codes refuse."""
+    return CATALOGUE.get(code, ("refuse", ""))[0]
+
+
+def advice_for(code: str) -> str:
+    """What cures `code`."""
+    return CATALOGUE.get(code, ("refuse", _SEND_AGAIN))[1]

@@ -1,0 +1,178 @@
+"""The words of a verdict: findings, geometry, inspection, and their JSON form.
+
+Every code is documented, with cause and cure, in docs/findings.md.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+from mesh_tools.catalogue import advice_for, severity_for
+
+Severity = Literal["refuse", "warn", "info"]
+Verdict = Literal["pass", "refuse"]
+Point = tuple[float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing found: a stable `code`, how bad, how often, where (mm), what it is and what cures it."""
+
+    code: str
+    severity: Severity
+    count: int
+    sample: Point | None
+    message: str
+    advice: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The finding as plain JSON values."""
+        return {
+            "code": self.code,
+            "severity": self.severity,
+            "count": self.count,
+            "sample": None if self.sample is None else list(self.sample),
+            "message": self.message,
+            "advice": self.advice,
+        }
+
+    @classmethod
+    def from_json(cls, value: object) -> Finding:
+        """Read what `to_json` wrote; ValueError on anything else."""
+        row = _object(value, {"code", "severity", "count", "sample", "message", "advice"})
+        severity = _text(row["severity"])
+        if severity not in ("refuse", "warn", "info"):
+            raise ValueError(f"unknown severity {severity!r}")
+        sample = None if row["sample"] is None else _point(row["sample"])
+        return cls(_text(row["code"]), cast("Severity", severity), _count(row["count"]), sample,
+                   _text(row["message"]), _text(row["advice"]))  # fmt: skip
+
+
+def finding(code: str, message: str, *, count: int = 1, sample: Point | None = None) -> Finding:
+    """A finding with the catalogue's severity and advice for `code`."""
+    return Finding(code, severity_for(code), count, _finite(sample), message, advice_for(code))
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """What the part measures, in mm, with units and every instance's placement applied.
+
+    `volume_mm3` is signed as the facets are wound; `bounds_mm` is (lowest corner, highest corner).
+    `watertight`: every edge of every body joins exactly two facets that agree about the outside.
+    """
+
+    facets: int
+    vertices: int
+    bodies: int
+    shells: int
+    volume_mm3: float
+    area_mm2: float
+    bounds_mm: tuple[Point, Point]
+    watertight: bool
+
+    @property
+    def size_mm(self) -> Point:
+        """Extent along x, y and z."""
+        low, high = self.bounds_mm
+        return (high[0] - low[0], high[1] - low[1], high[2] - low[2])
+
+    def to_json(self) -> dict[str, Any]:
+        """The measures as plain JSON values."""
+        return {
+            "facets": self.facets,
+            "vertices": self.vertices,
+            "bodies": self.bodies,
+            "shells": self.shells,
+            "volume_mm3": self.volume_mm3,
+            "area_mm2": self.area_mm2,
+            "bounds_mm": [list(self.bounds_mm[0]), list(self.bounds_mm[1])],
+            "watertight": self.watertight,
+        }
+
+    @classmethod
+    def from_json(cls, value: object) -> Geometry:
+        """Read what `to_json` wrote; ValueError on anything else, also on NaN and infinity."""
+        names = {"facets", "vertices", "bodies", "shells", "volume_mm3", "area_mm2", "bounds_mm", "watertight"}
+        row = _object(value, names)
+        bounds = row["bounds_mm"]
+        if not isinstance(bounds, list) or len(bounds) != 2:
+            raise ValueError("bounds_mm must be two points")
+        if not isinstance(row["watertight"], bool):
+            raise ValueError("watertight must be true or false")
+        return cls(_count(row["facets"]), _count(row["vertices"]), _count(row["bodies"]), _count(row["shells"]),
+                   _number(row["volume_mm3"]), _number(row["area_mm2"]),
+                   (_point(bounds[0]), _point(bounds[1])), row["watertight"])  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """The gate's answer for one file. `verdict` is `pass` only when no finding refuses.
+
+    `format` is the format as read ("stl-binary", "stl-ascii", "3mf", … or "unknown"), `sha256` and
+    `bytes` describe the input as received, `seconds` the whole inspection, `thumbnail_png` a picture.
+    """
+
+    verdict: Verdict
+    findings: tuple[Finding, ...]
+    geometry: Geometry | None
+    format: str
+    sha256: bytes
+    bytes: int
+    seconds: float
+    thumbnail_png: bytes | None = None
+
+    @property
+    def reasons(self) -> tuple[Finding, ...]:
+        """The findings that refuse, in the order found."""
+        return tuple(found for found in self.findings if found.severity == "refuse")
+
+    def to_json(self) -> dict[str, Any]:
+        """The inspection as plain JSON values, without the picture."""
+        return {
+            "verdict": self.verdict,
+            "findings": [found.to_json() for found in self.findings],
+            "geometry": None if self.geometry is None else self.geometry.to_json(),
+            "format": self.format,
+            "sha256": self.sha256.hex(),
+            "bytes": self.bytes,
+            "seconds": round(self.seconds, 6),
+        }
+
+
+def _object(value: object, names: set[str]) -> Mapping[str, object]:
+    if not isinstance(value, dict) or set(value) != names:
+        raise ValueError(f"expected an object with exactly {sorted(names)}")
+    return value
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or len(value) > 4096:
+        raise ValueError("expected a text of at most 4096 characters")
+    return value
+
+
+def _count(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**53:
+        raise ValueError("expected a count")
+    return value
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError("expected a finite number")
+    return float(value)
+
+
+def _point(value: object) -> Point:
+    if not isinstance(value, list) or len(value) != 3:
+        raise ValueError("expected a point of three numbers")
+    return (_number(value[0]), _number(value[1]), _number(value[2]))
+
+
+def _finite(point: Point | None) -> Point | None:
+    if point is None or not all(math.isfinite(axis) for axis in point):
+        return None
+    return (float(point[0]), float(point[1]), float(point[2]))

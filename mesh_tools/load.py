@@ -1,0 +1,44 @@
+"""Which format is it? Decided by the bytes; the name only earns a warning when it says otherwise."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import PurePosixPath
+
+from mesh_tools import stl
+from mesh_tools.errors import Refused
+from mesh_tools.findings import finding
+from mesh_tools.limits import Limits
+from mesh_tools.model import Model
+from mesh_tools.threemf.reader import load_3mf
+
+_EXTENSIONS = {"stl-binary": {".stl"}, "stl-ascii": {".stl"}, "3mf": {".3mf"}}
+
+
+def load(data: memoryview, filename: str, limits: Limits) -> Model:
+    """Read `data` into a model; raises Refused for what is not a sound file of a known format."""
+    if not len(data):
+        raise Refused("input.empty", "The file has no bytes.")
+    extension = PurePosixPath(filename.replace("\\", "/")).suffix.lower()
+    model = _read(data, extension, limits)
+    expected = _EXTENSIONS[model.format]
+    if extension and extension not in expected:
+        message = f"The file is {model.format}, its name ends in {extension[:16]}."
+        return replace(model, findings=(*model.findings, finding("format.mismatch", message)))
+    return model
+
+
+def _read(data: memoryview, extension: str, limits: Limits) -> Model:
+    if bytes(data[:4]) == b"PK\x03\x04" or extension == ".3mf":
+        return load_3mf(data, limits)
+    if stl.is_binary(data):
+        return stl.load_binary(data, limits)
+    if stl.looks_ascii(data) and not _has_binary(data):
+        return stl.load_ascii(data, limits)
+    if extension == ".stl":
+        return stl.load_binary(data, limits)
+    raise Refused("format.unknown", "The bytes are of no format the gate knows.")
+
+
+def _has_binary(data: memoryview) -> bool:
+    return b"\0" in bytes(data[:1024])

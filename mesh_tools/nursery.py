@@ -1,0 +1,123 @@
+"""The process server: a single-threaded process with the readers preloaded that forks one child per file.
+
+Started by the sandbox as `python -m mesh_tools.nursery DESCRIPTOR`; the descriptor is a SOCK_SEQPACKET
+socket. A request is one JSON message with three descriptors: the input (a sealed memory file), the pipe
+for the answer, and the socket on which the sandbox learns of the child: first a message with a pidfd, then
+how it ended. When the control socket closes, all children are killed and the server ends.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import selectors
+import signal
+import socket
+import sys
+from typing import Any
+
+from mesh_tools import answer, confine
+from mesh_tools.inspect import examine_file
+from mesh_tools.limits import Limits
+from mesh_tools.warm_up import warm_up
+
+REQUEST_BYTES_MAX = 65_536
+
+
+class Nursery:
+    """Serves requests on `control` until it closes."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+        self._selector = selectors.DefaultSelector()
+        self._children: dict[int, tuple[int, socket.socket]] = {}
+
+    def serve(self) -> None:
+        """Fork a child for each request and report the end of each; returns when the parent is gone."""
+        self._selector.register(self._control, selectors.EVENT_READ)
+        while True:
+            for key, _ in self._selector.select():
+                if key.fileobj is not self._control:
+                    self._reap(key.fd)
+                elif not self._accept():
+                    self._kill_all()
+                    return
+
+    def _accept(self) -> bool:
+        message, descriptors, _, _ = socket.recv_fds(self._control, REQUEST_BYTES_MAX, 3)
+        if not message:
+            return False
+        request = json.loads(message)
+        source, pipe, status_fd = descriptors
+        status = socket.socket(fileno=status_fd)
+        child = os.fork()
+        if child == 0:
+            _become_child(request, source, pipe)
+        os.close(source)
+        os.close(pipe)
+        pidfd = os.pidfd_open(child)
+        self._children[pidfd] = (child, status)
+        self._selector.register(pidfd, selectors.EVENT_READ)
+        _tell(status, {"pid": child}, [pidfd])
+        return True
+
+    def _reap(self, pidfd: int) -> None:
+        child, status = self._children.pop(pidfd)
+        self._selector.unregister(pidfd)
+        os.close(pidfd)
+        _, ended, usage = os.wait4(child, 0)
+        code = os.waitstatus_to_exitcode(ended)
+        _tell(status, {"code": code, "cpu_s": usage.ru_utime + usage.ru_stime, "rss_bytes": usage.ru_maxrss * 1024})
+        status.close()
+
+    def _kill_all(self) -> None:
+        for pidfd in self._children:
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+
+
+def _tell(status: socket.socket, value: dict[str, Any], descriptors: list[int] | None = None) -> None:
+    """Send to the sandbox, which may have given up on this child."""
+    try:
+        socket.send_fds(status, [json.dumps(value).encode()], descriptors or [])
+    except OSError:
+        return
+
+
+def _become_child(request: dict[str, Any], source: int, pipe: int) -> None:
+    """Confine this fork, inspect, answer, end. Never returns; any failure is an exit code."""
+    code = 70
+    try:
+        confine.die_with_parent()
+        signal.signal(signal.SIGXCPU, signal.SIG_DFL)
+        confine.close_all_but({source, pipe, 2})
+        limits = Limits(**request["limits"])
+        size = int(request["bytes"])
+        confine.limit(confine.Budget(limits.memory_bytes(size), limits.cpu_s(size), limits.descriptors_max))
+        data = memoryview(mmap.mmap(source, size, prot=mmap.PROT_READ)) if size else memoryview(b"")
+        report = examine_file(data, filename=request["filename"], unit_mm=request["unit_mm"],
+                              pictures=request["pictures"], limits=limits)  # fmt: skip
+        frame = answer.encode(report)
+        with os.fdopen(pipe, "wb", closefd=False) as stream:
+            stream.write(frame)
+        code = 0
+    except MemoryError:
+        code = 71
+    except BaseException as error:  # noqa: BLE001 - the exit code carries it, the parent refuses
+        os.write(2, f"inspection failed: {type(error).__name__}: {error}\n".encode()[:2000])
+    finally:
+        os._exit(code)
+
+
+def main() -> None:
+    """Entry point of the server process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    control = socket.socket(fileno=int(sys.argv[1]))
+    isolated = confine.without_network()
+    warm_up()
+    control.send(json.dumps({"ready": True, "network_namespace": isolated}).encode())
+    Nursery(control).serve()
+
+
+if __name__ == "__main__":
+    main()

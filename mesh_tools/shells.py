@@ -1,0 +1,71 @@
+"""Shells judged by their volume: inside out, without volume, cavities."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mesh_tools.findings import Finding, Point, finding
+from mesh_tools.measure import Measures, facet_volumes
+from mesh_tools.model import Body
+from mesh_tools.topology import Topology
+
+_FLAT_RATIO = 1e-9
+
+
+def shell_findings(body: Body, topology: Topology, measures: Measures, scale: float) -> list[Finding]:
+    """Findings about volume. An open body is only told that it holds nothing: its volume means little."""
+    extent = float(np.max(measures.high - measures.low))
+    nothing = _FLAT_RATIO * max(measures.area, 1e-300) * extent
+    if abs(measures.volume) <= nothing:
+        return [finding("mesh.zero_volume", f"The surface encloses {measures.volume * scale**3:.3g} mm³.")]
+    if not topology.sound:
+        return []
+    if topology.shells == 1:
+        if measures.volume > 0:
+            return []
+        return [finding("mesh.inverted", f"The volume is negative: {measures.volume * scale**3:.6g} mm³.")]
+    return _many(body, topology, scale)
+
+
+def _many(body: Body, topology: Topology, scale: float) -> list[Finding]:
+    volumes, lows, highs, firsts = _shell_table(body, topology)
+    holes = np.flatnonzero(volumes < 0)
+    solid = np.flatnonzero(volumes > 0)
+    cavities, inverted = [], []
+    for hole in holes:
+        around = (lows[solid] <= lows[hole]).all(axis=1) & (highs[solid] >= highs[hole]).all(axis=1)
+        (cavities if around.any() else inverted).append(int(hole))
+    found = []
+    if inverted:
+        message = f"{len(inverted)} shells are inside out."
+        sample = _centre(lows, highs, inverted[0], scale)
+        found.append(finding("mesh.inverted", message, count=len(inverted), sample=sample))
+    if cavities:
+        message = f"{len(cavities)} closed voids inside the part."
+        sample = _centre(lows, highs, cavities[0], scale)
+        found.append(finding("mesh.cavities", message, count=len(cavities), sample=sample))
+    if len(volumes) > len(holes) + len(solid):
+        count = len(volumes) - len(holes) - len(solid)
+        found.append(finding("mesh.zero_volume", f"{count} shells enclose nothing.", count=count))
+    return found
+
+
+def _shell_table(body: Body, topology: Topology) -> tuple[NDArray[np.float64], ...]:
+    roots, shell = np.unique(topology.shell_of, return_inverse=True)
+    offset = int(len(roots) > 0 and roots[0] < 0)
+    count = len(roots)
+    volumes = np.zeros(count)
+    lows, highs = np.full((count, 3), np.inf), np.full((count, 3), -np.inf)
+    for start, part in facet_volumes(body):
+        where = shell[start : start + len(part)]
+        volumes += np.bincount(where, part, count)
+        corners = body.corners(start, start + len(part)).astype(np.float64)
+        np.minimum.at(lows, where, corners.min(axis=1))
+        np.maximum.at(highs, where, corners.max(axis=1))
+    return volumes[offset:], lows[offset:], highs[offset:], roots[offset:]
+
+
+def _centre(lows: NDArray[np.float64], highs: NDArray[np.float64], shell: int, scale: float) -> Point:
+    middle = (lows[shell] + highs[shell]) / 2 * scale
+    return (float(middle[0]), float(middle[1]), float(middle[2]))

@@ -1,0 +1,1 @@
+"""3MF: the package, its parts and its meshes, read strictly."""
