@@ -8,6 +8,8 @@ from typing import Self
 
 from storage.stream import Piece
 
+_WORTH_A_THREAD_BYTES = 128 * 1024
+
 
 class BackgroundDigest:
     """SHA-256 of a run of pieces, at most one of them in flight; a context manager that owns one thread.
@@ -22,10 +24,13 @@ class BackgroundDigest:
         self.bytes = 0
 
     def update(self, piece: Piece) -> None:
-        """Queue `piece` after waiting for the one before it."""
+        """Queue `piece` after waiting for the one before it; a small one is hashed at once."""
         self.settle()
         self.bytes += len(piece)
-        self._pending = self._thread.submit(self._hash.update, piece)
+        if len(piece) < _WORTH_A_THREAD_BYTES:
+            self._hash.update(piece)
+        else:
+            self._pending = self._thread.submit(self._hash.update, piece)
 
     def settle(self) -> None:
         """Wait until every piece so far is hashed."""

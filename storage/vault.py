@@ -9,16 +9,16 @@ from __future__ import annotations
 import binascii
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from hmac import compare_digest
 
 from storage import stream
-from storage.backends.base import ObjectStore
+from storage.backends.base import ObjectStore, PutResult
 from storage.digest import BackgroundDigest
 from storage.envelope import ObjectContext
-from storage.errors import ObjectDamaged, ObjectMissing, TooLarge, WrongContext
+from storage.errors import ObjectDamaged, ObjectMissing, StorageError, TooLarge, WrongContext
 from storage.keys.base import KeyBackend, WrappedKey
 from storage.secret import DataKey
 from storage.stream import Piece
@@ -82,7 +82,7 @@ class Vault:
         key, wrapped = self.keys.generate(context)
         with key, BackgroundDigest() as plain:
             metered = _metered(source, plain, plaintext_bytes_max)
-            result = self.objects.put(object_key, stream.encrypt(metered, key, context))
+            result = self._store(object_key, stream.encrypt(metered, key, context))
             return StoredObject(
                 object_key=object_key,
                 wrapped=wrapped,
@@ -139,6 +139,15 @@ class Vault:
         """Remove the ciphertext; the caller forgets the record, without which the key is gone too."""
         self.objects.delete(stored.object_key)
 
+    def _store(self, object_key: str, ciphertext: Iterable[Piece]) -> PutResult:
+        """Put, and on failure remove what a store may have kept although it reported an error."""
+        try:
+            return self.objects.put(object_key, ciphertext)
+        except BaseException:
+            with suppress(StorageError):
+                self.objects.delete(object_key)
+            raise
+
     def _check_size(self, stored: StoredObject) -> None:
         try:
             size = self.objects.size(stored.object_key)
@@ -165,5 +174,7 @@ def _judged(stored: StoredObject) -> Iterator[None]:
     """Name a foreign header for what it is: the wrapped key fitted the context, so the object does not."""
     try:
         yield
+    except ObjectMissing:
+        raise ObjectDamaged("missing", f"{stored.object_key} vanished while it was opened") from None
     except WrongContext:
         raise ObjectDamaged("substituted", f"{stored.object_key} holds another object") from None

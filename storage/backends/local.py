@@ -16,7 +16,7 @@ from pathlib import Path
 
 from storage.backends.base import READ_BYTES, PutResult, check_key, span
 from storage.digest import BackgroundDigest
-from storage.durable import make_directory, sync_directory, write_all
+from storage.durable import Sync, make_directory, sync_directory, write_all
 from storage.errors import ObjectExists, ObjectMissing, StoreUnavailable
 from storage.stream import Piece
 
@@ -24,12 +24,13 @@ from storage.stream import Piece
 class LocalObjects:
     """Objects as files below `root`, which is created (0700) where absent; see `ObjectStore`."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, fsync: Sync = os.fsync) -> None:
+        self._fsync = fsync
         self._objects = root / "objects"
         self._parts = root / "parts"
         with _reported("prepare the folder"):
-            make_directory(self._objects)
-            make_directory(self._parts)
+            make_directory(self._objects, fsync)
+            make_directory(self._parts, fsync)
 
     def put(self, key: str, source: Iterable[Piece]) -> PutResult:
         """Write a locked part, fsync it, link it under its name, fsync the folder, drop the part."""
@@ -42,17 +43,15 @@ class LocalObjects:
                 with _reported(f"write object {key!r}"):
                     write_all(descriptor, piece)
             with _reported(f"write object {key!r}"):
-                os.fsync(descriptor)
+                self._fsync(descriptor)
                 self._publish(part, path, key)
             return PutResult(digest.bytes, digest.finish())
 
     def read(self, key: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
         """Yield from one open file, so a concurrent delete does not tear the read."""
         path = self._path(key)
-        try:
+        with _reported(f"open object {key!r}"), _found(key):
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-        except FileNotFoundError:
-            raise ObjectMissing(key) from None
         try:
             at, end = span(start, length, os.fstat(descriptor).st_size)
             while at < end:
@@ -67,10 +66,8 @@ class LocalObjects:
 
     def size(self, key: str) -> int:
         """Return the file's length."""
-        try:
-            return self._path(key).stat().st_size
-        except FileNotFoundError:
-            raise ObjectMissing(key) from None
+        with _reported(f"look up object {key!r}"), _found(key):
+            return self._path(key).lstat().st_size
 
     def delete(self, key: str) -> None:
         """Unlink the file and fsync its folder."""
@@ -78,7 +75,7 @@ class LocalObjects:
         with _reported(f"delete object {key!r}"):
             if path.exists():
                 path.unlink(missing_ok=True)
-                sync_directory(path.parent)
+                sync_directory(path.parent, self._fsync)
 
     def list(self, prefix: str = "") -> Iterator[str]:
         """Yield the keys folder by folder."""
@@ -114,13 +111,13 @@ class LocalObjects:
             os.close(descriptor)
 
     def _publish(self, part: Path, path: Path, key: str) -> None:
-        make_directory(path.parent)
+        make_directory(path.parent, self._fsync)
         try:
             path.hardlink_to(part)
         except FileExistsError:
             raise ObjectExists(key) from None
         try:
-            sync_directory(path.parent)
+            sync_directory(path.parent, self._fsync)
         except OSError:
             path.unlink(missing_ok=True)
             raise
@@ -139,6 +136,14 @@ def _remove_abandoned(part: Path) -> int:
     finally:
         os.close(descriptor)
     return 1
+
+
+@contextmanager
+def _found(key: str) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise ObjectMissing(key) from None
 
 
 @contextmanager

@@ -65,7 +65,7 @@ class FileKeys:
             if not path.is_symlink() and not path.exists():
                 ring = _Ring(secrets.token_hex(16), 1, {1: DataKey.generate()})
                 replace_file(path, ring.encode())
-        self._stamp, self._ring = _load(path)
+        self._loaded = _load(path)
 
     @property
     def uri(self) -> str:
@@ -149,13 +149,14 @@ class FileKeys:
 
     def _fresh(self) -> _Ring:
         """Return the ring, read again where another process replaced the file."""
-        if _stamp_of(self._path) != self._stamp:
-            self._stamp, self._ring = _load(self._path)
-        return self._ring
+        stamp, ring = self._loaded
+        if _stamp_of(self._path) != stamp:
+            self._loaded = stamp, ring = _load(self._path)
+        return ring
 
     def _store(self, ring: _Ring) -> None:
         replace_file(self._path, ring.encode())
-        self._stamp, self._ring = _load(self._path)
+        self._loaded = _load(self._path)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -186,13 +187,16 @@ def _associated(ring: str, version: int, context: ObjectContext) -> bytes:
 def _load(path: Path) -> tuple[_Stamp, _Ring]:
     """Read the keyring from one descriptor, after judging that descriptor's permissions."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
         raise KeyringUnsafe(f"the keyring {path} cannot be opened: {error.strerror}") from None
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         status = os.fstat(descriptor)
         _judge(path, status)
-        return (status.st_ino, status.st_mtime_ns, status.st_ctime_ns), _decode(path, file.read())
+        content = os.read(descriptor, status.st_size)
+    finally:
+        os.close(descriptor)
+    return (status.st_ino, status.st_mtime_ns, status.st_ctime_ns), _decode(path, content)
 
 
 def _judge(path: Path, status: os.stat_result) -> None:
