@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias, cast
 
-from sqlalchemy import Connection, RowMapping, select
+from sqlalchemy import Connection, select
 from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
@@ -103,7 +103,7 @@ def statuses(connection: Connection, operation_ids: Sequence[str]) -> list[Opera
     return [status_of(row) for row in rows]
 
 
-def status_of(row: RowMapping) -> OperationStatus:
+def status_of(row: Mapping[Any, Any]) -> OperationStatus:
     """Read a row of `ledger_operations`."""
     return OperationStatus(
         operation_id=row["operation_id"],

@@ -1,0 +1,266 @@
+"""The relay: carries the outbox to the chain, one leader at a time, without ever losing or doubling an
+operation.
+
+One step:
+
+1. follow what was signed before: receipts, reverted batches, transactions the node forgot, offers too low;
+2. take the oldest pending operations, up to a group;
+3. run each by itself on the newest state; what the contract refuses is rejected with its reason and uses no
+nonce,
+   unless something signed before it may still change that: then it waits;
+4. sign the rest as one `batch` and store bytes, nonce and hash in one transaction;
+5. send. Whatever the node says to that, or if this process dies before it: the stored bytes are sent until a
+receipt
+   shows up, and each operation counts once, because the contract says so.
+
+On the embedded chain the stored bytes carry the time of their block, so a replay after a kill makes the same
+block.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, RowMapping, bindparam, func, insert, select, update
+
+from ledger import tables
+from ledger.abi import batch_gas_limit, decode_error, encode_batch, encode_call
+from ledger.chain import Chain
+from ledger.facts import compact_json
+from ledger.flight import Flight
+from ledger.gas import TRANSACTION_GAS, has_p256, offer_of, operation_gas
+from ledger.identity import EMBEDDED_MAX_FEE, EMBEDDED_TIP, ChainIdentity
+from ledger.leases import Lease
+from ledger.outbox import OperationStatus, operation_in, status_of
+from ledger.signer import AccountKey
+from ledger.sync import receipt_of_fact
+from ledger.transaction import Offer, sign_transaction
+
+_operations: Final = tables.operations
+_transactions: Final = tables.transactions
+
+
+@dataclass(frozen=True)
+class RelayLimits:
+    """How the relay groups and how patient it is.
+
+    `linger_s` waits for company before a group is signed; without it a group is what came while the last one
+    was under way, which is best where blocks come at once.
+    """
+
+    group_operations_max: int = 128
+    group_gas_max: int = 15_000_000
+    linger_s: float = 0.0
+    in_flight_max: int = 16
+    resend_after_s: float = 5.0
+    raise_after_s: float = 30.0
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """A pending operation with its calldata and a bound on its gas."""
+
+    row: RowMapping
+    calldata: bytes
+    gas: int
+
+
+class Relay:
+    """Sends with one account. `publish` gets statuses that a step made final, `sent` is called after each
+    sending.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        chain: Chain,
+        identity: ChainIdentity,
+        key: AccountKey,
+        lease: Lease,
+        *,
+        clock: Callable[[], float],
+        publish: Callable[[Sequence[OperationStatus]], None],
+        sent: Callable[[], None],
+        limits: RelayLimits | None = None,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._engine = engine
+        self._chain = chain
+        self._identity = identity
+        self._key = key
+        self._lease = lease
+        self._clock = clock
+        self._publish = publish
+        self._sent = sent
+        self._limits = limits or RelayLimits()
+        self._pause = pause
+        self._flight = Flight(
+            engine,
+            chain,
+            identity,
+            key,
+            lease,
+            clock,
+            resend_after_s=self._limits.resend_after_s,
+            raise_after_s=self._limits.raise_after_s,
+        )
+        self._held: dict[int, int] = {}
+        self._precompile: bool | None = None
+
+    def step(self) -> bool:
+        """Do one round; return whether there was anything to carry.
+
+        Raises ChainError where the node fails, LeaseLost where another process leads now.
+        """
+        in_flight = self._flight.follow()
+        if len(in_flight) >= self._limits.in_flight_max:
+            return False
+        candidates = self._candidates()
+        if not candidates:
+            return False
+        mined = self._chain.nonce(self._key.address)
+        accepted, refused = self._simulate(candidates)
+        if accepted:
+            in_flight = [*in_flight, self._store(accepted, mined)]
+        rejected = self._refuse(refused, mined, max(in_flight, default=None))
+        return bool(accepted) or rejected
+
+    @property
+    def waiting(self) -> bool:
+        """Whether operations wait for something under way to be mined."""
+        return bool(self._held)
+
+    def rebroadcast(self) -> None:
+        """Send what is not in a block again at the next step, without waiting for its time."""
+        self._flight.hurry()
+
+    def _candidates(self) -> list[_Candidate]:
+        rows = self._pending()
+        if rows and self._limits.linger_s and len(rows) < self._limits.group_operations_max:
+            self._pause(self._limits.linger_s)
+            rows = self._pending()
+        if rows and self._precompile is None:
+            self._precompile = has_p256(self._chain)
+        chosen: list[_Candidate] = []
+        gas = TRANSACTION_GAS
+        for row in rows:
+            calldata = encode_call(operation_in(row["body"]))
+            bound = operation_gas(
+                row["kind"], len(calldata), precompile=bool(self._precompile), reverts=row["reverts"]
+            )
+            gas += bound
+            if chosen and batch_gas_limit(gas) > self._limits.group_gas_max:
+                break
+            chosen.append(_Candidate(row, calldata, bound))
+        return chosen
+
+    def _pending(self) -> list[RowMapping]:
+        """Return the oldest pending operations, held ones behind the others so that they block nobody."""
+        oldest = select(_operations).where(_operations.c.state == "pending").order_by(_operations.c.position)
+        limit = self._limits.group_operations_max
+        with self._engine.connect() as connection:
+            rows = connection.execute(oldest.limit(limit + len(self._held))).mappings().all()
+        waiting = {row["position"] for row in rows} & self._held.keys()
+        self._held = {position: self._held[position] for position in waiting}
+        return sorted(rows, key=lambda row: row["position"] in self._held)[:limit]
+
+    def _simulate(
+        self, candidates: Sequence[_Candidate]
+    ) -> tuple[list[_Candidate], list[tuple[_Candidate, bytes]]]:
+        calls = [candidate.calldata for candidate in candidates]
+        outcomes = self._chain.simulate(self._identity.contract, calls, time=int(self._clock()))
+        accepted = [c for c, outcome in zip(candidates, outcomes, strict=True) if outcome is None]
+        refused = [(c, o) for c, o in zip(candidates, outcomes, strict=True) if o is not None]
+        return accepted, refused
+
+    def _store(self, accepted: Sequence[_Candidate], mined: int) -> int:
+        """Sign a batch, store it with its operations, then send it; return its nonce."""
+        data = encode_batch([candidate.calldata for candidate in accepted])
+        gas = batch_gas_limit(TRANSACTION_GAS + sum(candidate.gas for candidate in accepted))
+        offer = self._offer(gas)
+        now = self._clock()
+        with self._engine.begin() as connection:
+            self._lease.keep(connection)
+            nonce = max(mined, _next_nonce(connection))
+            signed = sign_transaction(
+                self._key,
+                chain_id=self._identity.chain_id,
+                nonce=nonce,
+                to=self._identity.contract,
+                data=data,
+                offer=offer,
+            )
+            block_time = max(int(now), _last_block_time(connection))
+            row = {"nonce": nonce, "attempt": 0, "hash": signed.hash, "raw": signed.raw}
+            row |= {"gas": offer.gas, "max_fee": offer.max_fee, "tip": offer.tip}
+            connection.execute(insert(_transactions).values(**row, block_time=block_time, signed_at=now))
+            _assign(connection, accepted, nonce)
+        self._flight.send(signed.hash, signed.raw, block_time)
+        self._sent()
+        return nonce
+
+    def _offer(self, gas: int) -> Offer:
+        if self._identity.embedded:
+            return Offer(gas=gas, max_fee=EMBEDDED_MAX_FEE, tip=EMBEDDED_TIP)
+        return offer_of(self._chain.fees(), gas)
+
+    def _refuse(self, refused: Sequence[tuple[_Candidate, bytes]], mined: int, behind: int | None) -> bool:
+        """Reject what the contract refuses on settled ground; hold what a nonce under way may still change.
+
+        `mined` is the account's nonce before the simulation, `behind` the newest nonce under way.
+        """
+        ripe = []
+        for candidate, reason in refused:
+            position = candidate.row["position"]
+            if behind is None or self._held.get(position, mined) < mined:
+                ripe.append((candidate, reason))
+            else:
+                self._held.setdefault(position, behind)
+        if not ripe or not self._index_caught_up():
+            return False
+        with self._engine.begin() as connection:
+            self._lease.keep(connection)
+            changed = [_reject(connection, candidate.row, reason) for candidate, reason in ripe]
+        for candidate, _ in ripe:
+            self._held.pop(candidate.row["position"], None)
+        self._publish([status for status in changed if status.final])
+        return True
+
+    def _index_caught_up(self) -> bool:
+        newest = select(func.max(tables.blocks.c.number))
+        with self._engine.connect() as connection:
+            indexed = connection.execute(newest).scalar()
+        return self._chain.head().number <= (-1 if indexed is None else indexed)
+
+
+def _next_nonce(connection: Connection) -> int:
+    newest = connection.execute(select(func.max(_transactions.c.nonce))).scalar()
+    return 0 if newest is None else int(newest) + 1
+
+
+def _last_block_time(connection: Connection) -> int:
+    """Return the time of the newest block asked for: time never runs back on the embedded chain."""
+    newest = select(_transactions.c.block_time).order_by(_transactions.c.nonce.desc()).limit(1)
+    return int(connection.execute(newest).scalar() or 0)
+
+
+def _assign(connection: Connection, accepted: Sequence[_Candidate], nonce: int) -> None:
+    """Note which batch carries each operation, and where in it."""
+    assigned = update(_operations).where(_operations.c.position == bindparam("at"))
+    assigned = assigned.values(state="sent", nonce=nonce, item=bindparam("place"))
+    places = [{"at": c.row["position"], "place": place} for place, c in enumerate(accepted)]
+    connection.execute(assigned, places)
+
+
+def _reject(connection: Connection, row: RowMapping, revert_data: bytes) -> OperationStatus:
+    """Reject an operation, or confirm it where the chain held its fact all along."""
+    values: dict[str, Any] = receipt_of_fact(connection, row["fact"])
+    if values:
+        values |= {"state": "mined"}
+    else:
+        values = {"state": "rejected", "reason": compact_json(decode_error(revert_data).to_json())}
+    connection.execute(update(_operations).where(_operations.c.position == row["position"]).values(**values))
+    return status_of({**row, **values})

@@ -1,0 +1,63 @@
+"""Who waits for which operation: threads asleep until the indexer says what became of theirs."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from ledger.outbox import OperationStatus
+
+_RECHECK_S: Final = 0.5
+
+
+class Waiting:
+    """Wakes exactly the threads whose operations became final.
+
+    What another process confirmed is found by asking the database again every half second.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._guard = threading.Lock()
+        self._waiters: dict[str, list[_Waiter]] = {}
+
+    def publish(self, statuses: Sequence[OperationStatus]) -> None:
+        """Hand final statuses to who waits for them."""
+        with self._guard:
+            for status in statuses:
+                for waiter in self._waiters.get(status.operation_id, ()):
+                    waiter.status = status
+                    waiter.ready.set()
+
+    def wait(
+        self, operation_id: str, timeout_s: float, ask: Callable[[], OperationStatus]
+    ) -> OperationStatus:
+        """Return the operation's status once it is final, or as `ask` tells it when the time is over."""
+        until = self._clock() + timeout_s
+        waiter = _Waiter()
+        with self._guard:
+            self._waiters.setdefault(operation_id, []).append(waiter)
+        try:
+            while True:
+                status = ask()
+                left = until - self._clock()
+                if status.final or left <= 0:
+                    return status
+                if waiter.ready.wait(min(left, _RECHECK_S)) and waiter.status is not None:
+                    return waiter.status
+        finally:
+            with self._guard:
+                self._waiters[operation_id].remove(waiter)
+                if not self._waiters[operation_id]:
+                    del self._waiters[operation_id]
+
+
+class _Waiter:
+    """One thread's place in the queue."""
+
+    __slots__ = ("ready", "status")
+
+    def __init__(self) -> None:
+        self.ready = threading.Event()
+        self.status: OperationStatus | None = None
