@@ -22,9 +22,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
 
-from mesh_tools.sandbox import Sandbox
-
 from ledger.typed_data import Result, digest, print_id
+from mesh_tools.sandbox import Sandbox
 from printer_agent.client import PrinterClient
 from printer_agent.clock import Clock
 from printer_agent.drivers.base import Delivery, Driver
@@ -253,8 +252,7 @@ class Agent:
         seen = self._tools.sandbox.inspect(
             plaintext.pieces(), filename=job.file.filename, policy=policy, pictures=False
         )
-        refusals = [found for found in seen.findings if found.severity == "refuse"]
-        reasons = tuple(f"{found.code}: {found.message}" for found in refusals)
+        reasons = tuple(f"{found.code}: {found.message}" for found in seen.reasons)
         job.gated(seen.verdict, seen.sha256, reasons)
         self._watcher.stage(job.state, f"the gate passed it for {self._tools.machine.model}")
 

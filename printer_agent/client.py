@@ -126,7 +126,7 @@ class PrinterClient:
             if response.status_code != (206 if start else 200):
                 response.read()
                 raise problem_of(response)
-            yield from response.iter_raw(_PIECE)
+            yield from response.iter_bytes(_PIECE)
 
     def _final(self, call: _Call) -> dict[str, Any]:
         return _object(self._answer(call, self._settings.redeem_timeout_s, pending_is_final=False))

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from mesh_tools.errors import PolicyInvalid
 from mesh_tools.gate import Policy
-
 from printer_agent.errors import GateRefused, IdentityError
 from printer_agent.private_files import read_private, write_private
 
@@ -84,12 +84,16 @@ class Machine:
                 f"the part needs {material}, this machine is set up for {', '.join(self.materials)}",
                 "load the material and add it to machine.json, or print on another printer",
             )
-        return Policy(
-            process=process,
-            material=material,
-            build_volume_mm=self.build_volume_mm,
-            units=recipe.get("units"),
-        )
+        wanted = {
+            "process": process,
+            "material": material,
+            "build_volume_mm": self.build_volume_mm,
+            "units": recipe.get("units"),
+        }
+        try:
+            return Policy.from_json(wanted)
+        except PolicyInvalid as error:
+            raise GateRefused("recipe", f"the recipe cannot be judged: {error}") from error
 
 
 def save_machine(home: Path, machine: Machine) -> None:

@@ -25,9 +25,7 @@ def describe(settings: Settings) -> dict[str, Any]:
                 "state": job.state,
                 "detail": job.detail,
                 "updated_at": datetime.fromtimestamp(job.updated_at, UTC).isoformat().replace("+00:00", "Z"),
-                "outcome_problem": None
-                if (found := journal.outcome(job.print_id)) is None
-                else found.problem,
+                "outcome_problem": _problem(journal, job.print_id),
             }
             for job in journal.jobs()
         ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from printer_agent.drivers.base import Delivery
@@ -30,22 +31,19 @@ class FolderDriver:
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if final.exists():
-                raise DriverError(
-                    "exists", f"{final} is there already", "move it away; it is never overwritten"
-                )
+                raise DriverError("exists", f"{final} is there and is never overwritten", "move it away")
             self._write(part, content, delivery.size)
             part.rename(final)
             sync_folder(self._folder)
         except OSError as error:
-            part.unlink(missing_ok=True)
             raise DriverError(
                 "watch_folder",
                 f"{self._folder} did not take the file: {error}",
                 "check its space and permissions",
             ) from error
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
+        finally:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
         return f"delivered to {final}"
 
     def arrived(self, delivery: Delivery) -> bool:

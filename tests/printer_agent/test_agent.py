@@ -1,0 +1,373 @@
+"""Tests of the agent: a whole print, refusals, crashes at every step, times offline."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from ledger.commitment import canonical_json, report_commitment
+from ledger.typed_data import Result
+from mesh_tools.sandbox import Sandbox
+from printer_agent.agent import AWAITING, Agent, Summary, Tools
+from printer_agent.client import PrinterClient
+from printer_agent.drivers.base import Delivery
+from printer_agent.drivers.folder import FolderDriver
+from printer_agent.errors import (
+    AgentError,
+    DriverError,
+    GateRefused,
+    JournalError,
+    ReleaseRefused,
+    Unreachable,
+)
+from printer_agent.identity import Identity
+from printer_agent.journal import Journal
+from printer_agent.machine import load_machine
+from printer_agent.print_token import PrintToken
+from printer_agent.settings import Settings
+from tests.printer_agent.conftest import Hands
+from tests.printer_agent.fake_service import URL, FakeService, problem, tetrahedron
+
+
+class Crash(BaseException):
+    """The process dies here: nothing of the agent's code catches it."""
+
+
+@dataclass
+class Fuse:
+    """Burns at each step of the world around the agent; the step with its number is the last."""
+
+    last: int | None = None
+    burnt: int = 0
+
+    def burn(self) -> None:
+        self.burnt += 1
+        if self.burnt - 1 == self.last:
+            raise Crash
+
+
+@dataclass
+class FusedTransport(httpx2.BaseTransport):
+    """Dies before a request is sent, or after it was answered and before the answer is seen."""
+
+    inner: httpx2.BaseTransport
+    fuse: Fuse
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        self.fuse.burn()
+        response = self.inner.handle_request(request)
+        self.fuse.burn()
+        return response
+
+
+@dataclass
+class FusedDriver:
+    """A folder driver that dies before, within and after a delivery; counts what was started."""
+
+    inner: FolderDriver
+    fuse: Fuse
+    started: list[str] = field(default_factory=list)
+    name: str = "folder"
+
+    def start(self, delivery: Delivery, content: Iterable[bytes]) -> str:
+        self.fuse.burn()
+        self.started.append(delivery.release_id)
+
+        def dying() -> Iterator[bytes]:
+            for piece in content:
+                self.fuse.burn()
+                yield piece
+
+        said = self.inner.start(delivery, dying())
+        self.fuse.burn()
+        return said
+
+    def arrived(self, delivery: Delivery) -> bool:
+        return self.inner.arrived(delivery)
+
+    def check(self) -> str:
+        return self.inner.check()
+
+
+@dataclass
+class FusedWatcher:
+    """Dies at a stage; keeps what it was told."""
+
+    fuse: Fuse
+    stages: list[str] = field(default_factory=list)
+    bytes: int = 0
+
+    def stage(self, name: str, detail: str) -> None:
+        self.stages.append(name)
+        self.fuse.burn()
+
+    def downloaded(self, done: int, total: int) -> None:
+        assert done <= total
+        self.bytes = done
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox() as running:
+        yield running
+
+
+@dataclass
+class Bench:
+    """One enrolled printer; `run` is one process that prints one token."""
+
+    printer: Settings
+    service: FakeService
+    sandbox: Sandbox
+    hands: Hands
+
+    def __post_init__(self) -> None:
+        self.fuse = Fuse()
+        self.driver = FusedDriver(FolderDriver(self.printer.watch), self.fuse)
+        self.watcher = FusedWatcher(self.fuse)
+
+    def process(self, act: Callable[[Agent], Any], crash_at: int | None = None) -> Any:
+        self.fuse.last, self.fuse.burnt = crash_at, 0
+        identity = Identity.load(self.printer.home)
+        transport = FusedTransport(self.service.transport, self.fuse)
+        clock = self.hands.clock
+        client = PrinterClient(URL, identity.signing, "prt_1", self.printer, clock=clock, transport=transport)
+        with client, Journal.open(self.printer.home) as journal:
+            machine = load_machine(self.printer.home)
+            limit = self.printer.file_bytes_max
+            tools = Tools(identity, machine, journal, client, self.driver, self.sandbox, clock, limit)
+            agent = Agent(tools, self.watcher)
+            agent.recover()
+            return act(agent)
+
+    def print(
+        self, token: str, result: Result | None = Result.COMPLETED, crash_at: int | None = None
+    ) -> Summary:
+        summary = self.process(lambda agent: agent.print(PrintToken(token), result), crash_at)
+        assert isinstance(summary, Summary)
+        return summary
+
+    def settle(self) -> None:
+        """A process that only recovers and sends what waits."""
+        self.process(lambda agent: agent.send_outcomes())
+
+    @property
+    def delivered(self) -> list[Path]:
+        return sorted(self.printer.watch.iterdir()) if self.printer.watch.exists() else []
+
+
+@pytest.fixture
+def bench(printer: Settings, service: FakeService, sandbox: Sandbox, hands: Hands) -> Bench:
+    return Bench(printer, service, sandbox, hands)
+
+
+class TestPrint:
+    def test_takes_a_token_all_the_way(self, bench: Bench) -> None:
+        summary = bench.print(bench.service.authorise())
+        assert (summary.print_id, summary.release_id, summary.sequence) == ("job_1", "rel_1", 1)
+        assert (summary.state, summary.result) == ("reported", "completed")
+        assert summary.receipt == {"transaction": "0x" + "ab" * 32, "block_number": 7}
+        assert [path.read_bytes() for path in bench.delivered] == [bench.service.plaintext]
+        assert bench.watcher.stages == [
+            *("claimed", "released", "verified", "decrypted", "gated", "started", "reported"),
+        ]
+        assert bench.watcher.bytes == len(bench.service.ciphertext)
+
+    def test_reports_what_it_committed_to(self, bench: Bench) -> None:
+        bench.print(bench.service.authorise())
+        body = bench.service.outcomes["job_1"]
+        salt = bytes.fromhex(body["report_salt"][2:])
+        commitment = report_commitment(salt, canonical_json(body["report"]))
+        assert body["outcome"] == {**body["outcome"], "result": 1, "report": "0x" + commitment.hex()}
+
+    def test_prints_one_after_the_other(self, bench: Bench) -> None:
+        for number in (1, 2, 3):
+            assert bench.print(bench.service.authorise()).sequence == number
+        assert len(bench.delivered) == 3
+
+    def test_passes_on_why_the_ledger_refused(self, bench: Bench) -> None:
+        for _ in range(3):
+            bench.print(bench.service.authorise())
+        with pytest.raises(AgentError, match="all 3 prints are used"):
+            bench.print(bench.service.authorise())
+        assert len(bench.delivered) == 3
+
+    def test_never_starts_a_release_again(self, bench: Bench) -> None:
+        token = bench.service.authorise()
+        bench.print(token)
+        for path in bench.delivered:
+            path.unlink()
+        with pytest.raises(JournalError) as caught:
+            bench.print(token)
+        assert caught.value.kind == "already_started"
+        assert bench.delivered == []
+
+    @pytest.mark.parametrize("result", [Result.FAILED, Result.CANCELLED])
+    def test_reports_the_result_asked_for(self, bench: Bench, result: Result) -> None:
+        summary = bench.print(bench.service.authorise(), result)
+        assert summary.result == result.name.lower()
+        assert bench.service.outcomes["job_1"]["outcome"]["result"] == result
+
+    def test_refuses_a_claim_that_does_not_hold(self, bench: Bench) -> None:
+        bench.service.lies["claim"] = lambda value: value.update(salt="0x" + "00" * 32)
+        with pytest.raises(ReleaseRefused, match="does not open its commitment"):
+            bench.print(bench.service.authorise())
+        assert bench.service.calls("/v1/prints/redeem") == []
+        assert (bench.delivered, bench.service.outcomes) == ([], {})
+
+    def test_reports_a_release_that_does_not_hold(self, bench: Bench) -> None:
+        bench.service.lies["release"] = lambda value: value.update(info=value["info"] + " ")
+        with pytest.raises(ReleaseRefused):
+            bench.print(bench.service.authorise())
+        assert bench.delivered == []
+        assert bench.service.outcomes["job_1"]["report"]["detail"].startswith("wrong_info: ")
+        assert bench.service.outcomes["job_1"]["outcome"]["result"] == Result.FAILED
+
+    def test_reports_a_damaged_object(self, bench: Bench) -> None:
+        damaged = bytearray(bench.service.ciphertext)
+        damaged[100] ^= 1
+        bench.service.ciphertext = bytes(damaged)
+        with pytest.raises(ReleaseRefused, match="damaged on its way"):
+            bench.print(bench.service.authorise())
+        assert bench.delivered == []
+        assert bench.service.outcomes["job_1"]["outcome"]["result"] == Result.FAILED
+
+    def test_reports_a_part_the_gate_refuses(
+        self, settings: Settings, sandbox: Sandbox, hands: Hands, enrol_at: Callable[[FakeService], Settings]
+    ) -> None:
+        mesh = tetrahedron().split(b"endfacet")
+        service = FakeService(plaintext=b"endfacet".join([mesh[0], mesh[1], mesh[2], b"\nendsolid part\n"]))
+        bench = Bench(enrol_at(service), service, sandbox, hands)
+        with pytest.raises(GateRefused, match=r"mesh\.open_edges"):
+            bench.print(service.authorise())
+        assert bench.delivered == []
+        assert service.outcomes["job_1"]["report"]["detail"].startswith("gate: ")
+
+    def test_reports_a_part_for_another_process(
+        self, sandbox: Sandbox, hands: Hands, enrol_at: Callable[[FakeService], Settings]
+    ) -> None:
+        service = FakeService(recipe={"process": "VPP"})
+        bench = Bench(enrol_at(service), service, sandbox, hands)
+        with pytest.raises(GateRefused, match="the part needs VPP"):
+            bench.print(service.authorise())
+        assert service.outcomes["job_1"]["outcome"]["result"] == Result.FAILED
+
+    def test_reports_a_folder_that_fails(self, bench: Bench) -> None:
+        bench.printer.watch.write_bytes(b"a file, not a folder")
+        with pytest.raises(DriverError):
+            bench.print(bench.service.authorise())
+        assert bench.service.outcomes["job_1"]["outcome"]["result"] == Result.FAILED
+
+
+class TestReport:
+    def test_is_the_operators_when_left_to_them(self, bench: Bench) -> None:
+        summary = bench.print(bench.service.authorise(), None)
+        assert (summary.state, bench.service.outcomes) == (AWAITING, {})
+        bench.settle()
+        assert bench.service.outcomes == {}
+        summary = bench.process(lambda agent: agent.report("job_1", Result.FAILED, "warped"))
+        assert (summary.state, summary.result) == ("reported", "failed")
+        assert bench.service.outcomes["job_1"]["report"]["detail"] == "warped"
+
+    def test_is_given_once(self, bench: Bench) -> None:
+        bench.print(bench.service.authorise())
+        with pytest.raises(JournalError) as caught:
+            bench.process(lambda agent: agent.report("job_1", Result.FAILED, "after all"))
+        assert caught.value.kind == "already_reported"
+
+    def test_needs_a_print_that_started(self, bench: Bench) -> None:
+        bench.service.lies["claim"] = lambda value: value
+        with pytest.raises(Crash):
+            bench.print(bench.service.authorise(), crash_at=4)
+        with pytest.raises(JournalError) as caught:
+            bench.process(lambda agent: agent.report("job_1", Result.COMPLETED, "it did not"))
+        assert caught.value.kind == "not_started"
+
+
+class TestOffline:
+    def test_continues_with_the_same_token(self, bench: Bench) -> None:
+        token = bench.service.authorise()
+        bench.service.faults += [None, *[httpx2.ConnectError("offline")] * 100]
+        with pytest.raises(Unreachable):
+            bench.print(token)
+        bench.service.faults.clear()
+        assert bench.print(token).state == "reported"
+        assert len(bench.service.calls("/v1/prints/claim")) == 1
+
+    def test_keeps_outcomes_until_they_can_be_sent(self, bench: Bench) -> None:
+        bench.service.faults += [None, None, None, *[httpx2.ConnectError("offline")] * 100]
+        summary = bench.print(bench.service.authorise())
+        assert (summary.state, summary.outcome) == ("finished", None)
+        bench.service.faults.clear()
+        bench.settle()
+        assert bench.service.outcomes["job_1"]["outcome"]["result"] == Result.COMPLETED
+        assert bench.process(lambda agent: agent.summary("job_1")).state == "reported"
+
+    def test_keeps_outcomes_the_service_refuses_for_now(self, bench: Bench) -> None:
+        bench.service.faults += [None, None, None, problem(500, "internal", "something broke")]
+        assert bench.print(bench.service.authorise()).state == "finished"
+        bench.settle()
+        assert "job_1" in bench.service.outcomes
+
+
+class TestCrash:
+    """The agent dies at every step of the world around it, then runs the same token again."""
+
+    def test_never_prints_twice_and_always_reports(
+        self, sandbox: Sandbox, hands: Hands, enrol_at: Callable[[FakeService], Settings]
+    ) -> None:
+        service = FakeService(prints=100)
+        bench = Bench(enrol_at(service), service, sandbox, hands)
+        steps = 0
+        crashed = True
+        while crashed:
+            token = bench.service.authorise()
+            number = len(bench.service.tokens)
+            crashed = self.run_and_die(bench, token, steps)
+            if crashed:
+                self.run_again(bench, token)
+            bench.settle()
+            release = f"rel_{number}"
+            assert bench.driver.started.count(release) <= 1
+            assert f"job_{number}" in bench.service.outcomes, f"no outcome after a crash at step {steps}"
+            result = bench.service.outcomes[f"job_{number}"]["outcome"]["result"]
+            whole = [path for path in bench.delivered if path.name.startswith(release + "-")]
+            assert len(whole) == (1 if result == Result.COMPLETED else 0)
+            assert not [path for path in bench.delivered if path.name.startswith(".")]
+            steps += 1
+        assert steps > 18
+
+    @staticmethod
+    def run_and_die(bench: Bench, token: str, step: int) -> bool:
+        try:
+            bench.print(token, crash_at=step)
+        except Crash:
+            return True
+        return False
+
+    @staticmethod
+    def run_again(bench: Bench, token: str) -> None:
+        if bench.driver.started.count(f"rel_{len(bench.service.tokens)}"):
+            with pytest.raises(JournalError, match="never starts again"):
+                bench.print(token)
+        else:
+            with suppress(JournalError):
+                assert bench.print(token).state == "reported"
+
+
+class TestSecrets:
+    def test_are_nowhere_in_the_home(self, bench: Bench) -> None:
+        token = bench.service.authorise()
+        bench.print(token)
+        kept = b"".join(path.read_bytes() for path in bench.printer.home.rglob("*") if path.is_file())
+        assert token.encode() not in kept
+        assert bench.service.plaintext[:200] not in kept
+        assert bench.service.key.reveal() not in kept
+        assert json.dumps(bench.service.key.reveal().hex()).encode() not in kept

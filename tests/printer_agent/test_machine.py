@@ -1,0 +1,68 @@
+"""Tests of the machine's description and the policy made of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from printer_agent.errors import GateRefused, IdentityError
+from printer_agent.machine import Machine, load_machine, save_machine
+from printer_agent.private_files import make_private_folder
+
+MK4 = Machine("MK4", (250.0, 210.0, 220.0), ("MEX",), ("PLA", "PETG"))
+
+
+class TestMachine:
+    def test_survives_its_file(self, tmp_path: Path) -> None:
+        make_private_folder(tmp_path / "home")
+        save_machine(tmp_path / "home", MK4)
+        assert load_machine(tmp_path / "home") == MK4
+
+    def test_is_missed(self, tmp_path: Path) -> None:
+        with pytest.raises(IdentityError) as caught:
+            load_machine(tmp_path)
+        assert caught.value.kind == "no_machine"
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"build_volume_mm": [1, 2]},
+            {"build_volume_mm": [1, 2, -3]},
+            {"build_volume_mm": "abc"},
+            {"processes": []},
+            {"processes": None},
+        ],
+    )
+    def test_is_refused_when_senseless(self, change: dict[str, Any]) -> None:
+        with pytest.raises(IdentityError):
+            Machine.from_json({**MK4.to_json(), **change})
+
+
+class TestPolicy:
+    def test_takes_the_machines_volume_and_the_recipes_units(self) -> None:
+        policy = MK4.policy(
+            {"process": "MEX", "material": "PLA", "units": "inch", "build_volume_mm": [9, 9, 9]}
+        )
+        assert (policy.process, policy.material, policy.units) == ("MEX", "PLA", "inch")
+        assert policy.build_volume_mm == (250.0, 210.0, 220.0)
+
+    def test_assumes_the_machines_process(self) -> None:
+        assert MK4.policy({}).process == "MEX"
+
+    @pytest.mark.parametrize(
+        ("recipe", "kind"),
+        [
+            ({"process": "VPP"}, "process_not_available"),
+            ({"process": "MEX", "material": "ABS"}, "material_not_available"),
+            ({"units": "parsec"}, "recipe"),
+        ],
+    )
+    def test_refuses_what_the_machine_cannot_do(self, recipe: dict[str, Any], kind: str) -> None:
+        with pytest.raises(GateRefused) as caught:
+            MK4.policy(recipe)
+        assert caught.value.kind == kind
+
+    def test_takes_every_material_where_none_is_named(self) -> None:
+        assert Machine("x", (1.0, 1.0, 1.0), ("MEX",)).policy({"material": "ABS"}).material == "ABS"
