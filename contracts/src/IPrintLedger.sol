@@ -163,12 +163,7 @@ interface IPrintLedger {
     /// @param report salted commitment to the printer's report
     /// @param credited whether the licence got the print back
     event OutcomeRecorded(
-        bytes32 indexed licence,
-        bytes32 indexed printer,
-        uint32 sequence,
-        uint8 result,
-        bytes32 report,
-        bool credited
+        bytes32 indexed licence, bytes32 indexed printer, uint32 sequence, uint8 result, bytes32 report, bool credited
     );
 
     /// @notice An item of a batch was skipped.
@@ -247,12 +242,8 @@ interface IPrintLedger {
     /// @param providerSignature 65 bytes of an account's key, or what its wallet (ERC-1271) accepts
     /// @param printerR first half of the printer's signature over the same enrolment, its proof of possession
     /// @param printerS second half, in the lower half of the order
-    function enrol(
-        Enrolment calldata enrolment,
-        bytes calldata providerSignature,
-        bytes32 printerR,
-        bytes32 printerS
-    ) external;
+    function enrol(Enrolment calldata enrolment, bytes calldata providerSignature, bytes32 printerR, bytes32 printerS)
+        external;
 
     /// @notice Retires a printer for good: later prints by it are refused, its reports of outcomes are still taken.
     /// @param retirement what the provider signed
@@ -263,11 +254,8 @@ interface IPrintLedger {
     /// @param claim what the printer signed
     /// @param signature the printer's key and its signature
     /// @param proof Merkle proof that the printer is in the licence's list; empty where the list is open
-    function recordPrint(
-        PrintClaim calldata claim,
-        PrinterSignature calldata signature,
-        bytes32[] calldata proof
-    ) external;
+    function recordPrint(PrintClaim calldata claim, PrinterSignature calldata signature, bytes32[] calldata proof)
+        external;
 
     /// @notice Records how a print ended, once. A failed one is credited back while the licence's reprints last.
     /// @param licence the licence of the print

@@ -5,34 +5,17 @@ import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 
 import {IPrintLedger} from "./IPrintLedger.sol";
 
-/// @dev What a licence fixes when it is granted, and whether it was revoked, in one slot: provider 160 bits, startsAt 40,
-/// expiresAt 40, listed 8, revoked 8, from the lowest bit up. Zero for a licence that is not granted.
+/// @dev What a licence fixes when it is granted, and whether it was revoked, in one slot: provider 160 bits, startsAt
+/// 40, expiresAt 40, listed 8, revoked 8, from the lowest bit up. Zero for a licence that is not granted.
 type Terms is uint256;
 
 /// @dev What a licence counts, in one slot: prints 32 bits, reprints 32, credited 32, base 32, window 128, from the
 /// lowest bit up. Never zero once granted, so the first print costs what the last one does.
 type Counters is uint256;
 
-using {
-    provider,
-    startsAt,
-    expiresAt,
-    isListed,
-    isRevoked,
-    asRevoked
-} for Terms global;
+using {provider, startsAt, expiresAt, isListed, isRevoked, asRevoked} for Terms global;
 
-using {
-    prints,
-    reprints,
-    credited,
-    base,
-    window,
-    used,
-    isConsumed,
-    consume,
-    credit
-} for Counters global;
+using {prints, reprints, credited, base, window, used, isConsumed, consume, credit} for Counters global;
 
 /// @dev How far beyond the numbers consumed without a gap a claim may run.
 uint256 constant WINDOW = 128;
@@ -107,7 +90,9 @@ function window(Counters counters) pure returns (uint128) {
 /// @dev How many numbers are consumed: those below the window and those in it.
 function used(Counters counters) pure returns (uint32) {
     uint32 count = counters.base();
-    for (uint256 bits = counters.window(); bits != 0; bits &= bits - 1) ++count;
+    for (uint256 bits = counters.window(); bits != 0; bits &= bits - 1) {
+        ++count;
+    }
     return count;
 }
 

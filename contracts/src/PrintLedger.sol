@@ -24,11 +24,10 @@ contract PrintLedger is IPrintLedger, EIP712 {
     }
 
     bytes32 private constant PUBLICATION_TYPEHASH = keccak256("Publication(address owner,bytes32 commitment)");
-    bytes32 private constant LICENCE_TYPEHASH =
-        keccak256(
-            "Licence(bytes32 revision,address owner,address provider,bytes32 printers,uint32 prints,uint32 reprints,"
-            "uint64 startsAt,uint64 expiresAt,bytes32 terms,bytes32 salt)"
-        );
+    bytes32 private constant LICENCE_TYPEHASH = keccak256(
+        "Licence(bytes32 revision,address owner,address provider,bytes32 printers,uint32 prints,uint32 reprints,"
+        "uint64 startsAt,uint64 expiresAt,bytes32 terms,bytes32 salt)"
+    );
     bytes32 private constant REVOCATION_TYPEHASH = keccak256("Revocation(bytes32 licence)");
     bytes32 private constant ENROLMENT_TYPEHASH = keccak256("Enrolment(address provider,bytes32 keyX,bytes32 keyY)");
     bytes32 private constant RETIREMENT_TYPEHASH = keccak256("Retirement(bytes32 printer)");
@@ -92,12 +91,9 @@ contract PrintLedger is IPrintLedger, EIP712 {
     }
 
     /// @inheritdoc IPrintLedger
-    function enrol(
-        Enrolment calldata enrolment,
-        bytes calldata providerSignature,
-        bytes32 printerR,
-        bytes32 printerS
-    ) external {
+    function enrol(Enrolment calldata enrolment, bytes calldata providerSignature, bytes32 printerR, bytes32 printerS)
+        external
+    {
         bytes32 printer = _hashEnrolment(enrolment.provider, enrolment.keyX, enrolment.keyY);
         if (_printers[printer] != 0) revert PrintLedger_AlreadyEnrolled(printer);
         _requireAccountSignature(enrolment.provider, printer, providerSignature);
@@ -124,11 +120,9 @@ contract PrintLedger is IPrintLedger, EIP712 {
     /// @inheritdoc IPrintLedger
     /// @dev Steps: (1) the licence permits printing now, (2) its provider enrolled this printer, (3) the licence's list
     /// names it, (4) the printer signed this claim, (5) the number is free and within the count.
-    function recordPrint(
-        PrintClaim calldata claim,
-        PrinterSignature calldata signature,
-        bytes32[] calldata proof
-    ) external {
+    function recordPrint(PrintClaim calldata claim, PrinterSignature calldata signature, bytes32[] calldata proof)
+        external
+    {
         bytes32 licence = claim.licence;
         LicenceRecord storage record = _licences[licence];
         Terms terms = record.terms;
@@ -205,20 +199,19 @@ contract PrintLedger is IPrintLedger, EIP712 {
         LicenceRecord storage record = _licences[licence];
         Terms terms = record.terms;
         Counters counters = record.counters;
-        return
-            LicenceState({
-                provider: terms.provider(),
-                startsAt: terms.startsAt(),
-                expiresAt: terms.expiresAt(),
-                prints: counters.prints(),
-                reprints: counters.reprints(),
-                credited: counters.credited(),
-                used: counters.used(),
-                base: counters.base(),
-                window: counters.window(),
-                revoked: terms.isRevoked(),
-                printers: record.printers
-            });
+        return LicenceState({
+            provider: terms.provider(),
+            startsAt: terms.startsAt(),
+            expiresAt: terms.expiresAt(),
+            prints: counters.prints(),
+            reprints: counters.reprints(),
+            credited: counters.credited(),
+            used: counters.used(),
+            base: counters.base(),
+            window: counters.window(),
+            revoked: terms.isRevoked(),
+            printers: record.printers
+        });
     }
 
     /// @inheritdoc IPrintLedger
@@ -293,7 +286,7 @@ contract PrintLedger is IPrintLedger, EIP712 {
     /// @dev An account's own key first, which spares the look at its code; a wallet (ERC-1271) after that.
     function _requireAccountSignature(address signer, bytes32 statement, bytes calldata signature) private view {
         bytes32 digest = _hashTypedDataV4(statement);
-        (address recovered, ECDSA.RecoverError failure, ) = ECDSA.tryRecoverCalldata(digest, signature);
+        (address recovered, ECDSA.RecoverError failure,) = ECDSA.tryRecoverCalldata(digest, signature);
         if (failure == ECDSA.RecoverError.NoError && recovered == signer) return;
         if (!SignatureChecker.isValidSignatureNowCalldata(signer, digest, signature)) {
             revert PrintLedger_InvalidSignature(signer);
@@ -302,11 +295,10 @@ contract PrintLedger is IPrintLedger, EIP712 {
 
     /// @dev Asks the precompile (EIP-7951) first. Only where it does not say yes does OpenZeppelin's P256 decide, which
     /// also works without the precompile; its look at the key is spared because only sound keys get enrolled (I6).
-    function _requirePrinterSignature(
-        bytes32 printer,
-        bytes32 statement,
-        PrinterSignature calldata signature
-    ) private view {
+    function _requirePrinterSignature(bytes32 printer, bytes32 statement, PrinterSignature calldata signature)
+        private
+        view
+    {
         bytes32 digest = _hashTypedDataV4(statement);
         bool valid = uint256(signature.s) <= P256.N / 2;
         if (valid) {
