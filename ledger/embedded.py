@@ -18,6 +18,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from ledger import anvil as child
+from ledger import tables
 from ledger.chain import Chain, ChainError
 from ledger.errors import LedgerError
 from ledger.identity import ChainIdentity, keep_code_hash, load
@@ -56,6 +57,7 @@ class EmbeddedChain:
     ) -> None:
         self._directory = directory
         self._engine = engine
+        self._reading = tables.reading(engine)
         self._relay_address = relay_address
         self._anvil = anvil
         self._history = history
@@ -173,7 +175,7 @@ class EmbeddedChain:
         child.forget(self._directory, running)
 
     def _identity(self) -> ChainIdentity:
-        with self._engine.connect() as connection:
+        with self._reading.connect() as connection:
             identity = load(connection)
         if identity is None or not identity.embedded:
             raise ChainError("this database holds no embedded chain yet; start the service once to found it")

@@ -23,11 +23,13 @@ from ledger.identity import ChainIdentity
 from ledger.leases import Lease
 from ledger.signer import AccountKey
 from ledger.transaction import Offer, sign_transaction
+from ledger.writing import writing
 
 _log = logging.getLogger(__name__)
 _operations: Final = tables.operations
 _transactions: Final = tables.transactions
 _DATA_FIELD: Final = 7
+_LOOK_EVERY_S: Final = 0.25
 REVERTS_MAX: Final = 3
 """How often a batch may run out of gas under an operation before it is given its own."""
 
@@ -48,6 +50,7 @@ class Flight:
         raise_after_s: float,
     ) -> None:
         self._engine = engine
+        self._reading = tables.reading(engine)
         self._chain = chain
         self._identity = identity
         self._key = key
@@ -56,9 +59,19 @@ class Flight:
         self._resend_after_s = resend_after_s
         self._raise_after_s = raise_after_s
         self._sent_at: dict[bytes, float] = {}
+        self._doubtful = True
+        self._looked_at = 0.0
 
     def follow(self) -> list[int]:
-        """Look after every nonce that is not settled; return those that no block holds yet, oldest first."""
+        """Look after every nonce that is not settled; return those that no block holds yet, oldest first.
+
+        Where the node mines what it is sent, there are none unless a sending failed: then it looks only now
+        and then.
+        """
+        now = self._clock()
+        if self._identity.embedded and not self._doubtful and 0 <= now - self._looked_at < _LOOK_EVERY_S:
+            return []
+        self._doubtful, self._looked_at = False, now
         rows = self._under_way()
         receipts = self._chain.receipts([row["hash"] for row in rows])
         found = {row["hash"]: receipt for row, receipt in zip(rows, receipts, strict=True) if receipt}
@@ -75,6 +88,7 @@ class Flight:
                 self._taken(nonce, attempts)
                 continue
             missing.append(nonce)
+            self._doubtful = True
             self._press(attempts[-1])
         self._sent_at = {
             row["hash"]: self._sent_at[row["hash"]] for row in rows if row["hash"] in self._sent_at
@@ -84,8 +98,10 @@ class Flight:
     def send(self, hash_: bytes, raw: bytes, block_time: int) -> None:
         """Hand stored bytes to the node. A refusal is noted, not believed: the receipt decides."""
         self._sent_at[hash_] = self._clock()
+        self._doubtful, doubted = True, self._doubtful
         try:
             self._chain.send(raw, time=block_time)
+            self._doubtful = doubted
         except SendError as refusal:
             level = logging.INFO if refusal.maybe_sent else logging.WARNING
             _log.log(level, "transaction 0x%s: %s", hash_.hex(), refusal)
@@ -93,24 +109,24 @@ class Flight:
     def hurry(self) -> None:
         """Send everything again that is not in a block, at the next `follow`."""
         self._sent_at.clear()
+        self._doubtful = True
 
     def _under_way(self) -> Sequence[RowMapping]:
         open_ones = _transactions.c.block_number.is_(None) & _transactions.c.succeeded.is_(None)
         chosen = select(_transactions).where(open_ones)
-        with self._engine.connect() as connection:
+        with self._reading.connect() as connection:
             ordered = chosen.order_by(_transactions.c.nonce, _transactions.c.attempt)
             return connection.execute(ordered).mappings().all()
 
     def _landed(self, nonce: int, receipt: Receipt) -> None:
-        """Note a receipt that the index cannot: of a batch that reverted, of one that carries no operation.
-        """
-        with self._engine.connect() as connection:
+        """Note a receipt that the index cannot: of a batch that reverted, of one that carries no operation."""
+        with self._reading.connect() as connection:
             carries = connection.execute(
                 select(_operations.c.position).where(_operations.c.nonce == nonce).limit(1)
             ).first()
         if receipt.succeeded and carries is not None:
             return
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             self._lease.keep(connection)
             landed = update(_transactions).where(_transactions.c.hash == receipt.transaction)
             values = {"block_number": receipt.block_number, "block_hash": receipt.block_hash}
@@ -129,7 +145,7 @@ class Flight:
             return
         if any(self._chain.receipts([row["hash"] for row in attempts])):
             return
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             self._lease.keep(connection)
             lost = update(_transactions).where(_transactions.c.nonce == nonce)
             connection.execute(lost.where(_transactions.c.block_number.is_(None)).values(succeeded=False))
@@ -164,7 +180,7 @@ class Flight:
             "attempt": stuck["attempt"] + 1,
         }
         row |= {"max_fee": offer.max_fee, "tip": offer.tip, "gas": offer.gas, "signed_at": self._clock()}
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             self._lease.keep(connection)
             connection.execute(insert(_transactions).values(**row, block_time=stuck["block_time"]))
         self.send(signed.hash, signed.raw, stuck["block_time"])

@@ -15,6 +15,7 @@ from ledger.chain import Chain
 from ledger.errors import LedgerError
 from ledger.signer import AccountKey
 from ledger.transaction import Offer, contract_address, sign_transaction
+from ledger.writing import writing
 
 EMBEDDED_CHAIN_ID: Final = 20566
 EMBEDDED_MAX_FEE: Final = 100_000_000_000
@@ -65,7 +66,7 @@ def found(engine: Engine, relay_key: AccountKey, clock: Callable[[], float]) -> 
     the contract's address follows from the relay's.
     """
     contract = contract_address(relay_key.address, 0)
-    with engine.begin() as connection:
+    with writing(engine) as connection:
         known = load(connection)
         if known is None:
             known = _found(connection, relay_key, contract, now=clock())
@@ -108,7 +109,7 @@ def pin(engine: Engine, chain: Chain, contract: str, *, first_block: int) -> Cha
     Raises IdentityMismatch if the chain id or the code differs, or if the code is not the print ledger.
     """
     chain_id, code = chain.chain_id(), chain.code(contract)
-    with engine.begin() as connection:
+    with writing(engine) as connection:
         known = load(connection)
         if known is None:
             if not is_print_ledger(code):
@@ -131,7 +132,7 @@ def check_node(known: ChainIdentity, chain_id: int, code: bytes) -> None:
 
 def keep_code_hash(engine: Engine, code: bytes) -> None:
     """Pin the code that the embedded chain's deployment made."""
-    with engine.begin() as connection:
+    with writing(engine) as connection:
         unset = tables.chain.c.code_hash.is_(None)
         connection.execute(update(tables.chain).where(unset).values(code_hash=keccak(code)))
 

@@ -11,6 +11,7 @@ from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
 from ledger.errors import LedgerError
 from ledger.tables import leases
+from ledger.writing import writing
 
 LEASE_TTL_S: Final = 10.0
 
@@ -51,7 +52,7 @@ class Lease:
         """Return whether this holder leads, asking for the lease or renewing it where it is due."""
         if self._clock() < self._renew_at:
             return True
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             return self._take(connection)
 
     def keep(self, connection: Connection) -> None:
@@ -63,7 +64,7 @@ class Lease:
         """Let the next one lead at once."""
         self._renew_at = 0.0
         mine = (leases.c.name == self._name) & (leases.c.holder == self._holder)
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             connection.execute(delete(leases).where(mine))
 
     def _take(self, connection: Connection) -> bool:

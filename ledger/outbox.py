@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias, cast
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
@@ -22,6 +22,11 @@ from ledger.tables import operations
 
 State: TypeAlias = Literal["pending", "sent", "mined", "confirmed", "rejected"]
 FINAL: Final = frozenset({"confirmed", "rejected"})
+_APPEND: Final = insert_sqlite(operations).on_conflict_do_nothing(index_elements=["operation_id"])
+_APPEND_POSTGRESQL: Final = insert_postgresql(operations).on_conflict_do_nothing(
+    index_elements=["operation_id"]
+)
+_STATUS: Final = select(operations).where(operations.c.operation_id == bindparam("wanted"))
 
 
 class UnknownOperation(LedgerError):  # noqa: N818 - named as the thing asked for
@@ -73,7 +78,6 @@ def append(connection: Connection, operation: Operation) -> str:
     Appending the same statement again, in whatever state the first one is, changes nothing.
     """
     operation_id = operation.operation_id
-    insert = insert_postgresql if connection.dialect.name == "postgresql" else insert_sqlite
     row = {
         "operation_id": operation_id,
         "kind": operation.kind,
@@ -84,16 +88,16 @@ def append(connection: Connection, operation: Operation) -> str:
         "settled": False,
         "reverts": 0,
     }
-    connection.execute(insert(operations).values(row).on_conflict_do_nothing(index_elements=["operation_id"]))
+    connection.execute(_APPEND_POSTGRESQL if connection.dialect.name == "postgresql" else _APPEND, row)
     return operation_id
 
 
 def status(connection: Connection, operation_id: str) -> OperationStatus:
     """Return where an operation stands; UnknownOperation if it was never appended."""
-    found = statuses(connection, [operation_id])
-    if not found:
+    row = connection.execute(_STATUS, {"wanted": operation_id}).mappings().first()
+    if row is None:
         raise UnknownOperation(f"no operation {operation_id} in the outbox; append it first")
-    return found[0]
+    return status_of(row)
 
 
 def statuses(connection: Connection, operation_ids: Sequence[str]) -> list[OperationStatus]:

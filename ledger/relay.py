@@ -38,6 +38,7 @@ from ledger.outbox import OperationStatus, operation_in, status_of
 from ledger.signer import AccountKey
 from ledger.sync import receipt_of_fact
 from ledger.transaction import Offer, sign_transaction
+from ledger.writing import writing
 
 _operations: Final = tables.operations
 _transactions: Final = tables.transactions
@@ -53,7 +54,7 @@ class RelayLimits:
 
     group_operations_max: int = 128
     group_gas_max: int = 15_000_000
-    linger_s: float = 0.0
+    linger_s: float = 0.015
     in_flight_max: int = 16
     resend_after_s: float = 5.0
     raise_after_s: float = 30.0
@@ -88,6 +89,7 @@ class Relay:
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._engine = engine
+        self._reading = tables.reading(engine)
         self._chain = chain
         self._identity = identity
         self._key = key
@@ -108,6 +110,7 @@ class Relay:
             raise_after_s=self._limits.raise_after_s,
         )
         self._held: dict[int, int] = {}
+        self._crowd = 0
         self._precompile: bool | None = None
 
     def step(self) -> bool:
@@ -139,9 +142,11 @@ class Relay:
 
     def _candidates(self) -> list[_Candidate]:
         rows = self._pending()
-        if rows and self._limits.linger_s and len(rows) < self._limits.group_operations_max:
+        crowd, self._crowd = self._crowd, len(rows)
+        if 0 < len(rows) < crowd:
             self._pause(self._limits.linger_s)
             rows = self._pending()
+            self._crowd = len(rows)
         if rows and self._precompile is None:
             self._precompile = has_p256(self._chain)
         chosen: list[_Candidate] = []
@@ -161,7 +166,7 @@ class Relay:
         """Return the oldest pending operations, held ones behind the others so that they block nobody."""
         oldest = select(_operations).where(_operations.c.state == "pending").order_by(_operations.c.position)
         limit = self._limits.group_operations_max
-        with self._engine.connect() as connection:
+        with self._reading.connect() as connection:
             rows = connection.execute(oldest.limit(limit + len(self._held))).mappings().all()
         waiting = {row["position"] for row in rows} & self._held.keys()
         self._held = {position: self._held[position] for position in waiting}
@@ -182,7 +187,7 @@ class Relay:
         gas = batch_gas_limit(TRANSACTION_GAS + sum(candidate.gas for candidate in accepted))
         offer = self._offer(gas)
         now = self._clock()
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             self._lease.keep(connection)
             nonce = max(mined, _next_nonce(connection))
             signed = sign_transaction(
@@ -221,7 +226,7 @@ class Relay:
                 self._held.setdefault(position, behind)
         if not ripe or not self._index_caught_up():
             return False
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             self._lease.keep(connection)
             changed = [_reject(connection, candidate.row, reason) for candidate, reason in ripe]
         for candidate, _ in ripe:
@@ -231,7 +236,7 @@ class Relay:
 
     def _index_caught_up(self) -> bool:
         newest = select(func.max(tables.blocks.c.number))
-        with self._engine.connect() as connection:
+        with self._reading.connect() as connection:
             indexed = connection.execute(newest).scalar()
         return self._chain.head().number <= (-1 if indexed is None else indexed)
 

@@ -59,7 +59,7 @@ def _stored_transactions(engine: Engine) -> Iterator[RowMapping]:
         wanted = select(table.c.nonce, table.c.raw, table.c.block_time).where(
             table.c.attempt == 0, table.c.nonce > nonce
         )
-        with engine.connect() as connection:
+        with tables.reading(engine).connect() as connection:
             page = connection.execute(wanted.order_by(table.c.nonce).limit(_PAGE_BLOCKS)).mappings().all()
         if not page:
             return
@@ -85,7 +85,7 @@ def verify(chain: Chain, engine: Engine, identity: ChainIdentity, replayed: int)
     head = chain.head().number
     if head != replayed:
         raise ReplayMismatch("ledger_transactions", f"{replayed} transactions made {head} blocks")
-    with engine.connect() as connection:
+    with tables.reading(engine).connect() as connection:
         # (2): the blocks
         indexed = _verify_blocks(chain, connection)
         # (3): the events

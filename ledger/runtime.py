@@ -18,6 +18,7 @@ from typing import Any, Final
 from sqlalchemy import Engine
 
 from ledger import identity as identities
+from ledger import tables
 from ledger.abi import ContractError, decode_error, decode_query, encode_call, encode_query
 from ledger.address import checksum_address
 from ledger.chain import Chain
@@ -111,6 +112,7 @@ class LedgerRuntime:
         poll_s: float,
     ) -> None:
         self._engine = engine
+        self._reading = tables.reading(engine)
         self._key = relay_key
         self._clock = clock
         self._connect = connect
@@ -210,7 +212,7 @@ class LedgerRuntime:
         """Return how the ledger does, without asking the node."""
         _, identity = self._started()
         assert self._sync is not None  # noqa: S101 - `_started` answered
-        with self._engine.connect() as connection:
+        with self._reading.connect() as connection:
             pending, lost = pending_count(connection), unsettled(connection)
         indexed = self._sync.indexed()
         head = max(self._sync.head, indexed)
@@ -258,7 +260,7 @@ class LedgerRuntime:
         return decode_query(name, answer)
 
     def _status(self, operation_id: str) -> OperationStatus:
-        with self._engine.connect() as connection:
+        with self._reading.connect() as connection:
             return status(connection, operation_id)
 
     def _started(self) -> tuple[Chain, ChainIdentity]:

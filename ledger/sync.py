@@ -19,6 +19,7 @@ from ledger.identity import ChainIdentity
 from ledger.indexer import IndexedEvent, Page, common_ancestor, finalised, read_page
 from ledger.leases import Lease
 from ledger.outbox import OperationStatus, status_of
+from ledger.writing import writing
 
 _DENSE_BLOCKS: Final = 256
 _SPARSE_BLOCKS: Final = 2000
@@ -52,12 +53,14 @@ class Sync:
         rewound: Callable[[], None] = lambda: None,
     ) -> None:
         self._engine = engine
+        self._reading = tables.reading(engine)
         self._chain = chain
         self._identity = identity
         self._lease = lease
         self._confirmations = confirmations
         self._publish = publish
         self._rewound = rewound
+        self._known: Header | None = None
         self.head = 0
 
     def step(self) -> bool:
@@ -65,10 +68,11 @@ class Sync:
 
         Raises ChainError where the node fails or moved in between, LeaseLost where another process indexes.
         """
+        newest, self._known = self._known or self._newest(), None
         head = self._chain.head()
         self.head = head.number
-        newest = self._newest()
         if newest is not None and head.hash == newest.hash:
+            self._known = newest
             return False
         follows = newest is not None and head.parent == newest.hash
         if newest is not None and not follows and not self._stands(newest):
@@ -79,11 +83,12 @@ class Sync:
         if page is None:
             return False
         self._write(page, head.number)
+        self._known = page.blocks[-1]
         return True
 
     def indexed(self) -> int:
         """Return the number of the newest indexed block, -1 without any."""
-        newest = self._newest()
+        newest = self._known or self._newest()
         return -1 if newest is None else newest.number
 
     def _newest(self) -> Header | None:
@@ -94,7 +99,7 @@ class Sync:
         chosen = select(tables.blocks).order_by(tables.blocks.c.number.desc()).limit(limit)
         if below is not None:
             chosen = chosen.where(tables.blocks.c.number < below)
-        with self._engine.connect() as connection:
+        with self._reading.connect() as connection:
             return [Header(**row) for row in connection.execute(chosen).mappings()]
 
     def _stands(self, block: Header) -> bool:
@@ -118,7 +123,7 @@ class Sync:
 
     def _write(self, page: Page, head: int) -> None:
         final = finalised(head, self._confirmations)
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             self._lease.keep(connection)
             changes = _Changes(connection, final)
             changes.take_in(page)
@@ -130,7 +135,7 @@ class Sync:
         """Go back to the youngest block that the chain still has, and put back what was above it."""
         ancestor = self._ancestor()
         above = -1 if ancestor is None else ancestor.number
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             self._lease.keep(connection)
             connection.execute(delete(tables.events).where(tables.events.c.block_number > above))
             connection.execute(delete(tables.blocks).where(tables.blocks.c.number > above))

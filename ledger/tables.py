@@ -13,6 +13,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Engine,
     Float,
     Index,
     Integer,
@@ -25,7 +26,9 @@ from sqlalchemy import (
 )
 
 metadata: Final = MetaData()
-_POSITION = BigInteger().with_variant(Integer, "sqlite")
+READ_ONLY: Final = "partvault_read_only"
+"""Execution option of connections that only read; an engine may begin IMMEDIATE on SQLite without it."""
+_POSITION: Final = BigInteger().with_variant(Integer, "sqlite")
 
 chain: Final = Table(
     "ledger_chain",
@@ -128,3 +131,8 @@ leases: Final = Table(
     Column("expires_at", Float, nullable=False),
 )
 """Who leads: one holder a name until `expires_at`."""
+
+
+def reading(engine: Engine) -> Engine:
+    """Return the engine for transactions that only read."""
+    return engine.execution_options(**{READ_ONLY: True})
