@@ -71,7 +71,8 @@ contract PublishTest is LedgerTest {
     function test_RevertWhen_SignatureIsMalleated() external {
         IPrintLedger.Publication memory statement = IPrintLedger.Publication(owner, keccak256("another"));
         (uint8 v, bytes32 r, bytes32 s) = vm.sign(OWNER_KEY, digestOf(hashOf(statement)));
-        bytes memory other = abi.encodePacked(r, bytes32(SECP256K1_ORDER - uint256(s)), v == 27 ? uint8(28) : uint8(27));
+        bytes memory other =
+            abi.encodePacked(r, bytes32(SECP256K1_ORDER - uint256(s)), v == 27 ? uint8(28) : uint8(27));
         expectRefusal(abi.encodeWithSelector(IPrintLedger.PrintLedger_InvalidSignature.selector, owner));
         ledger.publish(statement, other);
     }

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: UNLICENSED
+pragma solidity ^0.8.28;
+
+import {IPrintLedger} from "../src/IPrintLedger.sol";
+import {LedgerTest} from "./LedgerTest.sol";
+
+/// @dev Calls the ledger as anybody might, in any order, and keeps the plainest account of what should stand there.
+contract Handler is LedgerTest {
+    uint32 private constant PRINTS = 5;
+    uint32 private constant REPRINTS = 2;
+    uint32 private constant NUMBERS = PRINTS + REPRINTS + 2;
+
+    mapping(uint32 sequence => bool) public printed;
+    mapping(uint32 sequence => bool) public reported;
+    uint32 public printCount;
+    uint32 public credited;
+    bool public revoked;
+    mapping(uint256 printerKey => bool) public retired;
+
+    constructor() {
+        setUp();
+        enrol(PROVIDER_KEY, SECOND_PRINTER_KEY);
+        (terms.prints, terms.reprints) = (PRINTS, REPRINTS);
+        licence = grant(terms);
+    }
+
+    function tryPrint(uint256 seed) external {
+        uint32 sequence = uint32(seed % (NUMBERS + 1));
+        uint256 key = _key(seed);
+        IPrintLedger.PrintClaim memory statement = claim(licence, sequence);
+        bytes memory call =
+            abi.encodeCall(ledger.recordPrint, (statement, signedBy(key, hashOf(statement)), noProof()));
+        bool due = !revoked && !retired[key] && key != STRANGER_KEY && block.timestamp < END && sequence != 0
+            && sequence <= PRINTS + credited && !printed[sequence];
+        _run(call, due);
+        if (due) (printed[sequence], printCount) = (true, printCount + 1);
+    }
+
+    function tryReport(uint256 seed, uint8 result) external {
+        uint32 sequence = uint32(seed % (NUMBERS + 1));
+        result = result % 5;
+        uint256 key = _key(seed);
+        IPrintLedger.PrinterSignature memory signature = signedOutcome(key, licence, sequence, result);
+        bytes memory call = abi.encodeCall(ledger.recordOutcome, (licence, sequence, result, REPORT, signature));
+        bool due = printed[sequence] && !reported[sequence] && result >= 1 && result <= 3 && key != STRANGER_KEY;
+        _run(call, due);
+        if (!due) return;
+        reported[sequence] = true;
+        if (result == 2 && credited < REPRINTS) ++credited;
+    }
+
+    function tryGrantAgain() external {
+        _run(abi.encodeCall(ledger.grant, (terms, sign(OWNER_KEY, licence))), false);
+    }
+
+    function tryEnrolAgain(uint256 seed) external {
+        uint256 key = seed % 2 == 0 ? PRINTER_KEY : SECOND_PRINTER_KEY;
+        IPrintLedger.Enrolment memory statement = enrolment(provider, key);
+        (bytes32 r, bytes32 s) = signP256(key, hashOf(statement));
+        _run(abi.encodeCall(ledger.enrol, (statement, sign(PROVIDER_KEY, hashOf(statement)), r, s)), false);
+    }
+
+    function tryRevoke(uint256 seed) external {
+        if (seed % 8 != 0) return;
+        _run(abi.encodeCall(ledger.revoke, (terms, sign(OWNER_KEY, hashOfRevocation(licence)))), !revoked);
+        revoked = true;
+    }
+
+    function tryRevokeAsProvider() external {
+        _run(abi.encodeCall(ledger.revoke, (terms, sign(PROVIDER_KEY, hashOfRevocation(licence)))), false);
+    }
+
+    function tryRetire(uint256 seed) external {
+        if (seed % 8 != 0) return;
+        bytes memory signature = sign(PROVIDER_KEY, hashOfRetirement(printer));
+        _run(abi.encodeCall(ledger.retire, (IPrintLedger.Retirement(printer), signature)), !retired[PRINTER_KEY]);
+        retired[PRINTER_KEY] = true;
+    }
+
+    function pass(uint32 time) external {
+        vm.warp(block.timestamp + time % 8_000_000);
+    }
+
+    /// @dev I1 to I5 of the README, against the account kept here.
+    function check() external view {
+        IPrintLedger.LicenceState memory kept = ledger.licenceState(licence);
+        assert(kept.used == printCount && kept.used <= kept.prints + kept.credited);
+        assert(kept.credited == credited && kept.credited <= kept.reprints);
+        assert(kept.prints == PRINTS && kept.reprints == REPRINTS && kept.provider == provider);
+        assert(kept.startsAt == START && kept.expiresAt == END && kept.revoked == revoked);
+        for (uint32 sequence = 0; sequence <= NUMBERS; ++sequence) {
+            assert(ledger.isRecorded(licence, sequence) == printed[sequence]);
+            assert(ledger.isReported(licence, sequence) == reported[sequence]);
+        }
+    }
+
+    function _run(bytes memory call, bool due) private {
+        (bool done,) = address(ledger).call(call);
+        assert(done == due);
+    }
+
+    function _key(uint256 seed) private pure returns (uint256) {
+        uint256 choice = (seed >> 64) % 4;
+        if (choice == 0) return STRANGER_KEY;
+        return choice == 1 ? PRINTER_KEY : SECOND_PRINTER_KEY;
+    }
+}
+
+contract InvariantsTest {
+    struct Selectors {
+        address addr;
+        bytes4[] selectors;
+    }
+
+    Handler private handler;
+
+    function setUp() external {
+        handler = new Handler();
+    }
+
+    function targetSelectors() external view returns (Selectors[] memory targets) {
+        bytes4[] memory selectors = new bytes4[](8);
+        selectors[0] = Handler.tryPrint.selector;
+        selectors[1] = Handler.tryReport.selector;
+        selectors[2] = Handler.tryGrantAgain.selector;
+        selectors[3] = Handler.tryEnrolAgain.selector;
+        selectors[4] = Handler.tryRevoke.selector;
+        selectors[5] = Handler.tryRevokeAsProvider.selector;
+        selectors[6] = Handler.tryRetire.selector;
+        selectors[7] = Handler.pass.selector;
+        targets = new Selectors[](1);
+        targets[0] = Selectors(address(handler), selectors);
+    }
+
+    function targetContracts() external view returns (address[] memory targets) {
+        targets = new address[](1);
+        targets[0] = address(handler);
+    }
+
+    function invariant_TheLedgerHoldsWhatWasDueAndNothingElse() external view {
+        handler.check();
+    }
+}
