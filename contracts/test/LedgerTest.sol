@@ -5,8 +5,8 @@ import {IPrintLedger} from "../src/IPrintLedger.sol";
 import {PrintLedger} from "../src/PrintLedger.sol";
 import {Vm} from "./Vm.sol";
 
-/// @dev A ledger, an owner with a published revision, a provider with an enrolled printer and a licence for three prints
-/// and two reprints. The types are hashed here a second time, from their text, not with the contract's code.
+/// @dev A ledger, an owner with a published revision, a provider with an enrolled printer and a licence of three prints
+/// and two reprints. The types are hashed here a second time, from their text, not with the code of the contract.
 abstract contract LedgerTest {
     Vm internal constant vm = Vm(address(uint160(uint256(keccak256("hevm cheat code")))));
 
