@@ -1,0 +1,75 @@
+"""Signatures of organisations: made with a managed account's wrapped key, or supplied by an external one.
+
+Either way the signature is verified before it goes anywhere.
+"""
+
+from __future__ import annotations
+
+import hmac
+
+from app.errors import Conflict, Invalid, InvalidSignature
+from app.models import Organisation
+from app.wiring import Services
+from ledger.errors import SignatureError
+from ledger.signer import AccountKey
+from ledger.typed_data import Statement, digest, recover_signer
+from storage.envelope import ObjectContext
+from storage.keys import KeyBackend, WrappedKey
+from storage.secret import DataKey
+
+MANAGED, EXTERNAL = "managed", "external"
+
+
+def _context(organisation_id: str) -> ObjectContext:
+    return ObjectContext(tenant=organisation_id, object_id=organisation_id, version=1, kind="account")
+
+
+def new_managed_key(keys: KeyBackend, organisation_id: str) -> tuple[str, dict[str, str]]:
+    """Make an account; gives its address and its key, wrapped and bound to the organisation."""
+    account = AccountKey.generate()
+    with DataKey(account.reveal()) as secret:
+        return account.address, keys.wrap(secret, _context(organisation_id)).to_json()
+
+
+def address_of(organisation: Organisation) -> str:
+    """Give the account's address; Conflict for an organisation without one."""
+    if organisation.address is None:
+        raise Conflict(
+            f"{organisation.name} has no account that could sign", remedy="use an owner or a provider"
+        )
+    return organisation.address
+
+
+def signature_of(
+    services: Services, organisation: Organisation, statement: Statement, supplied: bytes | None
+) -> bytes:
+    """Give a verified signature of the organisation over the statement.
+
+    Raises Invalid where an external account's signature is missing, InvalidSignature where it is another's.
+    """
+    signed = digest(services.ledger.domain, statement)
+    signature = supplied if supplied is not None else _sign(services, organisation, signed)
+    try:
+        signer = recover_signer(signed, signature)
+    except SignatureError as error:
+        raise InvalidSignature(f"the signature cannot be read: {error}", field="signature") from None
+    address = address_of(organisation)
+    if not hmac.compare_digest(signer.encode(), address.encode()):
+        raise InvalidSignature(
+            f"the signature recovers to {signer}, not to {address}",
+            field="signature",
+            remedy=f"sign this {type(statement).__name__} as EIP-712 typed data with the account {address}",
+        )
+    return signature
+
+
+def _sign(services: Services, organisation: Organisation, signed: bytes) -> bytes:
+    if organisation.account_type != MANAGED or organisation.account_key is None:
+        raise Invalid(
+            f"{organisation.name} keeps its own key, so this request needs its signature",
+            field="signature",
+            remedy="sign the EIP-712 typed data and send it as r ‖ s ‖ v in hex",
+        )
+    wrapped = WrappedKey.from_json(organisation.account_key)
+    with services.keys.unwrap(wrapped, _context(organisation.id)) as secret:
+        return AccountKey.from_bytes(secret.reveal()).sign(signed)

@@ -1,0 +1,51 @@
+"""API keys: made once, kept as SHA-256, compared in constant time."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+
+from sqlmodel import Session
+
+from app.auth.principals import Principal, Role
+from app.errors import Unauthenticated
+from app.identifiers import API_KEY, Entropy, new_id
+from app.models import ApiKey
+from app.tokens import Token, key_id_of, new_api_key
+
+_NO_DIGEST = bytes(32)
+
+
+def issue(
+    session: Session,
+    organisation_id: str,
+    name: str,
+    roles: Iterable[Role],
+    now: int,
+    entropy: Entropy = secrets.token_bytes,
+) -> tuple[ApiKey, Token]:
+    """Add a key to an organisation; the token is shown once and never stored."""
+    key_id = new_id(API_KEY, entropy)
+    token = new_api_key(key_id, entropy)
+    row = ApiKey(
+        id=key_id,
+        organisation_id=organisation_id,
+        name=name,
+        roles=sorted(set(roles)),
+        secret_sha256=token.digest(),
+        created_at=now,
+    )
+    session.add(row)
+    return row, token
+
+
+def authenticate(session: Session, text: str) -> Principal:
+    """Find whose key this is; Unauthenticated alike for an unknown, a wrong and a revoked key."""
+    key_id = key_id_of(text)
+    row = session.get(ApiKey, key_id) if key_id else None
+    matches = Token(text).matches(row.secret_sha256 if row else _NO_DIGEST)
+    if row is None or not matches or row.revoked_at is not None:
+        raise Unauthenticated(
+            "the API key is not valid", remedy="send Authorization: Bearer pv_… with a live key"
+        )
+    return Principal(row.organisation_id, row.id, frozenset(Role(role) for role in row.roles))

@@ -1,0 +1,165 @@
+"""DPoP proofs (RFC 9449) of printers: ES256 only, by the key of the enrolment and no other."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from app.errors import InvalidProof
+
+ALGORITHM = "ES256"
+TYPE = "dpop+jwt"
+PROOF_BYTES_MAX = 4096
+JTI_CHARS_MAX = 128
+_CHECKED_HERE = dict.fromkeys(
+    ("verify_exp", "verify_nbf", "verify_iat", "verify_aud", "verify_iss", "verify_sub", "verify_jti"), False
+)
+
+
+@dataclass(frozen=True)
+class PublicKey:
+    """A P-256 point, 32 bytes each."""
+
+    x: bytes
+    y: bytes
+
+    def load(self) -> ec.EllipticCurvePublicKey:
+        """Give the key; ValueError where the point is not on the curve."""
+        numbers = ec.EllipticCurvePublicNumbers(
+            int.from_bytes(self.x, "big"), int.from_bytes(self.y, "big"), ec.SECP256R1()
+        )
+        return numbers.public_key()
+
+    def jwk(self) -> dict[str, str]:
+        """Give the key as JWK members."""
+        return {"crv": "P-256", "kty": "EC", "x": _b64url(self.x), "y": _b64url(self.y)}
+
+    def thumbprint(self) -> str:
+        """Give the RFC 7638 SHA-256 thumbprint."""
+        jwk = self.jwk()
+        text = "{" + ",".join(f'"{name}":"{jwk[name]}"' for name in sorted(jwk)) + "}"
+        return _b64url(hashlib.sha256(text.encode()).digest())
+
+
+@dataclass(frozen=True)
+class Proof:
+    """A proof that holds; `jti` must still be new."""
+
+    jti: str
+    issued_at: int
+
+
+def unproven() -> InvalidProof:
+    """The one answer for an unknown token, a foreign key and a bad signature, so that none tells which."""
+    return InvalidProof(
+        "the token or printer is unknown, or the proof is not signed by its enrolled key",
+        remedy="send Authorization: DPoP <token> and a fresh DPoP proof signed with the printer's enrolled key",
+    )
+
+
+def verify(
+    proof: str,
+    *,
+    key: PublicKey,
+    method: str,
+    url: str,
+    access_token: str,
+    now: int,
+    window_s: int,
+) -> Proof:
+    """Verify a proof against the enrolled key.
+
+    1. It is a compact JWT of bounded size with `typ` dpop+jwt and `alg` ES256.
+    2. Its `jwk` is a public key and is the enrolled one; the enrolled one verifies the signature.
+    3. `htm` and `htu` are this request's; `ath` is the token's digest.
+    4. `iat` lies within `window_s` of `now`; `jti` is there.
+
+    The caller still owes that `jti` is new (auth/replay.py). Raises InvalidProof; until the signature holds, every
+    fault gets the same answer.
+    """
+    # (1)
+    if not proof.isascii() or len(proof) > PROOF_BYTES_MAX:
+        raise unproven()
+    try:
+        header = jwt.get_unverified_header(proof)
+    except jwt.InvalidTokenError:
+        raise unproven() from None
+    if header.get("typ") != TYPE or header.get("alg") != ALGORITHM:
+        raise unproven()
+    # (2)
+    if not _is_enrolled(header.get("jwk"), key):
+        raise unproven()
+    try:
+        claims = jwt.decode(proof, key.load(), algorithms=[ALGORITHM], options=_CHECKED_HERE)  # type: ignore[arg-type]
+    except (jwt.InvalidTokenError, ValueError):
+        raise unproven() from None
+    # (3)
+    _require_claim(claims, "htm", method)
+    if _without_query(_text(claims, "htu")) != _without_query(url):
+        raise InvalidProof("the proof is for another URL (htu)", field="DPoP", remedy=f"sign htu {url}")
+    _require_claim(claims, "ath", _b64url(hashlib.sha256(access_token.encode()).digest()))
+    # (4)
+    issued_at = claims.get("iat")
+    if type(issued_at) is not int or abs(now - issued_at) > window_s:
+        raise InvalidProof(
+            f"the proof's iat is more than {window_s} s from the service's clock, which says {now}",
+            field="DPoP",
+            remedy="set the machine's clock and sign a fresh proof",
+        )
+    jti = _text(claims, "jti")
+    if not 8 <= len(jti) <= JTI_CHARS_MAX:
+        raise InvalidProof(f"the proof's jti must have 8 to {JTI_CHARS_MAX} characters", field="DPoP")
+    return Proof(jti, issued_at)
+
+
+def _is_enrolled(jwk: Any, key: PublicKey) -> bool:
+    if not isinstance(jwk, Mapping) or "d" in jwk:
+        return False
+    expected = key.jwk()
+    given = {name: jwk.get(name) for name in expected}
+    return all(
+        isinstance(value, str) and hmac.compare_digest(value.encode(), expected[name].encode())
+        for name, value in given.items()
+    )
+
+
+def _text(claims: Mapping[str, Any], name: str) -> str:
+    value = claims.get(name)
+    if not isinstance(value, str):
+        raise InvalidProof(
+            f"the proof lacks {name}", field="DPoP", remedy="sign a proof with every RFC 9449 claim"
+        )
+    return value
+
+
+def _require_claim(claims: Mapping[str, Any], name: str, expected: str) -> None:
+    if not hmac.compare_digest(_text(claims, name).encode(), expected.encode()):
+        raise InvalidProof(
+            f"the proof's {name} is not this request's",
+            field="DPoP",
+            remedy="sign a fresh proof for this request",
+        )
+
+
+def _without_query(url: str) -> str:
+    """Normalise as RFC 9449 section 4.3 asks: no query, no fragment, scheme and host in lower case, no default port."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return ""
+    default = {"http": 80, "https": 443}.get(parts.scheme)
+    host = (parts.hostname or "") + (f":{port}" if port and port != default else "")
+    return urlunsplit((parts.scheme, host, parts.path or "/", "", ""))
+
+
+def _b64url(value: bytes) -> str:
+    return base64.urlsafe_b64encode(value).rstrip(b"=").decode()

@@ -1,0 +1,112 @@
+"""The database: one engine, one place that begins and commits.
+
+`Database.write()` is the unit of work: every change of one request or one worker step is in one transaction, together
+with the ledger's outbox rows. On SQLite it begins IMMEDIATE, as does `engine.begin()`, so it never fails half way for a
+lock; `Database.read()` and `engine.connect()` begin DEFERRED and hold nobody up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.pool import ConnectionPoolEntry
+from sqlmodel import Session
+
+_WRITES = "partvault_writes"
+BUSY_TIMEOUT_S = 30
+
+
+class Database:
+    """Sessions on one database."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._writing = engine.execution_options(**{_WRITES: True})
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """Open a unit of work: committed when the block ends well, rolled back when it raises."""
+        with Session(self._writing, expire_on_commit=False) as session:
+            session.connection()
+            yield session
+            session.commit()
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """Open a view of one moment; changes to its rows are never stored."""
+        with Session(self.engine, autoflush=False, expire_on_commit=False) as session:
+            yield session
+
+    def ping(self) -> None:
+        """Ask the database for an answer; raises what the driver raises."""
+        with self.engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
+
+    def close(self) -> None:
+        """Give every connection back."""
+        self.engine.dispose()
+
+
+class _SqliteEngine(Engine):
+    """An engine whose `begin()` says beforehand that it is going to write."""
+
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
+        """Open a connection in a writing transaction; committed when the block ends well."""
+        with self.connect() as connection:
+            writing = connection.execution_options(**{_WRITES: True})
+            with writing.begin():
+                yield writing
+
+
+def open_database(url: str) -> Database:
+    """Build the engine; SQLite gets WAL, synchronous=FULL and foreign keys."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return Database(create_engine(parsed, pool_pre_ping=True, pool_size=32, max_overflow=64))
+    if parsed.database and parsed.database != ":memory:":
+        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    made = create_engine(
+        parsed,
+        connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
+        pool_size=32,
+        max_overflow=64,
+    )
+    engine = _SqliteEngine(made.pool, made.dialect, made.url)
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return Database(engine)
+
+
+def _prepare_sqlite(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+    driver: Any = connection
+    driver.isolation_level = None  # BEGIN is ours, not the driver's
+    cursor = driver.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get(_WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def migration_config(engine: Engine) -> Config:
+    """Give Alembic's configuration, bound to this engine."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["engine"] = engine
+    return config
+
+
+def upgrade(database: Database) -> None:
+    """Bring the schema to the newest revision."""
+    command.upgrade(migration_config(database.engine), "head")

@@ -1,0 +1,1 @@
+"""Designs and revisions: streamed upload, inspection, manifest, publication."""

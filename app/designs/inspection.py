@@ -1,0 +1,129 @@
+"""One inspection: decrypt into the sandbox, judge, draw, and write the verdict into the row.
+
+Only a pass makes a revision ready. A damaged object, a limit, a time-out, a crash, and too many attempts that died are
+all refusals. A key or object store that does not answer is neither: the revision waits.
+"""
+
+from __future__ import annotations
+
+import hmac
+
+import structlog
+
+from app.accounts.signing import address_of
+from app.designs import lease, manifest
+from app.designs.lease import Claim
+from app.designs.recipe import gate_policy
+from app.designs.states import RevisionState
+from app.designs.stored import file_of, thumbnail_context
+from app.models import Organisation, Revision
+from app.wiring import Services
+from ledger.commitment import revision_commitment
+from ledger.typed_data import Publication
+from mesh_tools.inspect import Inspection
+from storage.errors import KeyUnavailable, ObjectDamaged, StorageError, StoreUnavailable, WrongContext
+from storage.vault import StoredObject
+
+THUMBNAIL_BYTES_MAX = 8 * 1024**2
+_log = structlog.get_logger("app.worker")
+
+
+def inspect_next(services: Services, worker: str) -> bool:
+    """Claim one waiting revision and inspect it; False where none waits."""
+    claim = lease.claim_next(services, worker)
+    if claim is None:
+        return False
+    with lease.renewing(services, claim):
+        _inspect(services, claim)
+    return True
+
+
+def _inspect(services: Services, claim: Claim) -> None:
+    with services.database.read() as session:
+        row = session.get_one(Revision, claim.revision_id)
+    if claim.attempt > services.settings.inspect_attempts_max:
+        _refuse(
+            services, claim, "inspection.abandoned", f"{claim.attempt - 1} inspections died without a verdict"
+        )
+        return
+    try:
+        inspection = _run(services, row)
+    except (KeyUnavailable, StoreUnavailable) as error:
+        _log.warning("inspection postponed", revision=row.id, error=error.kind)
+        lease.give_back(services, claim)
+        return
+    except (ObjectDamaged, WrongContext) as error:
+        _refuse(services, claim, "object.damaged", str(error))
+        return
+    _conclude(services, claim, row, inspection)
+
+
+def _run(services: Services, row: Revision) -> Inspection:
+    stored, context = file_of(row)
+    inspection = services.sandbox.inspect(
+        services.vault.open(stored, context), filename=row.filename or "", policy=gate_policy(row.recipe)
+    )
+    if inspection.verdict == "pass" and not hmac.compare_digest(inspection.sha256, stored.plaintext_sha256):
+        raise ObjectDamaged("altered", f"{stored.object_key} decrypts to another file than was uploaded")
+    return inspection
+
+
+def _refuse(services: Services, claim: Claim, code: str, message: str) -> None:
+    finding = {
+        "code": code,
+        "severity": "refuse",
+        "count": 1,
+        "sample": None,
+        "message": message,
+        "advice": "make a new revision and upload the file again",
+    }
+    document = {"verdict": "refuse", "findings": [finding], "geometry": None}
+    with services.database.write() as session:
+        row = lease.held(session, claim)
+        if row is not None:
+            row.state, row.inspection = RevisionState.REFUSED, document
+            row.lease_owner = row.lease_until = None
+            session.add(row)
+    services.metrics.inspections.labels("refuse").inc()
+    _log.info("inspected", revision=claim.revision_id, verdict="refuse", code=code)
+
+
+def _conclude(services: Services, claim: Claim, row: Revision, inspection: Inspection) -> None:
+    thumbnail = _keep_thumbnail(services, row, inspection)
+    with services.database.write() as session:
+        held = lease.held(session, claim)
+        if held is not None:
+            owner = session.get_one(Organisation, held.organisation_id)
+            held.inspection, held.file_format = inspection.to_json(), inspection.format
+            held.lease_owner = held.lease_until = None
+            held.thumbnail_object = thumbnail.to_json() if thumbnail else None
+            if inspection.verdict == "pass" and inspection.geometry is not None:
+                _make_ready(services, held, address_of(owner), inspection)
+            else:
+                held.state = RevisionState.REFUSED
+            session.add(held)
+    if held is None and thumbnail is not None:
+        services.vault.discard(thumbnail)
+    services.metrics.inspections.labels(inspection.verdict).inc()
+    codes = [found.code for found in inspection.findings if found.severity == "refuse"]
+    _log.info("inspected", revision=claim.revision_id, verdict=inspection.verdict, codes=codes)
+
+
+def _make_ready(services: Services, row: Revision, owner: str, inspection: Inspection) -> None:
+    assert inspection.geometry is not None  # noqa: S101  # the caller looked
+    row.manifest = manifest.build(row, owner, inspection.geometry.to_json())
+    row.salt = services.entropy(32)
+    row.commitment = revision_commitment(row.salt, row.manifest.encode())
+    row.revision_hash = Publication(owner=owner, commitment=row.commitment).struct_hash()
+    row.state = RevisionState.READY
+
+
+def _keep_thumbnail(services: Services, row: Revision, inspection: Inspection) -> StoredObject | None:
+    """Store the picture encrypted; without one the revision is as good."""
+    if inspection.thumbnail_png is None:
+        return None
+    try:
+        return services.vault.put(thumbnail_context(row), [inspection.thumbnail_png], THUMBNAIL_BYTES_MAX)
+    except StorageError as error:
+        _log.warning("thumbnail not kept", revision=row.id, error=error.kind)
+        return None

@@ -1,0 +1,75 @@
+"""The manifest of a revision and its commitment: built once, checked before every use."""
+
+from __future__ import annotations
+
+import hmac
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from app.designs.stored import file_of
+from app.errors import IntegrityBroken
+from app.models import Revision
+from ledger.commitment import canonical_json, revision_commitment
+from ledger.typed_data import Publication
+
+FORMAT = "partvault/manifest/v1"
+
+
+def build(revision: Revision, owner: str, geometry: Mapping[str, Any]) -> str:
+    """Write the manifest as canonical JSON (RFC 8785)."""
+    stored, context = file_of(revision)
+    content = {
+        "format": FORMAT,
+        "design": revision.design_id,
+        "revision": revision.number,
+        "revision_id": revision.id,
+        "owner": owner,
+        "files": [
+            {
+                "filename": revision.filename,
+                "format": revision.file_format,
+                "bytes": stored.plaintext_bytes,
+                "sha256": stored.plaintext_sha256.hex(),
+                "object": context.to_json(),
+            }
+        ],
+        "recipe": revision.recipe,
+        "geometry": dict(geometry),
+    }
+    return canonical_json(content).decode()
+
+
+def require_intact(revision: Revision, owner: str) -> None:
+    """Verify that the row still says what its owner published.
+
+    1. The commitment recomputed from manifest and salt is the row's.
+    2. The publication of that commitment hashes to the revision on chain.
+    3. The manifest's file is the row's file: digest, length and context.
+
+    Raises IntegrityBroken naming what differs.
+    """
+    if revision.manifest is None or revision.salt is None or revision.commitment is None:
+        raise _broken("manifest", f"revision {revision.id} has no manifest")
+    # (1)
+    commitment = revision_commitment(revision.salt, revision.manifest.encode())
+    if not hmac.compare_digest(commitment, revision.commitment):
+        raise _broken(
+            "manifest", f"the manifest of revision {revision.id} is not the one that was committed to"
+        )
+    # (2)
+    published = Publication(owner=owner, commitment=commitment).struct_hash()
+    if revision.revision_hash is None or not hmac.compare_digest(published, revision.revision_hash):
+        raise _broken("commitment", f"the commitment of revision {revision.id} is not the published one")
+    # (3)
+    stored, context = file_of(revision)
+    file = json.loads(revision.manifest)["files"][0]
+    found = (stored.plaintext_sha256.hex(), stored.plaintext_bytes, context.to_json())
+    if found != (file["sha256"], file["bytes"], file["object"]):
+        raise _broken("file", f"the stored file of revision {revision.id} is not the one its manifest names")
+
+
+def _broken(field: str, detail: str) -> IntegrityBroken:
+    return IntegrityBroken(
+        detail, field=field, remedy="nothing was counted; restore the service's data, then authorise again"
+    )

@@ -1,0 +1,149 @@
+"""HTTP routes of designs and revisions."""
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import StreamingResponse
+from starlette.concurrency import run_in_threadpool
+
+from app import idempotency
+from app.auth.principals import Principal
+from app.dependencies import Cursor, IdempotencyKey, Limit, OwnerCaller, ServicesDep
+from app.designs import publication, queries, service, upload
+from app.designs.schemas import DesignCreate, DesignView, PublishRequest, RevisionCreate, RevisionView
+from app.designs.stored import thumbnail_context
+from app.designs.views import design_view, revision_view
+from app.errors import NotFound
+from app.models import Design, Revision
+from app.pages import Page, page
+from app.wiring import Services
+from storage.vault import StoredObject
+
+router = APIRouter(prefix="/v1", tags=["designs"])
+upload_router = APIRouter(prefix="/v1", tags=["designs"])
+
+
+def _shown(services: Services, caller: Principal, revision_id: str) -> RevisionView:
+    with services.database.read() as session:
+        return revision_view(session, queries.revision(session, caller, revision_id), services.ledger.domain)
+
+
+@router.post("/designs", status_code=201)
+def create_design(
+    body: DesignCreate, caller: OwnerCaller, services: ServicesDep, key: IdempotencyKey = None
+) -> DesignView:
+    """Add a part."""
+    request = idempotency.attempt(caller.organisation_id, key, "designs", body.model_dump(mode="json"))
+    made = service.create_design(services, request, caller, body)
+    with services.database.read() as session:
+        return design_view(queries.design(session, caller, made.row_id))
+
+
+@router.get("/designs")
+def list_designs(
+    caller: OwnerCaller, services: ServicesDep, limit: Limit = 50, cursor: Cursor = None
+) -> Page[DesignView]:
+    """List your parts."""
+    with services.database.read() as session:
+        return page(session, queries.designs(caller), Design.id, design_view, limit, cursor)
+
+
+@router.get("/designs/{design_id}")
+def get_design(design_id: str, caller: OwnerCaller, services: ServicesDep) -> DesignView:
+    """Show one of your parts."""
+    with services.database.read() as session:
+        return design_view(queries.design(session, caller, design_id))
+
+
+@router.post("/designs/{design_id}/revisions", status_code=201)
+def create_revision(
+    design_id: str,
+    body: RevisionCreate,
+    caller: OwnerCaller,
+    services: ServicesDep,
+    key: IdempotencyKey = None,
+) -> RevisionView:
+    """Add a version of a part with its recipe; its file comes next."""
+    content = {"design": design_id, "body": body.model_dump(mode="json")}
+    request = idempotency.attempt(caller.organisation_id, key, "revisions", content)
+    made = service.create_revision(services, request, caller, design_id, body.recipe)
+    return _shown(services, caller, made.row_id)
+
+
+@router.get("/designs/{design_id}/revisions")
+def list_revisions(
+    design_id: str, caller: OwnerCaller, services: ServicesDep, limit: Limit = 50, cursor: Cursor = None
+) -> Page[RevisionView]:
+    """List the versions of a part."""
+    with services.database.read() as session:
+        design = queries.design(session, caller, design_id)
+        query = queries.revisions(caller).where(Revision.design_id == design.id)
+        return page(
+            session,
+            query,
+            Revision.id,
+            lambda row: revision_view(session, row, services.ledger.domain),
+            limit,
+            cursor,
+        )
+
+
+@upload_router.put(
+    "/revisions/{revision_id}/file",
+    status_code=202,
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+        }
+    },
+)
+async def upload_file(
+    revision_id: str,
+    request: Request,
+    caller: OwnerCaller,
+    services: ServicesDep,
+    filename: Annotated[str, Query(min_length=1, max_length=upload.FILENAME_CHARS_MAX)],
+) -> RevisionView:
+    """Upload the print file as the raw body; it is encrypted as it arrives and then inspected.
+
+    `Repr-Digest: sha-256=:<base64>:` (RFC 9530) has it compared; a cut-off upload leaves the draft as it was.
+    """
+    said = upload.Announcement.read(filename, request.headers)
+    await upload.receive(services, caller, revision_id, said, request.stream())
+    return await run_in_threadpool(_shown, services, caller, revision_id)
+
+
+@router.get("/revisions/{revision_id}")
+def get_revision(revision_id: str, caller: OwnerCaller, services: ServicesDep) -> RevisionView:
+    """Show a version: state, findings, manifest, commitment, receipt."""
+    return _shown(services, caller, revision_id)
+
+
+@router.get("/revisions/{revision_id}/thumbnail", responses={200: {"content": {"image/png": {}}}})
+def get_thumbnail(revision_id: str, caller: OwnerCaller, services: ServicesDep) -> StreamingResponse:
+    """Show the picture of a version."""
+    with services.database.read() as session:
+        row = queries.revision(session, caller, revision_id)
+    if row.thumbnail_object is None:
+        raise NotFound("thumbnail of revision", revision_id)
+    picture: Iterator[bytes] = services.vault.open(
+        StoredObject.from_json(row.thumbnail_object), thumbnail_context(row)
+    )
+    return StreamingResponse(picture, media_type="image/png")
+
+
+@router.post("/revisions/{revision_id}/publish", responses={202: {"model": RevisionView}})
+def publish(
+    revision_id: str,
+    response: Response,
+    caller: OwnerCaller,
+    services: ServicesDep,
+    body: PublishRequest | None = None,
+) -> RevisionView:
+    """Put the version's commitment on chain; 202 while the chain has not confirmed it."""
+    supplied = body.signature_bytes() if body else None
+    if not publication.publish(services, caller, revision_id, supplied):
+        response.status_code = 202
+    return _shown(services, caller, revision_id)

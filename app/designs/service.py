@@ -1,0 +1,60 @@
+"""Makes designs and revisions."""
+
+from __future__ import annotations
+
+from sqlmodel import func, select
+
+from app import idempotency
+from app.auth.principals import Principal
+from app.designs import queries
+from app.designs.recipe import gate_policy
+from app.designs.schemas import DesignCreate, Recipe
+from app.designs.states import RevisionState
+from app.idempotency import Attempt, Made
+from app.identifiers import DESIGN, REVISION, new_id
+from app.models import Design, Revision
+from app.wiring import Services
+from ledger.commitment import canonical_json
+
+
+def create_design(services: Services, request: Attempt, principal: Principal, body: DesignCreate) -> Made:
+    """Make a design."""
+    with services.database.write() as session:
+        made = idempotency.recall(session, services, request)
+        if made is not None:
+            return made
+        row = Design(
+            id=new_id(DESIGN, services.entropy),
+            organisation_id=principal.organisation_id,
+            name=body.name,
+            description=body.description,
+            created_at=services.clock.now(),
+        )
+        session.add(row)
+        return idempotency.keep(session, services, request, row.id)
+
+
+def create_revision(
+    services: Services, request: Attempt, principal: Principal, design_id: str, recipe: Recipe
+) -> Made:
+    """Make the next revision of a design, an empty draft."""
+    content = recipe.model_dump(mode="json", exclude_none=True)
+    gate_policy(content)  # refuses a process or unit the gate does not know
+    canonical_json(content)  # refuses what the manifest could not hold
+    with services.database.write() as session:
+        made = idempotency.recall(session, services, request)
+        if made is not None:
+            return made
+        design = queries.design(session, principal, design_id)
+        latest = session.exec(select(func.max(Revision.number)).where(Revision.design_id == design.id)).one()
+        row = Revision(
+            id=new_id(REVISION, services.entropy),
+            design_id=design.id,
+            organisation_id=principal.organisation_id,
+            number=(latest or 0) + 1,
+            state=RevisionState.DRAFT,
+            recipe=content,
+            created_at=services.clock.now(),
+        )
+        session.add(row)
+        return idempotency.keep(session, services, request, row.id)

@@ -1,0 +1,99 @@
+"""How values look in requests and answers: 0x-hex for what the chain knows, RFC 3339 for times, base64 for blobs."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+
+from app.clock import rfc3339
+from app.errors import Invalid
+
+Hex32 = Annotated[str, StringConstraints(pattern=r"^0x[0-9a-fA-F]{64}$")]
+HexSignature = Annotated[str, StringConstraints(pattern=r"^0x([0-9a-fA-F]{2}){64,4096}$")]
+Name = Annotated[
+    str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True, pattern=r"^[^\x00-\x1f]+$")
+]
+Label = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[ -~]+$")]
+RowId = Annotated[str, StringConstraints(pattern=r"^[a-z]{3}_[0-9a-z]{26}$")]
+JsonObject = dict[str, Any]
+
+
+def _to_seconds(value: AwareDatetime) -> AwareDatetime:
+    if value.timestamp() < 0:
+        raise ValueError("must not lie before 1970")
+    return value.replace(microsecond=0)
+
+
+Time = Annotated[AwareDatetime, AfterValidator(_to_seconds)]
+Text = Annotated[str, Field(description="RFC 3339, UTC")]
+
+
+class Body(BaseModel):
+    """A request body: unknown members are refused, so that a misspelt one is not silently ignored."""
+
+    model_config = ConfigDict(extra="forbid", str_max_length=20_000)
+
+
+class SignedBody(Body):
+    """A request that an organisation with an external account signs itself."""
+
+    signature: HexSignature | None = Field(default=None, description="r ‖ s ‖ v by an external account")
+
+    def signature_bytes(self) -> bytes | None:
+        """Give the signature, None where the service's managed account is to sign."""
+        return from_hex(self.signature) if self.signature else None
+
+
+class DomainView(BaseModel):
+    """The EIP-712 domain's variable members."""
+
+    chain_id: int
+    contract: str
+
+
+class Receipt(BaseModel):
+    """Where the chain recorded an operation."""
+
+    transaction: str
+    block_number: int
+    block_hash: str
+    block_time: int
+    log_index: int
+
+
+def to_hex(value: bytes) -> str:
+    """Write bytes as 0x-hex."""
+    return "0x" + value.hex()
+
+
+def maybe_hex(value: bytes | None) -> str | None:
+    """Write bytes as 0x-hex, None as None."""
+    return None if value is None else to_hex(value)
+
+
+def from_hex(text: str) -> bytes:
+    """Read 0x-hex that a pattern has checked."""
+    return bytes.fromhex(text[2:])
+
+
+def maybe_time(seconds: int | None) -> str | None:
+    """Write a time, None as None."""
+    return None if seconds is None else rfc3339(seconds)
+
+
+def to_base64(value: bytes) -> str:
+    """Write bytes as standard base64."""
+    return base64.b64encode(value).decode()
+
+
+def from_base64(text: str, field: str) -> bytes:
+    """Read standard base64; Invalid names `field`."""
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise Invalid(
+            f"{field} is not base64", field=field, remedy="encode the bytes as standard base64"
+        ) from None

@@ -1,0 +1,82 @@
+"""HTTP routes of the ledger."""
+
+import json
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from sqlalchemy import RowMapping
+
+from app import submission
+from app.dependencies import AnyCaller, Limit, ReaderCaller, ServicesDep
+from app.encodings import Hex32, from_hex, maybe_hex, to_hex
+from app.evidence import queries
+from app.evidence.queries import Cursor
+from app.evidence.schemas import EventView, LedgerView, OperationView
+from app.pages import Page
+
+router = APIRouter(prefix="/v1", tags=["ledger"])
+
+
+def _event(row: RowMapping) -> EventView:
+    return EventView(
+        name=row["name"],
+        block_number=row["block_number"],
+        log_index=row["log_index"],
+        transaction=to_hex(row["tx_hash"]),
+        licence_hash=maybe_hex(row["licence"]),
+        printer_hash=maybe_hex(row["printer"]),
+        revision_hash=maybe_hex(row["revision"]),
+        body=json.loads(row["body"]),
+    )
+
+
+@router.get("/ledger")
+def get_ledger(_caller: AnyCaller, services: ServicesDep) -> LedgerView:
+    """Show which chain and contract the service writes to, and how far it has come."""
+    health = services.ledger.health()
+    return LedgerView(
+        chain_id=health.chain_id,
+        contract=health.contract,
+        code_hash=to_hex(services.ledger.code_hash),
+        head=health.head,
+        indexed=health.indexed,
+        finalised=health.finalised,
+        lag_blocks=health.lag_blocks,
+        pending=health.pending,
+        embedded=health.embedded,
+        ok=health.ok,
+        reason=health.reason,
+    )
+
+
+@router.get("/ledger/events")
+def list_events(
+    caller: ReaderCaller,
+    services: ServicesDep,
+    licence_hash: Hex32 | None = None,
+    limit: Limit = 50,
+    cursor: Annotated[str | None, Query(max_length=40)] = None,
+) -> Page[EventView]:
+    """List the contract's events about your licences, printers and revisions, in chain order."""
+    wanted = from_hex(licence_hash) if licence_hash else None
+    after = Cursor.read(cursor) if cursor else None
+    with services.database.read() as session:
+        rows = queries.events(session, caller, wanted, after, limit + 1)
+    shown = [_event(row) for row in rows[:limit]]
+    last = str(Cursor(shown[-1].block_number, shown[-1].log_index)) if len(rows) > limit else None
+    return Page(items=shown, next_cursor=last)
+
+
+@router.get("/ledger/operations/{operation_id}")
+def get_operation(operation_id: str, caller: ReaderCaller, services: ServicesDep) -> OperationView:
+    """Show where an operation of yours stands."""
+    with services.database.read() as session:
+        queries.require_operation(session, caller, operation_id)
+        status = submission.status_of(session, operation_id)
+    return OperationView(
+        operation_id=status.operation_id,
+        kind=status.kind,
+        state=status.state,
+        receipt=submission.receipt(status),
+        reason=status.reason,
+    )

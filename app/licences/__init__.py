@@ -1,0 +1,1 @@
+"""Licences: prepared, signed by the owner, granted and revoked on chain."""

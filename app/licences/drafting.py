@@ -1,0 +1,136 @@
+"""From a request to the statement an owner signs: rows looked up, salts made, hashes computed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlmodel import Session, col, select
+
+from app.accounts.signing import address_of
+from app.auth.principals import Principal, Role
+from app.clock import rfc3339
+from app.designs import publication
+from app.designs import queries as design_queries
+from app.designs.states import RevisionState
+from app.encodings import from_hex, to_hex
+from app.errors import Conflict, Invalid, NotFound
+from app.licences.schemas import LicenceRequest
+from app.models import Organisation, Printer, Revision
+from app.printers.service import settle as settle_printer
+from app.printers.states import PrinterState
+from app.wiring import Services
+from ledger.commitment import canonical_json, terms_commitment
+from ledger.typed_data import Licence, printers_root
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A licence that is not signed yet: the statement, what it was made of, and the request with its salts."""
+
+    statement: Licence
+    owner: Organisation
+    provider: Organisation
+    revision: Revision
+    printers: tuple[str, ...]
+    terms: str
+    terms_salt: bytes
+    salt: bytes
+    starts_at: int
+    expires_at: int
+    request: dict[str, Any]
+
+
+def draft(services: Services, principal: Principal, body: LicenceRequest) -> Draft:
+    """Look everything up and build the statement.
+
+    Raises NotFound for rows the caller does not see, Conflict and Invalid for what cannot be licensed.
+    """
+    terms = canonical_json(body.terms)
+    terms_salt = from_hex(body.terms_salt) if body.terms_salt else services.entropy(32)
+    salt = from_hex(body.salt) if body.salt else services.entropy(32)
+    starts_at, expires_at = _window(services, body)
+    with services.database.read() as session:
+        revision = _published(session, principal, body.revision_id)
+        owner = session.get_one(Organisation, principal.organisation_id)
+        provider = _provider(session, body.provider_id)
+        hashes = _printer_hashes(session, provider, body.printers)
+    statement = Licence(
+        revision=revision.revision_hash or b"",
+        owner=address_of(owner),
+        provider=address_of(provider),
+        printers=printers_root(hashes),
+        prints=body.prints,
+        reprints=body.reprints,
+        starts_at=starts_at,
+        expires_at=expires_at,
+        terms=terms_commitment(terms_salt, terms),
+        salt=salt,
+    )
+    request = body.model_dump(mode="json", exclude={"signature"}) | {
+        "starts_at": rfc3339(starts_at),
+        "expires_at": rfc3339(expires_at),
+        "terms_salt": to_hex(terms_salt),
+        "salt": to_hex(salt),
+    }
+    printers = tuple(sorted(set(body.printers)))
+    return Draft(
+        statement,
+        owner,
+        provider,
+        revision,
+        printers,
+        terms.decode(),
+        terms_salt,
+        salt,
+        starts_at,
+        expires_at,
+        request,
+    )
+
+
+def _window(services: Services, body: LicenceRequest) -> tuple[int, int]:
+    starts_at, expires_at = int(body.starts_at.timestamp()), int(body.expires_at.timestamp())
+    if expires_at <= starts_at:
+        raise Invalid("expires_at must lie after starts_at", field="expires_at", remedy="choose a later end")
+    if expires_at <= services.clock.now():
+        raise Invalid("expires_at lies in the past", field="expires_at", remedy="choose a later end")
+    return starts_at, expires_at
+
+
+def _published(session: Session, principal: Principal, revision_id: str) -> Revision:
+    row = design_queries.revision(session, principal, revision_id)
+    publication.settle(session, row)
+    if row.state != RevisionState.PUBLISHED:
+        raise Conflict(
+            f"revision {row.id} is {row.state}, not published", field="revision_id", remedy="publish it first"
+        )
+    return row
+
+
+def _provider(session: Session, provider_id: str) -> Organisation:
+    row = session.get(Organisation, provider_id)
+    if row is None or row.address is None or Role.PROVIDER not in row.roles:
+        raise NotFound("provider", provider_id)
+    return row
+
+
+def _printer_hashes(session: Session, provider: Organisation, printer_ids: list[str]) -> list[bytes]:
+    query = (
+        select(Printer).where(col(Printer.id).in_(printer_ids)).where(Printer.organisation_id == provider.id)
+    )
+    found = {row.id: row for row in session.exec(query).all()} if printer_ids else {}
+    hashes = []
+    for printer_id in printer_ids:
+        row = found.get(printer_id)
+        if row is None:
+            raise Invalid(f"{provider.name} has no printer {printer_id}", field="printers")
+        settle_printer(session, row)
+        if row.state != PrinterState.ENROLLED or row.printer_hash is None:
+            raise Conflict(
+                f"printer {printer_id} is {row.state}, not enrolled",
+                field="printers",
+                remedy="have its provider approve it first",
+            )
+        hashes.append(row.printer_hash)
+    return hashes

@@ -1,0 +1,42 @@
+"""Which licences a caller sees: those its organisation is a party of, by the role of its key."""
+
+from __future__ import annotations
+
+from sqlmodel import Session, false, or_, select
+from sqlmodel.sql.expression import SelectOfScalar
+
+from app.auth.principals import Principal, Role
+from app.errors import NotFound
+from app.models import Licence
+
+
+def licences(principal: Principal) -> SelectOfScalar[Licence]:
+    """Owners see what they granted, providers what they were granted, auditors what their organisation is party of."""
+    mine = principal.organisation_id
+    owned = Licence.owner_id == mine if principal.has(Role.OWNER, Role.AUDITOR) else false()
+    provided = Licence.provider_id == mine if principal.has(Role.PROVIDER, Role.AUDITOR) else false()
+    return select(Licence).where(or_(owned, provided))
+
+
+def licence(session: Session, principal: Principal, licence_id: str) -> Licence:
+    """One licence the caller sees; NotFound otherwise."""
+    row = session.exec(licences(principal).where(Licence.id == licence_id)).first()
+    if row is None:
+        raise NotFound("licence", licence_id)
+    return row
+
+
+def owned(session: Session, principal: Principal, licence_id: str) -> Licence:
+    """One licence the caller granted; NotFound otherwise."""
+    row = licence(session, principal, licence_id)
+    if row.owner_id != principal.organisation_id:
+        raise NotFound("licence", licence_id)
+    return row
+
+
+def held(session: Session, principal: Principal, licence_id: str) -> Licence:
+    """One licence the caller was granted; NotFound otherwise."""
+    row = licence(session, principal, licence_id)
+    if row.provider_id != principal.organisation_id:
+        raise NotFound("licence", licence_id)
+    return row

@@ -1,0 +1,91 @@
+"""The application factory: routes, problems, middleware, and what runs while the service does."""
+
+from __future__ import annotations
+
+import resource
+import secrets
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
+from importlib.metadata import version
+
+from anyio import to_thread
+from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
+
+from app import problems, worker
+from app.accounts import routes as accounts
+from app.accounts.service import ensure_operator
+from app.clock import Clock
+from app.designs import routes as designs
+from app.evidence import routes as evidence
+from app.health import routes as health
+from app.identifiers import Entropy
+from app.licences import routes as licences
+from app.observability import logs
+from app.observability.metrics import Metrics
+from app.observability.middleware import RequestRecorder
+from app.printers import routes as printers
+from app.prints import routes as prints
+from app.settings import Settings
+from app.wiring import Services, build, running
+
+DESCRIPTION = """A secure inventory for 3D printing: encrypted designs, licences and prints counted by a contract.
+
+Clients send `Authorization: Bearer pv_…`; printers prove possession of their enrolled key (DPoP, RFC 9449). Errors are
+problem documents (RFC 9457). POST requests that create take an `Idempotency-Key`.
+"""
+
+
+def create_app(
+    settings: Settings, clock: Clock | None = None, entropy: Entropy = secrets.token_bytes
+) -> FastAPI:
+    """Build the application; the ledger, the sandbox and the worker start with its lifespan.
+
+    Raises UnsafeSettings where production would run on development settings.
+    """
+    logs.configure(settings.log_level)
+    services = build(settings, clock, entropy)
+    app = assemble(services.metrics, settings.body_bytes_max, _lifespan(services))
+    app.state.services = services
+    return app
+
+
+def assemble(
+    metrics: Metrics,
+    body_bytes_max: int,
+    lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None = None,
+) -> FastAPI:
+    """Put routes, problems and middleware together; what they work with is not needed yet."""
+    app = FastAPI(
+        title="PartVault",
+        version=version("partvault"),
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        redoc_url=None,
+    )
+    for module in (accounts, designs, licences, printers, prints, evidence, health):
+        app.include_router(module.router, max_body_size=body_bytes_max)
+    app.include_router(designs.upload_router)
+    problems.install(app)
+    app.add_middleware(RequestRecorder, metrics=metrics)
+    return app
+
+
+def _lifespan(services: Services) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        to_thread.current_default_thread_limiter().total_tokens = services.settings.threads_max
+        with ExitStack() as stack:
+            await run_in_threadpool(_start, services, stack)
+            yield
+            await run_in_threadpool(stack.close)
+
+    return lifespan
+
+
+def _start(services: Services, stack: ExitStack) -> None:
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # plaintext and keys pass through this process's memory
+    stack.enter_context(running(services))
+    ensure_operator(services)
+    if services.settings.worker:
+        stack.enter_context(worker.working(services))

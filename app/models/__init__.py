@@ -1,0 +1,25 @@
+"""The rows of the service, as SQLModel tables; importing this package registers all of them.
+
+Times are whole seconds since 1970; digests and chain identifiers are raw bytes; secrets are never here in the clear.
+"""
+
+from app.models.accounts import ApiKey, Organisation, ServiceSecret
+from app.models.designs import Design, Revision
+from app.models.licences import Licence
+from app.models.printers import Printer
+from app.models.prints import Print, Release
+from app.models.requests import IdempotencyRecord, SeenProof
+
+__all__ = [
+    "ApiKey",
+    "Design",
+    "IdempotencyRecord",
+    "Licence",
+    "Organisation",
+    "Print",
+    "Printer",
+    "Release",
+    "Revision",
+    "SeenProof",
+    "ServiceSecret",
+]

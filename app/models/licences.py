@@ -1,0 +1,33 @@
+"""Licences: the signed statement, its openings and where its operations stand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlmodel import Field, SQLModel
+
+from app.models.columns import json_field, time_field
+
+
+class Licence(SQLModel, table=True):
+    """A permission an owner signed; `statement` is the EIP-712 struct as JSON."""
+
+    __tablename__ = "licences"
+
+    id: str = Field(primary_key=True)
+    owner_id: str = Field(foreign_key="organisations.id", index=True)
+    provider_id: str = Field(foreign_key="organisations.id", index=True)
+    revision_id: str = Field(foreign_key="revisions.id", index=True)
+    state: str = Field(index=True)
+    licence_hash: bytes = Field(unique=True)
+    statement: dict[str, Any] = json_field()
+    printers: list[str] = json_field()
+    terms: str
+    terms_salt: bytes
+    prints: int
+    reprints: int
+    starts_at: int = time_field()
+    expires_at: int = time_field()
+    grant_operation: str
+    revoke_operation: str | None = None
+    created_at: int = time_field()

@@ -1,0 +1,1 @@
+"""Printers: enrolment by one-time code, the provider's approval, retirement."""

@@ -1,0 +1,106 @@
+"""HTTP routes of printers."""
+
+from fastapi import APIRouter, Response
+
+from app import idempotency
+from app.auth.principals import Principal
+from app.dependencies import Cursor, IdempotencyKey, Limit, ProviderCaller, ServicesDep, public
+from app.encodings import DomainView, to_hex
+from app.models import Printer
+from app.pages import Page, page
+from app.printers import enrolment, queries, service
+from app.printers.schemas import (
+    ApproveRequest,
+    EnrolAnswer,
+    EnrolRequest,
+    PrinterCreate,
+    PrinterCreated,
+    PrinterView,
+    RetireRequest,
+)
+from app.printers.views import printer_view
+from app.wiring import Services
+
+router = APIRouter(prefix="/v1/printers", tags=["printers"])
+
+
+def _shown(services: Services, caller: Principal, printer_id: str) -> PrinterView:
+    with services.database.read() as session:
+        return printer_view(session, queries.printer(session, caller, printer_id), services.ledger.domain)
+
+
+@router.post("", status_code=201)
+def create_printer(
+    body: PrinterCreate, caller: ProviderCaller, services: ServicesDep, key: IdempotencyKey = None
+) -> PrinterCreated:
+    """Add a machine; the answer shows its enrolment code, this once."""
+    request = idempotency.attempt(caller.organisation_id, key, "printers", body.model_dump(mode="json"))
+    made = service.create_printer(services, request, caller, body)
+    view = _shown(services, caller, made.row_id)
+    code = made.secret.reveal() if made.secret else ""
+    return PrinterCreated(
+        **view.model_dump(), enrolment_code=code, expires_at=view.enrolment_expires_at or view.created_at
+    )
+
+
+@router.post(
+    "/enrol",
+    dependencies=[public("the one-time enrolment code is the credential, and possession of the keys")],
+)
+def enrol(body: EnrolRequest, services: ServicesDep) -> EnrolAnswer:
+    """Enrol as a printer: send code and keys, sign the enrolment that comes back, send it all again with the signature."""
+    printer, statement = enrolment.enrol(services, body)
+    domain = services.ledger.domain
+    return EnrolAnswer(
+        printer_id=printer.id,
+        printer_hash=to_hex(statement.struct_hash()),
+        state=printer.state,
+        enrolment=statement.to_json(),
+        domain=DomainView(chain_id=domain.chain_id, contract=domain.contract),
+        provider=statement.provider,
+    )
+
+
+@router.get("")
+def list_printers(
+    caller: ProviderCaller, services: ServicesDep, limit: Limit = 50, cursor: Cursor = None
+) -> Page[PrinterView]:
+    """List your printers."""
+    with services.database.read() as session:
+        query = queries.printers(caller)
+        domain = services.ledger.domain
+        return page(session, query, Printer.id, lambda row: printer_view(session, row, domain), limit, cursor)
+
+
+@router.get("/{printer_id}")
+def get_printer(printer_id: str, caller: ProviderCaller, services: ServicesDep) -> PrinterView:
+    """Show one of your printers: state, enrolment, the thumbprint of its key."""
+    return _shown(services, caller, printer_id)
+
+
+@router.post("/{printer_id}/approve", responses={202: {"model": PrinterView}})
+def approve(
+    printer_id: str,
+    response: Response,
+    caller: ProviderCaller,
+    services: ServicesDep,
+    body: ApproveRequest | None = None,
+) -> PrinterView:
+    """Approve the printer's key, on chain; compare the thumbprint with the device first."""
+    if not service.approve(services, caller, printer_id, body.signature_bytes() if body else None):
+        response.status_code = 202
+    return _shown(services, caller, printer_id)
+
+
+@router.post("/{printer_id}/retire", responses={202: {"model": PrinterView}})
+def retire(
+    printer_id: str,
+    response: Response,
+    caller: ProviderCaller,
+    services: ServicesDep,
+    body: RetireRequest | None = None,
+) -> PrinterView:
+    """Retire the printer for good, on chain."""
+    if not service.retire(services, caller, printer_id, body.signature_bytes() if body else None):
+        response.status_code = 202
+    return _shown(services, caller, printer_id)

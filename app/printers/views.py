@@ -1,0 +1,36 @@
+"""Rows of printers as the answers show them."""
+
+from __future__ import annotations
+
+from sqlmodel import Session
+
+from app import submission
+from app.auth.dpop import PublicKey
+from app.clock import rfc3339
+from app.encodings import maybe_hex, maybe_time
+from app.models import Organisation, Printer
+from app.printers.enrolment import enrolment_of
+from app.printers.schemas import PrinterView
+from app.printers.service import settle
+from ledger.typed_data import Domain, typed_data
+
+
+def printer_view(session: Session, row: Printer, domain: Domain) -> PrinterView:
+    """Show a printer as its provider sees it, in line with the outbox."""
+    enrolled, retired = settle(session, row)
+    statement = enrolment_of(row, session.get_one(Organisation, row.organisation_id))
+    return PrinterView(
+        id=row.id,
+        name=row.name,
+        machine=row.machine,
+        state=row.state,
+        enrolment=statement.to_json() if statement else None,
+        enrolment_expires_at=maybe_time(row.code_expires_at),
+        printer_hash=maybe_hex(row.printer_hash),
+        key_thumbprint=PublicKey(statement.key_x, statement.key_y).thumbprint() if statement else None,
+        sealing_suite=row.sealing_suite,
+        typed_data=typed_data(domain, statement) if statement else None,
+        receipt=submission.receipt(enrolled),
+        retirement_receipt=submission.receipt(retired),
+        created_at=rfc3339(row.created_at),
+    )

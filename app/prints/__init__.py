@@ -1,0 +1,1 @@
+"""Prints: policy, authorisation, redemption, release, outcome."""

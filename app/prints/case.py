@@ -1,0 +1,144 @@
+"""Everything a decision about a print depends on, gathered from the rows and from the chain."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from sqlmodel import Session, col, select
+
+from app import submission
+from app.accounts.signing import address_of
+from app.designs import manifest
+from app.designs.stored import file_of
+from app.errors import IntegrityBroken, Reason
+from app.licences import service as licences
+from app.models import Licence, Organisation, Print, Printer, Revision
+from app.printers import service as printers
+from app.prints.policy import SEQUENCE_WINDOW, Device, Part, Permission, Question, judge
+from app.wiring import Services
+from ledger import runtime
+from ledger.commitment import terms_commitment
+from ledger.typed_data import printers_root
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What the chain says of licence and printer, asked before any transaction is opened."""
+
+    licence: runtime.LicenceState | None
+    printer: runtime.PrinterState | None
+
+    @property
+    def consumed(self) -> frozenset[int]:
+        """Give the numbers above the base that are used."""
+        state = self.licence
+        if state is None:
+            return frozenset()
+        return frozenset(state.base + 1 + bit for bit in range(SEQUENCE_WINDOW) if state.window >> bit & 1)
+
+
+@dataclass(frozen=True)
+class Case:
+    """The rows of one print to be: licence, printer, revision and their owners, in line with the outbox."""
+
+    licence: Licence
+    printer: Printer
+    revision: Revision
+    owner: Organisation
+    counts: Counts
+    now: int
+
+    @property
+    def permission(self) -> Permission:
+        """Give the licence as policy sees it."""
+        chain, row = self.counts.licence, self.licence
+        return Permission(
+            state=row.state,
+            starts_at=chain.starts_at if chain else row.starts_at,
+            expires_at=chain.expires_at if chain else row.expires_at,
+            listed=tuple(row.printers),
+            terms=json.loads(row.terms),
+            on_chain=chain is not None,
+            revoked_on_chain=chain is not None and chain.revoked,
+            prints=chain.prints if chain else row.prints,
+            credited=chain.credited if chain else 0,
+            used=chain.used if chain else 0,
+            base=chain.base if chain else 0,
+            consumed=self.counts.consumed,
+        )
+
+    def reasons(self) -> tuple[Reason, ...]:
+        """Give every reason against the print, the count apart."""
+        device = Device(
+            id=self.printer.id,
+            state=self.printer.state,
+            retired_on_chain=self.counts.printer is not None and self.counts.printer.retired,
+            machine=self.printer.machine,
+        )
+        return judge(Question(self.now, self.permission, device, _part(self.revision)))
+
+    def require_intact(self) -> None:
+        """Verify that the rows still say what was signed: manifest, licence, terms and printer list.
+
+        Raises IntegrityBroken naming what differs.
+        """
+        manifest.require_intact(self.revision, address_of(self.owner))
+        statement = licences.statement_of(self.licence)
+        if statement.struct_hash() != self.licence.licence_hash:
+            raise _changed("licence", f"licence {self.licence.id} is not the one that was signed")
+        if statement.revision != self.revision.revision_hash:
+            raise _changed("licence", f"licence {self.licence.id} is for another revision")
+        if statement.terms != terms_commitment(self.licence.terms_salt, self.licence.terms.encode()):
+            raise _changed("terms", f"the terms of licence {self.licence.id} are not those that were signed")
+
+
+def ask_chain(services: Services, licence_hash: bytes, printer_hash: bytes | None) -> Counts:
+    """Ask the chain what it counts; never within a transaction."""
+    printer = services.ledger.printer_state(printer_hash) if printer_hash else None
+    return Counts(services.ledger.licence_state(licence_hash), printer)
+
+
+def gather(services: Services, session: Session, licence: Licence, printer: Printer, counts: Counts) -> Case:
+    """Read what belongs to the print and bring it in line with the outbox."""
+    licences.settle(session, licence)
+    printers.settle(session, printer)
+    revision = session.get_one(Revision, licence.revision_id)
+    owner = session.get_one(Organisation, licence.owner_id)
+    return Case(licence, printer, revision, owner, counts, submission.now(services, session))
+
+
+def gather_print(services: Services, session: Session, row: Print, counts: Counts) -> Case:
+    """Read what belongs to an existing print."""
+    licence, printer = session.get_one(Licence, row.licence_id), session.get_one(Printer, row.printer_id)
+    return gather(services, session, licence, printer, counts)
+
+
+def listed_hashes(session: Session, licence: Licence) -> list[bytes]:
+    """Give the chain's names of the printers a licence lists.
+
+    Raises IntegrityBroken where they are not the list that was signed.
+    """
+    query = select(Printer).where(col(Printer.id).in_(licence.printers))
+    found = {row.id: row.printer_hash for row in session.exec(query).all()} if licence.printers else {}
+    hashes = [found.get(printer_id) or b"" for printer_id in licence.printers]
+    if b"" in hashes or printers_root(hashes) != licences.statement_of(licence).printers:
+        raise _changed("printers", f"the printer list of licence {licence.id} is not the one that was signed")
+    return hashes
+
+
+def check_object(services: Services, revision: Revision) -> None:
+    """Read the whole stored object; ObjectDamaged names what is wrong with it."""
+    stored, _ = file_of(revision)
+    services.vault.check(stored)
+
+
+def _part(revision: Revision) -> Part:
+    low, high = (revision.inspection or {})["geometry"]["bounds_mm"]
+    return Part(revision.recipe, (high[0] - low[0], high[1] - low[1], high[2] - low[2]))
+
+
+def _changed(field: str, detail: str) -> IntegrityBroken:
+    return IntegrityBroken(
+        detail, field=field, remedy="nothing was counted; restore the service's data, then authorise again"
+    )

@@ -1,0 +1,174 @@
+"""May this print happen? A pure decision with reasons: the same for the dry run, the authorisation and the redemption.
+
+Codes are stable; where the contract has an error for the same thing the code is that error's name in snake case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from app.clock import rfc3339
+from app.errors import Reason
+from app.licences.states import LicenceState
+from app.printers.states import PrinterState
+
+SEQUENCE_WINDOW = 128
+_FIT_SLACK_MM = 1e-6
+
+
+@dataclass(frozen=True)
+class Permission:
+    """The licence: as the row says and as the chain counts. `consumed` are the numbers above `base` that are used."""
+
+    state: str
+    starts_at: int
+    expires_at: int
+    listed: tuple[str, ...]
+    terms: Mapping[str, Any]
+    on_chain: bool
+    revoked_on_chain: bool
+    prints: int
+    credited: int
+    used: int
+    base: int
+    consumed: frozenset[int]
+
+    @property
+    def allowed(self) -> int:
+        """How many numbers there are."""
+        return self.prints + self.credited
+
+
+@dataclass(frozen=True)
+class Device:
+    """The printer: as the row says, as the chain says, and what the machine can do."""
+
+    id: str
+    state: str
+    retired_on_chain: bool
+    machine: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Part:
+    """What is to be printed."""
+
+    recipe: Mapping[str, Any]
+    size_mm: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Question:
+    """Everything the decision depends on; `now` is the later of the service's and the chain's clock."""
+
+    now: int
+    licence: Permission
+    printer: Device
+    part: Part
+
+
+def judge(question: Question) -> tuple[Reason, ...]:
+    """Give every reason against the print; none means it is permitted. The count is judged by `judge_count`."""
+    licence, printer, part = question.licence, question.printer, question.part
+    return (
+        *_licence_reasons(licence, question.now),
+        *_printer_reasons(licence, printer),
+        *_process_reasons(part.recipe, printer.machine, licence.terms),
+        *_material_reasons(part.recipe, printer.machine, licence.terms),
+        *_volume_reasons(part.size_mm, printer.machine),
+    )
+
+
+def judge_count(licence: Permission, held: frozenset[int]) -> tuple[int | None, tuple[Reason, ...]]:
+    """Give the number of the next print, or the reason why there is none; `held` are numbers of live prints."""
+    last = min(licence.allowed, licence.base + SEQUENCE_WINDOW)
+    taken = held | licence.consumed
+    number = next((n for n in range(licence.base + 1, last + 1) if n not in taken), None)
+    if number is not None:
+        return number, ()
+    if licence.used >= licence.allowed:
+        message = f"all {licence.allowed} prints of the licence are used, credited reprints included"
+        return None, (Reason("count_exhausted", f"{message}; ask its owner for another licence"),)
+    if last < licence.allowed:
+        message = f"{SEQUENCE_WINDOW} numbers beyond the lowest unused one are given out"
+        return None, (Reason("sequence_out_of_window", f"{message}; redeem them or let them expire"),)
+    free = licence.allowed - licence.used
+    message = f"{licence.used} of {licence.allowed} prints are used and {free} more have live tokens"
+    return None, (Reason("count_reserved", f"{message}; redeem them or let them expire"),)
+
+
+def _licence_reasons(licence: Permission, now: int) -> Sequence[Reason]:
+    reasons = []
+    if licence.state in {LicenceState.REVOKING, LicenceState.REVOKED} or licence.revoked_on_chain:
+        reasons.append(Reason("licence_revoked", "the licence was revoked by its owner"))
+    elif licence.state != LicenceState.ACTIVE or not licence.on_chain:
+        reasons.append(Reason("unknown_licence", f"the licence is {licence.state}, not active on the ledger"))
+    if now < licence.starts_at:
+        reasons.append(Reason("licence_not_started", f"the licence starts at {rfc3339(licence.starts_at)}"))
+    if now >= licence.expires_at:
+        reasons.append(Reason("licence_expired", f"the licence expired at {rfc3339(licence.expires_at)}"))
+    return reasons
+
+
+def _printer_reasons(licence: Permission, printer: Device) -> Sequence[Reason]:
+    reasons = []
+    if printer.state in {PrinterState.RETIRING, PrinterState.RETIRED} or printer.retired_on_chain:
+        reasons.append(Reason("printer_retired", "the printer is retired"))
+    elif printer.state != PrinterState.ENROLLED:
+        message = f"the printer is {printer.state}, not enrolled; finish its enrolment first"
+        reasons.append(Reason("unknown_printer", message))
+    if licence.listed and printer.id not in licence.listed:
+        message = f"the licence lists {len(licence.listed)} printers and this is none of them"
+        reasons.append(Reason("printer_not_allowed", message))
+    return reasons
+
+
+def _process_reasons(
+    recipe: Mapping[str, Any], machine: Mapping[str, Any], terms: Mapping[str, Any]
+) -> Sequence[Reason]:
+    process, able = recipe["process"], machine["processes"]
+    if process not in able:
+        return [Reason("process", f"the recipe needs {process}; the machine does {', '.join(able)}")]
+    permitted = _listed(terms, "processes")
+    if permitted is not None and process not in permitted:
+        return [Reason("terms_process", f"the licence's terms permit {', '.join(permitted)}, not {process}")]
+    return []
+
+
+def _material_reasons(
+    recipe: Mapping[str, Any], machine: Mapping[str, Any], terms: Mapping[str, Any]
+) -> Sequence[Reason]:
+    material, able = recipe.get("material"), machine["materials"]
+    if material is None:
+        return []
+    if able and material not in able:
+        return [Reason("material", f"the recipe needs {material}; the machine has {', '.join(able)}")]
+    permitted = _listed(terms, "materials")
+    if permitted is not None and material not in permitted:
+        return [
+            Reason("terms_material", f"the licence's terms permit {', '.join(permitted)}, not {material}")
+        ]
+    return []
+
+
+def _listed(terms: Mapping[str, Any], name: str) -> list[str] | None:
+    value = terms.get(name)
+    return [str(item) for item in value] if isinstance(value, list) else None
+
+
+def _volume_reasons(size_mm: tuple[float, float, float], machine: Mapping[str, Any]) -> Sequence[Reason]:
+    """The part must fit as it lies, turned about the vertical if that helps."""
+    x, y, z = size_mm
+    wide, deep, high = machine["build_volume_mm"]
+    fits = any(
+        a <= wide + _FIT_SLACK_MM and b <= deep + _FIT_SLACK_MM and z <= high + _FIT_SLACK_MM
+        for a, b in ((x, y), (y, x))
+    )
+    if fits:
+        return []
+    message = (
+        f"the part is {x:.1f} × {y:.1f} × {z:.1f} mm; the machine builds {wide:g} × {deep:g} × {high:g} mm"
+    )
+    return [Reason("build_volume", message)]

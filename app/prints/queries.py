@@ -1,0 +1,44 @@
+"""Which prints and releases a caller sees: those of the licences it is a party of; a printer, its own."""
+
+from __future__ import annotations
+
+from sqlmodel import Session, false, or_, select
+from sqlmodel.sql.expression import SelectOfScalar
+
+from app.auth.principals import Principal, PrinterPrincipal, Role
+from app.errors import NotFound
+from app.models import Print, Release
+
+
+def prints(principal: Principal) -> SelectOfScalar[Print]:
+    """Owners see prints of their designs, providers those on their printers, auditors both of their organisation."""
+    mine = principal.organisation_id
+    owned = Print.owner_id == mine if principal.has(Role.OWNER, Role.AUDITOR) else false()
+    provided = Print.provider_id == mine if principal.has(Role.PROVIDER, Role.AUDITOR) else false()
+    return select(Print).where(or_(owned, provided))
+
+
+def print_of(session: Session, principal: Principal, print_id: str) -> Print:
+    """One print the caller sees; NotFound otherwise."""
+    row = session.exec(prints(principal).where(Print.id == print_id)).first()
+    if row is None:
+        raise NotFound("print", print_id)
+    return row
+
+
+def on_printer(session: Session, principal: PrinterPrincipal, print_id: str) -> Print:
+    """One print that was authorised for this printer; NotFound otherwise."""
+    query = select(Print).where(Print.id == print_id).where(Print.printer_id == principal.printer_id)
+    row = session.exec(query.with_for_update()).first()
+    if row is None:
+        raise NotFound("print", print_id)
+    return row
+
+
+def release_to(session: Session, principal: PrinterPrincipal, release_id: str) -> Release:
+    """One release to this printer; NotFound otherwise."""
+    query = select(Release).where(Release.id == release_id).where(Release.printer_id == principal.printer_id)
+    row = session.exec(query).first()
+    if row is None:
+        raise NotFound("release", release_id)
+    return row

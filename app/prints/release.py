@@ -1,0 +1,156 @@
+"""Release: after the chain has counted the print, and not before, its data key is sealed to the printer.
+
+The sealed key is stored in the transaction that marks the print redeemed; of two that conclude the same print, one wins
+and the other finds its release.
+"""
+
+from __future__ import annotations
+
+import structlog
+from sqlmodel import Session, select
+
+from app import submission
+from app.designs.stored import file_of
+from app.encodings import to_base64, to_hex
+from app.errors import IntegrityBroken, Reason
+from app.identifiers import RELEASE, new_id
+from app.models import Licence, Print, Printer, Release, Revision
+from app.prints import case as cases
+from app.prints.case import Case
+from app.prints.lifecycle import Event, State
+from app.prints.schemas import ReleasedObject, ReleaseView, SealedKey
+from app.prints.transition import apply
+from app.wiring import Services
+from ledger.commitment import canonical_json
+from ledger.outbox import OperationStatus
+from storage.recipients import seal
+
+INFO_FORMAT = "partvault/release/v1"
+_log = structlog.get_logger("app.prints")
+
+
+def body_of(session: Session, print_id: str) -> bytes | None:
+    """Give the release's exact bytes, None where there is none."""
+    return session.exec(select(Release.body).where(Release.print_id == print_id)).first()
+
+
+def conclude(services: Services, print_id: str) -> None:
+    """Bring a redeeming print to its end, if the chain has spoken.
+
+    1. Rejected on chain: refused, its number is free again.
+    2. Confirmed, but licence or printer was withdrawn meanwhile, or the manifest changed: withheld, the number is used.
+    3. Confirmed: seal, store, redeemed.
+    """
+    with services.database.read() as session:
+        row = session.get_one(Print, print_id)
+        if row.state != State.REDEEMING or row.record_operation is None:
+            return
+        status = submission.status_of(session, row.record_operation)
+        licence, printer = session.get_one(Licence, row.licence_id), session.get_one(Printer, row.printer_id)
+    # (1)
+    if status.state == submission.REJECTED:
+        _end(services, print_id, Event.REFUSE, submission.rejection(status))
+        return
+    if status.state != submission.CONFIRMED:
+        return
+    counts = cases.ask_chain(services, licence.licence_hash, printer.printer_hash)
+    with services.database.read() as session:
+        case = cases.gather_print(services, session, row, counts)
+    # (2)
+    against = _withdrawn(case)
+    if against is not None:
+        _end(services, print_id, Event.WITHHOLD, against)
+        return
+    # (3)
+    _store(services, row, _sealed(services, row, case, status))
+
+
+def _withdrawn(case: Case) -> Reason | None:
+    """Recheck at release what may have changed since the number was asked for."""
+    codes = {"licence_revoked", "printer_retired"}
+    for reason in case.reasons():
+        if reason.code in codes:
+            return reason
+    try:
+        case.require_intact()
+    except IntegrityBroken as error:
+        return Reason("integrity", error.detail)
+    return None
+
+
+def _sealed(services: Services, row: Print, case: Case, status: OperationStatus) -> Release:
+    """Unwrap the data key, seal it to the enrolled key, and write the answer."""
+    stored, context = file_of(case.revision)
+    printer, revision = case.printer, case.revision
+    release_id = new_id(RELEASE, services.entropy)
+    printer_hash, commitment = to_hex(printer.printer_hash or b""), to_hex(revision.commitment or b"")
+    info = canonical_json(
+        {
+            "format": INFO_FORMAT,
+            "release": release_id,
+            "printer": printer_hash,
+            "object": context.to_json(),
+            "commitment": commitment,
+        }
+    )
+    suite = printer.sealing_suite or ""
+    with services.vault.data_key(stored, context) as key:
+        blob = seal(key, suite, printer.sealing_public or b"", info)
+    receipt = submission.receipt(status)
+    assert receipt is not None  # noqa: S101  # a confirmed operation has one
+    view = ReleaseView(
+        release_id=release_id,
+        print_id=row.id,
+        printer_hash=printer_hash,
+        sealed_key=SealedKey(suite=suite, blob=to_base64(blob)),
+        info=info.decode(),
+        object=ReleasedObject(
+            url=f"/v1/releases/{release_id}/object",
+            sha256=to_hex(stored.ciphertext_sha256),
+            bytes=stored.ciphertext_bytes,
+            plaintext_sha256=to_hex(stored.plaintext_sha256),
+            plaintext_bytes=stored.plaintext_bytes,
+            filename=revision.filename or "",
+            context=dict(context.to_json()),
+        ),
+        manifest=revision.manifest or "",
+        salt=to_hex(revision.salt or b""),
+        commitment=commitment,
+        licence=case.licence.statement,
+        receipt=receipt,
+    )
+    return Release(
+        id=release_id,
+        print_id=row.id,
+        printer_id=printer.id,
+        revision_id=revision.id,
+        body=canonical_json(view.model_dump(mode="json")),
+        created_at=services.clock.now(),
+    )
+
+
+def _store(services: Services, seen: Print, made: Release) -> None:
+    with services.database.write() as session:
+        row = session.get_one(Print, seen.id, with_for_update=True)
+        if row.state != State.REDEEMING:
+            return
+        apply(session, row, Event.RELEASE)
+        session.add(made)
+    services.metrics.releases.inc()
+    _log.info("released", print=seen.id, release=made.id, printer=seen.printer_id)
+
+
+def _end(services: Services, print_id: str, event: Event, reason: Reason) -> None:
+    with services.database.write() as session:
+        row = session.get_one(Print, print_id, with_for_update=True)
+        if row.state != State.REDEEMING:
+            return
+        row.reasons = [reason.to_json()]
+        apply(session, row, event)
+    services.metrics.refusals.labels(reason.code).inc()
+    _log.warning("refused", print=print_id, code=reason.code, event=event)
+
+
+def revision_of(session: Session, release: Release) -> Revision:
+    """Give the revision whose object a release hands over."""
+    return session.get_one(Revision, release.revision_id)

@@ -1,0 +1,42 @@
+"""Rows of prints as the answers show them."""
+
+from __future__ import annotations
+
+import json
+
+from sqlmodel import Session, select
+
+from app import submission
+from app.clock import rfc3339
+from app.encodings import maybe_hex, maybe_time, to_hex
+from app.models import Licence, Print, Printer, Release
+from app.prints import outcome, redemption
+from app.prints.schemas import PrintView, ReasonView
+
+
+def print_view(session: Session, row: Print) -> PrintView:
+    """Show a print as its parties see it, in line with the outbox."""
+    redemption.settle(session, row)
+    reported = outcome.settle(session, row)
+    recorded = submission.status_of(session, row.record_operation) if row.record_operation else None
+    release_id = session.exec(select(Release.id).where(Release.print_id == row.id)).first()
+    return PrintView(
+        id=row.id,
+        licence_id=row.licence_id,
+        printer_id=row.printer_id,
+        owner_id=row.owner_id,
+        provider_id=row.provider_id,
+        state=row.state,
+        sequence=row.sequence,
+        licence_hash=to_hex(session.get_one(Licence, row.licence_id).licence_hash),
+        printer_hash=maybe_hex(session.get_one(Printer, row.printer_id).printer_hash),
+        token_expires_at=rfc3339(row.token_expires_at),
+        redeemed_at=maybe_time(row.redeemed_at),
+        release_id=release_id,
+        reasons=[ReasonView(**reason) for reason in row.reasons],
+        outcome=row.outcome,
+        report=json.loads(row.report) if row.report else None,
+        receipt=submission.receipt(recorded),
+        outcome_receipt=submission.receipt(reported),
+        created_at=rfc3339(row.created_at),
+    )

@@ -1,0 +1,146 @@
+"""Every error as an RFC 9457 problem document.
+
+Domain errors carry a kind; the tables here give each kind its status and `type`. An error that no table knows is a 500
+that says nothing but its request id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+from app.errors import AppError, Kind
+from storage import errors as storage_errors
+
+MEDIA_TYPE = "application/problem+json"
+_log = structlog.get_logger("app.problems")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A problem type: its status, the last part of its `type` URN, and its title."""
+
+    status: int
+    slug: str
+    title: str
+
+
+INTERNAL = Problem(500, "internal", "The service failed")
+
+APP_PROBLEMS: Mapping[Kind, Problem] = {
+    Kind.NOT_FOUND: Problem(404, Kind.NOT_FOUND, "Not found"),
+    Kind.UNAUTHENTICATED: Problem(401, Kind.UNAUTHENTICATED, "Credentials are missing or wrong"),
+    Kind.INVALID_PROOF: Problem(401, Kind.INVALID_PROOF, "The printer's proof is missing or wrong"),
+    Kind.FORBIDDEN: Problem(403, Kind.FORBIDDEN, "The API key lacks the role"),
+    Kind.INVALID: Problem(422, Kind.INVALID, "The request is not valid"),
+    Kind.CONFLICT: Problem(409, Kind.CONFLICT, "The state does not allow this"),
+    Kind.IDEMPOTENCY_KEY_REUSED: Problem(
+        422, Kind.IDEMPOTENCY_KEY_REUSED, "The Idempotency-Key was used before"
+    ),
+    Kind.NOT_PERMITTED: Problem(409, Kind.NOT_PERMITTED, "This print is not permitted"),
+    Kind.TOKEN_SPENT: Problem(409, Kind.TOKEN_SPENT, "The print token can no longer be redeemed"),
+    Kind.INVALID_SIGNATURE: Problem(422, Kind.INVALID_SIGNATURE, "The signature does not verify"),
+    Kind.LEDGER_REJECTED: Problem(409, Kind.LEDGER_REJECTED, "The ledger's contract refuses this"),
+    Kind.INTEGRITY: Problem(409, Kind.INTEGRITY, "What is stored is not what was published"),
+    Kind.UPLOAD_INCOMPLETE: Problem(400, Kind.UPLOAD_INCOMPLETE, "The upload was cut off"),
+    Kind.DIGEST_MISMATCH: Problem(400, Kind.DIGEST_MISMATCH, "The bytes are not those announced"),
+    Kind.UNAVAILABLE: Problem(503, Kind.UNAVAILABLE, "Not available now"),
+    Kind.CONFIGURATION: Problem(500, Kind.CONFIGURATION, "The service is not configured for this"),
+}
+
+_STORED = "stored-object"
+LIBRARY_PROBLEMS: dict[type[Exception], Problem] = {
+    storage_errors.StorageError: Problem(500, "storage", "The vault failed"),
+    storage_errors.InvalidName: Problem(422, "invalid-name", "A name cannot be used in the vault"),
+    storage_errors.ObjectMissing: Problem(409, f"{_STORED}-missing", "A stored object is missing"),
+    storage_errors.ObjectExists: Problem(409, f"{_STORED}-exists", "The object is stored already"),
+    storage_errors.ObjectDamaged: Problem(409, f"{_STORED}-damaged", "A stored object is damaged"),
+    storage_errors.WrongContext: Problem(409, "wrong-context", "A stored object or key belongs elsewhere"),
+    storage_errors.RangeInvalid: Problem(416, "range-invalid", "The range lies outside the object"),
+    storage_errors.TooLarge: Problem(413, "too-large", "The file is larger than allowed"),
+    storage_errors.StoreUnavailable: Problem(503, "store-unavailable", "The object store does not answer"),
+    storage_errors.KeyUnavailable: Problem(503, "key-unavailable", "The key back end cannot give the key"),
+    storage_errors.KeyringUnsafe: Problem(503, "keyring-unsafe", "The keyring must not be used"),
+    storage_errors.RecipientInvalid: Problem(422, "sealing-key-invalid", "The sealing key cannot be used"),
+    storage_errors.SealInvalid: Problem(409, "sealed-key-invalid", "A sealed key does not open"),
+    storage_errors.UriInvalid: Problem(500, "configuration", "The service is not configured for this"),
+}
+
+
+def problem_of(error: Exception) -> Problem | None:
+    """Find the problem type of an error; None where it is not mapped."""
+    if isinstance(error, AppError):
+        return APP_PROBLEMS.get(error.kind)
+    return LIBRARY_PROBLEMS.get(type(error))
+
+
+def document(problem: Problem, detail: str | None = None, **members: Any) -> JSONResponse:
+    """Write a problem document; members that are None are left out."""
+    body = {"type": f"urn:partvault:problem:{problem.slug}", "title": problem.title, "status": problem.status}
+    body |= {"detail": detail} if detail else {}
+    body |= {name: value for name, value in members.items() if value is not None}
+    headers = {401: {"WWW-Authenticate": 'Bearer, DPoP algs="ES256"'}, 503: {"Retry-After": "1"}}
+    return JSONResponse(body, problem.status, headers.get(problem.status), MEDIA_TYPE)
+
+
+def render(error: Exception) -> Response:
+    """Give the answer for a domain error."""
+    problem = problem_of(error)
+    if problem is None or problem.status == INTERNAL.status:
+        _log.error("unexpected error", error=type(error).__name__, exc_info=error)
+        return document(INTERNAL, "the error is in the service's log under this request's X-Request-Id")
+    if not isinstance(error, AppError):
+        return document(problem, str(error), **_located(error))
+    reasons = [reason.to_json() for reason in error.reasons] or None
+    return document(problem, error.detail, field=error.field, remedy=error.remedy, reasons=reasons)
+
+
+def _located(error: Exception) -> dict[str, Any]:
+    field = getattr(error, "field", None)
+    return {"field": field} if isinstance(field, str) else {}
+
+
+def _validation(error: RequestValidationError) -> Response:
+    """Name each field at fault and what it must be; the values that came are never echoed."""
+    problem = APP_PROBLEMS[Kind.INVALID]
+    faults = [
+        {"field": ".".join(str(part) for part in fault["loc"]), "message": fault["msg"]}
+        for fault in error.errors()
+    ]
+    first = faults[0] if faults else {"field": "body", "message": "cannot be read"}
+    detail = f"{first['field']}: {first['message']}"
+    return document(problem, detail, field=first["field"], errors=faults)
+
+
+def _http(error: HTTPException) -> Response:
+    slug = {404: "not-found", 405: "method-not-allowed", 413: "too-large"}.get(error.status_code, "http")
+    response = document(Problem(error.status_code, slug, str(error.detail)))
+    response.headers.update(error.headers or {})
+    return response
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of `app` with a problem document."""
+
+    async def domain(_request: Request, error: Exception) -> Response:
+        return render(error)
+
+    async def validation(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)  # noqa: S101  # registered for this class only
+        return _validation(error)
+
+    async def http(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)  # noqa: S101  # registered for this class only
+        return _http(error)
+
+    for mapped in (AppError, *LIBRARY_PROBLEMS, Exception):
+        app.add_exception_handler(mapped, domain)
+    app.add_exception_handler(RequestValidationError, validation)
+    app.add_exception_handler(HTTPException, http)

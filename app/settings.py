@@ -1,0 +1,185 @@
+"""Settings of the service: the one reader of PARTVAULT_* variables, and what production refuses."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from app.errors import AppError, Kind
+
+_CHECKOUT_ANVIL = Path(__file__).parents[1] / "contracts/node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil"
+
+
+class Environment(StrEnum):
+    """Where the service runs."""
+
+    DEVELOPMENT = "development"
+    PRODUCTION = "production"
+
+
+class UnsafeSettings(AppError):
+    """Production was asked for with settings that are only good enough for development."""
+
+    kind = Kind.CONFIGURATION
+
+
+@dataclass(frozen=True)
+class Risk:
+    """One setting that production refuses, and what to set instead."""
+
+    name: str
+    sentence: str
+
+
+class Settings(BaseSettings):
+    """Everything an operator may set; each field is read from `PARTVAULT_<NAME>`."""
+
+    model_config = SettingsConfigDict(env_prefix="PARTVAULT_", extra="ignore", frozen=True)
+
+    data_dir: Path = Path("data")
+    environment: Environment = Environment.DEVELOPMENT
+    accepted_risks: frozenset[str] = Field(
+        default=frozenset(), description="Names of production refusals the operator accepts (JSON list)"
+    )
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    public_url: str | None = Field(
+        default=None, description="URL clients see; the one DPoP proofs are bound to"
+    )
+
+    database_url: str | None = Field(
+        default=None, description="SQLAlchemy URL; SQLite in the data folder if unset"
+    )
+    objects: str | None = Field(
+        default=None, description="local:/path or memory:; in the data folder if unset"
+    )
+    keys: str | None = Field(default=None, description="file:/path; in the data folder if unset")
+
+    rpc_url: str | None = Field(
+        default=None, description="EVM JSON-RPC endpoint; the embedded chain if unset"
+    )
+    contract: str | None = Field(default=None, description="address of the print ledger at that endpoint")
+    relay_key: SecretStr | None = Field(
+        default=None, description="hex key of the account that pays; made if unset"
+    )
+    confirmations: int = Field(default=1, ge=1)
+    anvil: Path | None = Field(default=None, description="the anvil program of the embedded chain")
+
+    token_ttl_s: int = Field(default=900, ge=1, le=86_400)
+    claim_grace_s: int = Field(default=300, ge=0, description="how long a claim outlives its token")
+    enrolment_ttl_s: int = Field(default=86_400, ge=1)
+    redeem_timeout_s: float = Field(default=10.0, gt=0)
+    redeem_retry_s: int = Field(
+        default=3600, ge=1, description="how long the same retry gets the same answer"
+    )
+    ledger_timeout_s: float = Field(
+        default=10.0, gt=0, description="how long other requests wait for the chain"
+    )
+    proof_window_s: int = Field(default=60, ge=1, le=600, description="how far a proof's iat may be off")
+    idempotency_ttl_s: int = Field(default=86_400, ge=60)
+
+    upload_bytes_max: int = Field(default=4 * 1024**3, ge=1)
+    upload_queue_chunks_max: int = Field(default=8, ge=1)
+    upload_chunk_bytes: int = Field(default=256 * 1024, ge=4096)
+    body_bytes_max: int = Field(default=1024**2, ge=1024, description="largest JSON body")
+
+    worker: bool = Field(default=True, description="inspect in this process; else run `partvault worker`")
+    inspect_lease_s: float = Field(default=15.0, gt=0)
+    inspect_attempts_max: int = Field(default=3, ge=1)
+    inspect_seconds_max: float = Field(
+        default=20.0, gt=0, description="for a small file; larger ones get more"
+    )
+    worker_interval_s: float = Field(default=0.5, gt=0)
+    threads_max: int = Field(default=64, ge=4, description="requests handled at one time")
+    log_level: str = "INFO"
+
+    @property
+    def database_location(self) -> str:
+        """Give the SQLAlchemy URL in force."""
+        return self.database_url or f"sqlite:///{self.data_dir / 'partvault.sqlite'}"
+
+    @property
+    def objects_location(self) -> str:
+        """Give the object store in force."""
+        return self.objects or f"local:{self.data_dir / 'objects'}"
+
+    @property
+    def keys_location(self) -> str:
+        """Give the key back end in force."""
+        return self.keys or f"file:{self.data_dir / 'keyring.json'}"
+
+    @property
+    def embedded_chain(self) -> bool:
+        """Tell whether the service runs its own chain."""
+        return self.rpc_url is None
+
+    def anvil_program(self) -> Path:
+        """Find the anvil program: the setting, the checkout's own, or the search path."""
+        if self.anvil is not None:
+            return self.anvil
+        if _CHECKOUT_ANVIL.exists():
+            return _CHECKOUT_ANVIL
+        found = shutil.which("anvil")
+        if found is None:
+            raise UnsafeSettings(
+                "the embedded chain needs the anvil program and none was found",
+                remedy="run `make install`, set PARTVAULT_ANVIL, or set PARTVAULT_RPC_URL to use another chain",
+            )
+        return Path(found)
+
+    def risks(self) -> tuple[Risk, ...]:
+        """List every setting that is not known to be fit for production."""
+        return tuple(risk for unfit, risk in self._judged() if unfit)
+
+    def require_safe(self) -> None:
+        """Refuse to go on where production would run with development settings.
+
+        Raises UnsafeSettings naming each of them.
+        """
+        if (self.rpc_url is None) != (self.contract is None):
+            raise UnsafeSettings(
+                "PARTVAULT_RPC_URL and PARTVAULT_CONTRACT belong together; one of them is missing",
+                remedy="set both to use a network, or neither for the embedded chain",
+            )
+        if self.environment is not Environment.PRODUCTION:
+            return
+        refused = [risk for risk in self.risks() if risk.name not in self.accepted_risks]
+        if refused:
+            listed = "; ".join(f"{risk.name}: {risk.sentence}" for risk in refused)
+            raise UnsafeSettings(
+                f"production refuses these settings: {listed}",
+                remedy="change each, or name it in PARTVAULT_ACCEPTED_RISKS with your reasons on file",
+            )
+
+    def _judged(self) -> tuple[tuple[bool, Risk], ...]:
+        keys, objects = self.keys_location.partition(":")[0], self.objects_location.partition(":")[0]
+        database = self.database_location.partition(":")[0].partition("+")[0]
+        https = self.public_url is not None and urlsplit(self.public_url).scheme == "https"
+        fit_keys, fit_objects = {"awskms", "vault", "pkcs11"}, {"local", "s3"}
+        return (
+            (
+                keys not in fit_keys,
+                Risk("file-keyring", f"PARTVAULT_KEYS is {keys}:…, keys beside the data they open"),
+            ),
+            (
+                self.embedded_chain,
+                Risk("embedded-chain", "PARTVAULT_RPC_URL is not set: a chain nobody else witnesses"),
+            ),
+            (not https, Risk("public-url", f"PARTVAULT_PUBLIC_URL is {self.public_url}, not an https URL")),
+            (
+                objects not in fit_objects,
+                Risk("objects", f"PARTVAULT_OBJECTS is {objects}:…, which is not durable"),
+            ),
+            (
+                database not in {"sqlite", "postgresql"},
+                Risk("database", f"PARTVAULT_DATABASE_URL is {database}:…"),
+            ),
+            (":memory:" in self.database_location, Risk("database-in-memory", "the database is not durable")),
+            (self.log_level.upper() == "DEBUG", Risk("debug-log", "PARTVAULT_LOG_LEVEL is DEBUG")),
+        )

@@ -1,0 +1,117 @@
+"""Leftovers: expired tokens and keys, redemptions nobody came back for, settled operations, orphaned objects."""
+
+from __future__ import annotations
+
+from sqlmodel import Session, col, select
+
+from app import idempotency, submission
+from app.auth import replay
+from app.designs import publication
+from app.designs.states import RevisionState
+from app.licences import service as licences
+from app.licences.states import LicenceState
+from app.models import Licence, Print, Printer, Revision
+from app.printers import service as printers
+from app.printers.states import PrinterState
+from app.prints import outcome, release
+from app.prints.authorisation import expire_due
+from app.prints.lifecycle import State
+from app.wiring import Services
+
+ORPHAN_AGE_S = 6 * 3600
+OBJECTS_EVERY_S = 900
+BATCH_ROWS_MAX = 200
+
+
+class Sweeper:
+    """Brings rows in line and clears away; remembers which objects it has seen without a row."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._suspects: dict[str, int] = {}
+        self._objects_due = 0
+
+    def sweep(self) -> bool:
+        """Do everything once; always False, as there is nothing to hurry for."""
+        self._conclude_prints()
+        self._settle_rows()
+        self._expire()
+        now = self._services.clock.now()
+        if now >= self._objects_due:
+            self._objects_due = now + OBJECTS_EVERY_S
+            self.sweep_objects()
+        return False
+
+    def sweep_objects(self) -> int:
+        """Remove parts of interrupted puts, and objects that for hours no row has known; gives how many of these."""
+        services, now = self._services, self._services.clock.now()
+        services.objects.sweep()
+        with services.database.read() as session:
+            known = _known_objects(session)
+        present = set(services.objects.list())
+        self._suspects = {key: self._suspects.get(key, now) for key in present - known}
+        orphans = [key for key, since in self._suspects.items() if now - since >= ORPHAN_AGE_S]
+        for key in orphans:
+            services.objects.delete(key)
+        return len(orphans)
+
+    def _conclude_prints(self) -> None:
+        """Release or refuse what the chain has decided while nobody waited."""
+        with self._services.database.read() as session:
+            query = select(Print).where(Print.state == State.REDEEMING).limit(BATCH_ROWS_MAX)
+            decided = [
+                row.id
+                for row in session.exec(query).all()
+                if row.record_operation and submission.status_of(session, row.record_operation).final
+            ]
+        for print_id in decided:
+            release.conclude(self._services, print_id)
+
+    def _settle_rows(self) -> None:
+        """Write down what reading would show anyway."""
+        with self._services.database.read() as session:
+            unsettled = _settle_all(session)
+        if unsettled:
+            with self._services.database.write() as session:
+                _settle_all(session)
+
+    def _expire(self) -> None:
+        services = self._services
+        with services.database.read() as session:
+            now = submission.now(services, session)
+            due = session.exec(
+                select(Print.id)
+                .where(Print.state == State.AUTHORISED)
+                .where(col(Print.token_expires_at) <= now)
+                .limit(1)
+            ).first()
+        if due is None and now < self._objects_due:
+            return
+        with services.database.write() as session:
+            expire_due(session, now)
+            replay.forget_expired(session, now)
+            idempotency.forget_expired(session, now)
+
+
+def _settle_all(session: Session) -> bool:
+    """Bring every row under way in line; tells whether one changed."""
+    revisions = select(Revision).where(Revision.state == RevisionState.PUBLISHING)
+    granted = select(Licence).where(col(Licence.state).in_([LicenceState.PENDING, LicenceState.REVOKING]))
+    enrolled = select(Printer).where(col(Printer.state).in_([PrinterState.APPROVING, PrinterState.RETIRING]))
+    reported = (
+        select(Print).where(Print.state == State.REDEEMED).where(col(Print.outcome_operation).is_not(None))
+    )
+    for revision in session.exec(revisions.limit(BATCH_ROWS_MAX)).all():
+        publication.settle(session, revision)
+    for licence in session.exec(granted.limit(BATCH_ROWS_MAX)).all():
+        licences.settle(session, licence)
+    for printer in session.exec(enrolled.limit(BATCH_ROWS_MAX)).all():
+        printers.settle(session, printer)
+    for row in session.exec(reported.limit(BATCH_ROWS_MAX)).all():
+        outcome.settle(session, row)
+    return bool(session.dirty)
+
+
+def _known_objects(session: Session) -> set[str]:
+    rows = session.exec(select(Revision.file_object, Revision.thumbnail_object)).all()
+    return {str(stored["object_key"]) for pair in rows for stored in pair if stored}

@@ -1,0 +1,95 @@
+"""Work that no request waits for: inspections, prints to conclude, leftovers to sweep.
+
+The rows are the jobs, so any number of workers may run, in this process or in others, and one that dies loses nothing:
+its lease runs out and another takes over.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from app import sweeping
+from app.designs.inspection import inspect_next
+from app.errors import AppError
+from app.observability import logs
+from app.settings import Settings
+from app.wiring import Services, build, running
+from ledger.errors import LedgerError
+from mesh_tools.errors import MeshError
+from storage.errors import StorageError
+
+_PASSING = (AppError, LedgerError, MeshError, StorageError, SQLAlchemyError)
+_log = structlog.get_logger("app.worker")
+
+
+class Worker:
+    """Runs the loops in threads of their own until it is stopped."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        self._stopping = threading.Event()
+        self._sweeper = sweeping.Sweeper(services)
+        self._threads = [
+            threading.Thread(target=self._inspections, name="inspections", daemon=True),
+            threading.Thread(target=self._sweeps, name="sweeps", daemon=True),
+        ]
+
+    def start(self) -> None:
+        """Start the threads."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Let each loop end its step, then return."""
+        self._stopping.set()
+        self._services.inspections.ring()
+        for thread in self._threads:
+            thread.join()
+
+    def _inspections(self) -> None:
+        while not self._stopping.is_set():
+            if not self._step("inspection", lambda: inspect_next(self._services, self._name)):
+                self._services.inspections.wait(self._services.settings.worker_interval_s)
+
+    def _sweeps(self) -> None:
+        while not self._stopping.is_set():
+            self._step("sweep", self._sweeper.sweep)
+            self._stopping.wait(self._services.settings.worker_interval_s)
+
+    def _step(self, what: str, step: Callable[[], bool]) -> bool:
+        """Do one step; a failure of a neighbour is logged and tried again after the pause."""
+        try:
+            return step()
+        except _PASSING as error:
+            _log.warning("step failed", step=what, error=type(error).__name__, detail=str(error))
+        except Exception:
+            _log.exception("step failed unexpectedly", step=what)
+        return False
+
+
+@contextmanager
+def working(services: Services) -> Iterator[None]:
+    """Run a worker while the block lasts."""
+    worker = Worker(services)
+    worker.start()
+    try:
+        yield
+    finally:
+        worker.stop()
+
+
+def run(settings: Settings, stop: threading.Event | None = None) -> None:
+    """Run a worker process until `stop` is set (`partvault worker`)."""
+    logs.configure(settings.log_level)
+    services = build(settings)
+    with running(services), working(services):
+        (stop or threading.Event()).wait()
