@@ -95,6 +95,16 @@ class ObjectStoreContract:
         assert len(winners) == 1
         assert b"".join(store.read("raced")) == bytes(winners) * 350_000
 
+    def test_lets_a_put_win_that_ends_first(self, store: ObjectStore) -> None:
+        def source() -> Iterator[bytes]:
+            store.put("raced", [b"the other"])
+            yield b"mine"
+
+        with pytest.raises(ObjectExists):
+            store.put("raced", source())
+        assert b"".join(store.read("raced")) == b"the other"
+        assert list(store.list()) == ["raced"]
+
     @pytest.mark.parametrize("size", [1, 12 * MIB])
     def test_keeps_nothing_when_the_source_fails(self, store: ObjectStore, size: int) -> None:
         with pytest.raises(SourceFailedError):

@@ -282,6 +282,15 @@ class TestDecryptRange:
             list(stream.decrypt_range(read_at, len(ciphertext), KEY, CONTEXT, 0, 2 * CHUNK_BYTES))
         assert caught.value.reason == "truncated"
 
+    def test_refuses_a_store_that_gives_less_than_a_header(self, ciphertext: bytes) -> None:
+        with pytest.raises(ObjectDamaged, match="header"):
+            list(stream.decrypt_range(lambda *_: [ciphertext[:55]], len(ciphertext), KEY, CONTEXT, 0, 1))
+
+    def test_counts_chunks_beyond_one_byte(self) -> None:
+        content = os.urandom(300 * CHUNK_BYTES)
+        found, _ = self.read(encrypted(content), 255 * CHUNK_BYTES + 7, 3 * CHUNK_BYTES)
+        assert found == content[255 * CHUNK_BYTES + 7 :][: 3 * CHUNK_BYTES]
+
     def test_refuses_a_total_no_message_has(self, ciphertext: bytes) -> None:
         with pytest.raises(ObjectDamaged):
             self.read(ciphertext[: HEADER_BYTES + SEALED_BYTES], 0, 1)

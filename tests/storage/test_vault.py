@@ -1,0 +1,291 @@
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from storage import stream
+from storage.backends import open_objects
+from storage.envelope import ObjectContext
+from storage.errors import ObjectDamaged, RangeInvalid, StoreUnavailable, TooLarge, WrongContext
+from storage.keys import open_keys
+from storage.vault import StoredObject, Vault
+from tests.storage.faulty_objects import FaultyObjects
+
+MIB = 1024 * 1024
+CONTEXT = ObjectContext("org_a", "rev_1", 1, "print-file")
+NEXT_VERSION = dataclasses.replace(CONTEXT, version=2)
+OTHER_TENANT = dataclasses.replace(CONTEXT, tenant="org_b")
+CONTENT = os.urandom(3 * MIB + 17)
+
+
+@pytest.fixture
+def objects() -> FaultyObjects:
+    return FaultyObjects()
+
+
+@pytest.fixture
+def vault(objects: FaultyObjects, tmp_path: Path) -> Vault:
+    return Vault(objects, open_keys(f"file:{tmp_path / 'ring.json'}"))
+
+
+def put(vault: Vault, content: bytes = CONTENT, context: ObjectContext = CONTEXT) -> StoredObject:
+    return vault.put(context, [content], len(content))
+
+
+def opened(vault: Vault, stored: StoredObject, context: ObjectContext = CONTEXT) -> bytes:
+    return b"".join(vault.open(stored, context))
+
+
+class TestPut:
+    @pytest.mark.parametrize("size", [0, 1, 16_384, MIB, 3 * MIB + 17])
+    @pytest.mark.parametrize("piece_bytes", [65_536, MIB])
+    def test_records_what_it_stored(self, vault: Vault, size: int, piece_bytes: int) -> None:
+        content = os.urandom(size)
+        pieces = (content[at : at + piece_bytes] for at in range(0, size, piece_bytes))
+        stored = vault.put(CONTEXT, pieces, size)
+        ciphertext = b"".join(vault.ciphertext(stored))
+        assert stored.plaintext_bytes == size
+        assert stored.plaintext_sha256 == hashlib.sha256(content).digest()
+        assert stored.ciphertext_bytes == len(ciphertext) == stream.ciphertext_length(size)
+        assert stored.ciphertext_sha256 == hashlib.sha256(ciphertext).digest()
+        assert opened(vault, stored) == content
+        vault.check(stored)
+
+    def test_keeps_up_with_a_source_that_reuses_its_buffer(self, vault: Vault) -> None:
+        buffer = bytearray(MIB)
+
+        def source() -> Iterator[memoryview]:
+            for at in range(0, 3 * MIB, MIB):
+                buffer[:] = CONTENT[at : at + MIB]
+                yield memoryview(buffer)
+
+        stored = vault.put(CONTEXT, source(), 3 * MIB)
+        assert stored.plaintext_sha256 == hashlib.sha256(CONTENT[: 3 * MIB]).digest()
+        assert opened(vault, stored) == CONTENT[: 3 * MIB]
+
+    def test_names_objects_at_random(self, vault: Vault) -> None:
+        keys = {put(vault, b"same").object_key for _ in range(20)}
+        assert len(keys) == 20
+        assert all(len(key) == 32 for key in keys)
+
+    def test_uses_a_fresh_data_key_each_time(self, vault: Vault) -> None:
+        one, other = put(vault), put(vault)
+        assert vault.data_key(one, CONTEXT) != vault.data_key(other, CONTEXT)
+
+    def test_refuses_a_byte_too_many(self, vault: Vault, objects: FaultyObjects) -> None:
+        with pytest.raises(TooLarge) as caught:
+            vault.put(CONTEXT, [bytes(100), b"x"], 100)
+        assert caught.value.bytes_max == 100
+        assert list(objects.list()) == []
+        vault.put(CONTEXT, [bytes(100)], 100)
+
+    def test_stops_reading_once_the_limit_is_passed(self, vault: Vault) -> None:
+        asked = 0
+
+        def endless() -> Iterator[bytes]:
+            nonlocal asked
+            while True:
+                asked += 1
+                yield bytes(1000)
+
+        with pytest.raises(TooLarge):
+            vault.put(CONTEXT, endless(), 5000)
+        assert asked == 6
+
+    @pytest.mark.parametrize("good_bytes", [0, 10, 2 * MIB])
+    def test_keeps_nothing_when_the_source_fails(self, tmp_path: Path, good_bytes: int) -> None:
+        vault = Vault(
+            open_objects(f"local:{tmp_path / 'objects'}"),
+            open_keys(f"file:{tmp_path / 'keys' / 'ring.json'}"),
+        )
+
+        def source() -> Iterator[bytes]:
+            yield bytes(good_bytes)
+            raise ConnectionResetError("the client went away")
+
+        with pytest.raises(ConnectionResetError, match="went away"):
+            vault.put(CONTEXT, source(), 10 * MIB)
+        assert [path for path in (tmp_path / "objects").rglob("*") if path.is_file()] == []
+
+    @pytest.mark.parametrize("fault", ["put", "put after"])
+    def test_leaves_nothing_after_a_failed_write(
+        self, vault: Vault, objects: FaultyObjects, fault: str
+    ) -> None:
+        objects.faults = [fault]
+        with pytest.raises(StoreUnavailable, match=fault):
+            put(vault)
+        assert list(objects.list()) == []
+        assert opened(vault, put(vault)) == CONTENT
+
+    def test_reports_the_first_failure_when_cleaning_up_fails_too(
+        self, vault: Vault, objects: FaultyObjects
+    ) -> None:
+        objects.faults = ["put after", "delete"]
+        with pytest.raises(StoreUnavailable, match="put after"):
+            put(vault)
+
+    def test_writes_no_plaintext(self, vault: Vault, objects: FaultyObjects) -> None:
+        canary = b"a canary that must never be seen in the store" * 50
+        stored = put(vault, canary)
+        ciphertext = b"".join(objects.read(stored.object_key))
+        assert canary[:16] not in ciphertext
+        assert vault.data_key(stored, CONTEXT).reveal() not in ciphertext
+
+
+class TestOpenRange:
+    @pytest.mark.parametrize(
+        ("start", "length"), [(0, 0), (0, 100), (16_000, 20_000), (3 * MIB, 17), (0, len(CONTENT))]
+    )
+    def test_equals_the_slice(self, vault: Vault, start: int, length: int) -> None:
+        stored = put(vault)
+        assert b"".join(vault.open_range(stored, CONTEXT, start, length)) == CONTENT[start : start + length]
+
+    def test_fetches_little_more_than_it_yields(self, vault: Vault, objects: FaultyObjects) -> None:
+        stored = put(vault)
+        list(vault.open_range(stored, CONTEXT, 1_234_567, MIB))
+        assert objects.read_bytes <= 1.1 * MIB
+
+    def test_refuses_a_range_outside(self, vault: Vault) -> None:
+        stored = put(vault)
+        with pytest.raises(RangeInvalid):
+            list(vault.open_range(stored, CONTEXT, len(CONTENT), 1))
+
+
+class TestBucketWriter:
+    """Attacks 18 and 20: whoever writes the bucket swaps, replays, cuts or alters objects."""
+
+    def reason(self, vault: Vault, stored: StoredObject, context: ObjectContext = CONTEXT) -> str:
+        with pytest.raises(ObjectDamaged) as caught:
+            opened(vault, stored, context)
+        with pytest.raises(ObjectDamaged):
+            list(vault.open_range(stored, context, 0, 10))
+        with pytest.raises(ObjectDamaged) as checked:
+            vault.check(stored)
+        assert checked.value.reason == caught.value.reason or checked.value.reason == "altered"
+        return caught.value.reason
+
+    def test_swaps_two_objects(self, vault: Vault, objects: FaultyObjects) -> None:
+        one, other = put(vault), put(vault)
+        objects.swap(one.object_key, other.object_key)
+        assert self.reason(vault, one) == "substituted"
+
+    def test_brings_back_an_old_version(self, vault: Vault, objects: FaultyObjects) -> None:
+        old, new = put(vault), put(vault, context=NEXT_VERSION)
+        objects.write(new.object_key, b"".join(objects.read(old.object_key)))
+        assert self.reason(vault, new, NEXT_VERSION) == "substituted"
+
+    def test_replays_another_tenants_object(self, vault: Vault, objects: FaultyObjects) -> None:
+        ours, theirs = put(vault), put(vault, context=OTHER_TENANT)
+        objects.write(ours.object_key, b"".join(objects.read(theirs.object_key)))
+        assert self.reason(vault, ours) == "substituted"
+
+    def test_cuts_an_object(self, vault: Vault, objects: FaultyObjects) -> None:
+        stored = put(vault)
+        objects.write(stored.object_key, b"".join(objects.read(stored.object_key))[:-1])
+        assert self.reason(vault, stored) == "truncated"
+        with pytest.raises(ObjectDamaged):
+            vault.ciphertext(stored)
+
+    def test_extends_an_object(self, vault: Vault, objects: FaultyObjects) -> None:
+        stored = put(vault)
+        objects.write(stored.object_key, b"".join(objects.read(stored.object_key)) + b"\0")
+        assert self.reason(vault, stored) == "extended"
+
+    def test_alters_a_byte(self, vault: Vault, objects: FaultyObjects) -> None:
+        stored = put(vault)
+        content = bytearray(b"".join(objects.read(stored.object_key)))
+        content[100] ^= 1
+        objects.write(stored.object_key, bytes(content))
+        assert self.reason(vault, stored) == "altered"
+
+    def test_removes_an_object(self, vault: Vault, objects: FaultyObjects) -> None:
+        stored = put(vault)
+        objects.delete(stored.object_key)
+        assert self.reason(vault, stored) == "missing"
+
+    def test_removes_an_object_while_it_is_opened(self, vault: Vault, objects: FaultyObjects) -> None:
+        stored = put(vault)
+        objects.faults = ["vanish"]
+        with pytest.raises(ObjectDamaged) as caught:
+            opened(vault, stored)
+        assert caught.value.reason == "missing"
+
+
+class TestDatabaseWriter:
+    """Attack 17 on the vault's rows: whoever writes the database moves wrapped keys between them."""
+
+    @pytest.mark.parametrize(
+        "context", [NEXT_VERSION, OTHER_TENANT, dataclasses.replace(CONTEXT, object_id="rev_2")]
+    )
+    def test_swaps_wrapped_keys_between_rows(self, vault: Vault, context: ObjectContext) -> None:
+        one, other = put(vault), put(vault, context=context)
+        swapped = dataclasses.replace(one, wrapped=other.wrapped)
+        with pytest.raises(WrongContext, match="another object"):
+            opened(vault, swapped)
+        with pytest.raises(WrongContext):
+            vault.data_key(swapped, CONTEXT)
+
+    def test_points_a_row_at_another_object(self, vault: Vault) -> None:
+        ours, theirs = put(vault), put(vault, context=OTHER_TENANT)
+        with pytest.raises(ObjectDamaged) as caught:
+            opened(vault, dataclasses.replace(ours, object_key=theirs.object_key))
+        assert caught.value.reason == "substituted"
+
+    def test_moves_a_whole_row_to_another_tenant(self, vault: Vault) -> None:
+        stored = put(vault)
+        with pytest.raises(WrongContext):
+            opened(vault, stored, OTHER_TENANT)
+
+    def test_changes_the_recorded_digest(self, vault: Vault) -> None:
+        stored = dataclasses.replace(put(vault), ciphertext_sha256=bytes(32))
+        with pytest.raises(ObjectDamaged) as caught:
+            vault.check(stored)
+        assert caught.value.reason == "altered"
+
+
+class TestDiscard:
+    def test_removes_the_ciphertext(self, vault: Vault, objects: FaultyObjects) -> None:
+        stored = put(vault)
+        vault.discard(stored)
+        assert list(objects.list()) == []
+        vault.discard(stored)
+
+
+class TestRotation:
+    def test_rewraps_keys_and_touches_no_object(self, vault: Vault, objects: FaultyObjects) -> None:
+        stored = put(vault)
+        before = stored.wrapped.version
+        vault.keys.rotate()
+        rewrapped = dataclasses.replace(stored, wrapped=vault.keys.rewrap(stored.wrapped, CONTEXT))
+        vault.keys.destroy(before)
+        assert objects.read_bytes == 0
+        assert opened(vault, rewrapped) == CONTENT
+
+
+class TestStoredObject:
+    def test_survives_json(self, vault: Vault) -> None:
+        stored = put(vault)
+        assert StoredObject.from_json(stored.to_json()) == stored
+
+    @pytest.mark.parametrize(
+        ("field", "value"),
+        [
+            ("wrapped", "text"),
+            ("plaintext_sha256", "zz"),
+            ("plaintext_bytes", "many"),
+            ("ciphertext_sha256", "0"),
+            ("ciphertext_bytes", None),
+        ],
+    )
+    def test_refuses_a_malformed_record(self, vault: Vault, field: str, value: object) -> None:
+        with pytest.raises(ObjectDamaged, match="malformed"):
+            StoredObject.from_json(put(vault).to_json() | {field: value})
+
+    def test_refuses_a_missing_field(self) -> None:
+        with pytest.raises(ObjectDamaged, match="malformed"):
+            StoredObject.from_json({})
