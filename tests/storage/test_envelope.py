@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -23,6 +24,11 @@ class TestEncode:
             b"\x00\x0aprint-file"
             b"\x00\x00\x00\x00\x00\x00\x01\x02"
         )
+
+    def test_is_what_the_format_page_shows(self) -> None:
+        page = (Path(__file__).parents[2] / "docs" / "formats" / "stream.md").read_text(encoding="utf-8")
+        shown = page.split("The example in hex:")[1].split("```")[1]
+        assert bytes.fromhex(shown) == ObjectContext("org_a", "rev_1", 258, "print-file").encode()
 
     @given(contexts, contexts)
     def test_is_injective(self, one: ObjectContext, other: ObjectContext) -> None:
