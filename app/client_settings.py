@@ -74,6 +74,8 @@ class ClientSettings:
 def announced_url(data_dir: Path) -> str | None:
     """Give the URL that a running service wrote into its data folder, None where there is none."""
     try:
-        return str(json.loads((data_dir / ANNOUNCEMENT).read_text(encoding="utf-8"))["url"])
+        said = json.loads((data_dir / ANNOUNCEMENT).read_text(encoding="utf-8"))
+        os.kill(int(said["pid"]), 0)
+        return str(said["url"])
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -213,7 +213,9 @@ def problem_of(response: httpx2.Response) -> ServiceProblem:
     told = "".join(
         f"; {reason.message or reason.code}" for reason in reasons if reason.message not in sentence
     )
-    return ServiceProblem(kind, sentence + told, status=response.status_code, reasons=reasons)
+    return ServiceProblem(
+        kind, sentence + told, str(value.get("remedy") or ""), status=response.status_code, reasons=reasons
+    )
 
 
 def _object(response: httpx2.Response) -> dict[str, Any]:

@@ -69,7 +69,9 @@ class ServiceProblem(AgentError):
     said.
     """
 
-    def __init__(self, kind: str, message: str, *, status: int, reasons: tuple[Reason, ...] = ()) -> None:
-        super().__init__(kind, message)
+    def __init__(
+        self, kind: str, message: str, remedy: str = "", *, status: int, reasons: tuple[Reason, ...] = ()
+    ) -> None:
+        super().__init__(kind, message, remedy)
         self.status = status
         self.reasons = reasons

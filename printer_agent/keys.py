@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import json
 from typing import Self
 
 from cryptography.hazmat.primitives import hashes
@@ -59,8 +61,9 @@ class SigningKey:
         return self._private.public_key().public_numbers().y.to_bytes(32, "big")
 
     def thumbprint(self) -> str:
-        """Give the first 16 hex digits of SHA-256(x ‖ y), for people who compare keys by eye."""
-        return hashlib.sha256(self.x + self.y).hexdigest()[:16]
+        """Give the JWK thumbprint (RFC 7638, SHA-256, base64url), as the provider sees it."""
+        members = {"crv": "P-256", "kty": "EC", "x": _base64url(self.x), "y": _base64url(self.y)}
+        return _base64url(hashlib.sha256(json.dumps(members, separators=(",", ":")).encode()).digest())
 
     def sign(self, digest: bytes) -> bytes:
         """Sign a 32-byte digest as it is; r ‖ s, 64 bytes, s in the lower half of the order."""
@@ -71,3 +74,7 @@ class SigningKey:
 
     def __repr__(self) -> str:
         return "SigningKey(***)"
+
+
+def _base64url(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()

@@ -1,0 +1,55 @@
+"""The `partvault` command: the service's processes, every role's daily work, the audit.
+
+One module a noun; what a command needs is imported when it runs, so that help is instant. Exit codes are
+those of `app.cli.failures`.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from app.cli import (
+    chain,
+    designs,
+    keys,
+    licences,
+    meshes,
+    organisations,
+    printers,
+    prints,
+    start,
+)
+from app.cli.failures import CliError, Exit, translate
+from app.cli.output import fail
+
+app = typer.Typer(
+    name="partvault",
+    help="A secure inventory for 3D printing: encrypted designs, licences, prints counted by a ledger.",
+    epilog="Exit codes: 0 done · 1 refused · 2 usage, or not reachable · 3 not final yet",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.command()(start.serve)
+app.command()(start.worker)
+for noun in (organisations, keys, designs, licences, printers, prints, chain, meshes):
+    app.add_typer(noun.commands)
+
+
+def main() -> None:
+    """Run the command; every expected failure ends as a sentence with a remedy."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(Exit.INTERRUPTED)
+    except Exception as error:
+        known = translate(error)
+        if known is None:
+            raise
+        _end(known)
+
+
+def _end(error: CliError) -> None:
+    fail(error, as_json="--json" in sys.argv)
+    sys.exit(error.exit_code)

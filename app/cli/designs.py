@@ -1,0 +1,180 @@
+"""`partvault design`: parts, their versions and files, for owners."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from app.cli.options import AccountFile, ApiKey, Json, Url, group
+from app.cli.output import console, fields, findings, plain, say, show, table
+
+commands = group("design", "Parts and their versions (owner)")
+
+Wait = Annotated[float, typer.Option("--timeout", help="Seconds to wait for inspection or ledger", min=0)]
+RevisionId = Annotated[str, typer.Argument(help="The revision (rev_…)")]
+
+
+@commands.command()
+def upload(
+    file: Annotated[
+        Path, typer.Argument(help="The print file (.stl, .3mf)", exists=True, dir_okay=False, readable=True)
+    ],
+    name: Annotated[str | None, typer.Option(help="Name of the design [the file's stem]")] = None,
+    design: Annotated[str | None, typer.Option(help="Add a version to this design (dsn_…)")] = None,
+    process: Annotated[
+        str, typer.Option(help="ISO/ASTM 52900: MEX, VPP, PBF-LB, BJT, MJT, DED, SHL")
+    ] = "MEX",
+    material: Annotated[str | None, typer.Option(help="Material, such as PLA")] = None,
+    parameter: Annotated[
+        list[str] | None, typer.Option("--parameter", "-p", help="NAME=VALUE; repeatable")
+    ] = None,
+    build_volume: Annotated[str | None, typer.Option(help="mm, as 250x210x220")] = None,
+    units: Annotated[str | None, typer.Option(help="Unit of an STL: micron, mm, cm, inch, foot, m")] = None,
+    publish: Annotated[bool, typer.Option("--publish", help="Publish once it is ready")] = False,
+    timeout: Wait = 300.0,
+    url: Url = None,
+    api_key: ApiKey = None,
+    account_file: AccountFile = None,
+    as_json: Json = False,
+) -> None:
+    """Upload a file as a new version, wait for its inspection, and show what the gate found."""
+    from app.cli.connection import connect
+    from app.cli.recipes import pairs, volume
+    from app.cli.upload import Upload, require_ready
+
+    recipe = {
+        "process": process,
+        "material": material,
+        "parameters": pairs(parameter or [], "--parameter"),
+        "build_volume_mm": volume(build_volume) if build_volume else None,
+        "units": units,
+    }
+    with connect(url, api_key, account_file) as connection:
+        work = Upload(connection, quiet=as_json, timeout_s=timeout)
+        revision = work.inspected(work.send(file, name or file.stem, design, recipe))
+        if not as_json or revision["state"] != "ready":
+            show(as_json, revision, draw_revision)
+        require_ready(revision)
+        if publish:
+            facts = {"sha256": work.sha256, "bytes": file.stat().st_size, "recipe": revision["recipe"]}
+            revision = work.published(revision, facts)
+    if as_json:
+        show(True, revision, draw_revision)
+    elif publish:
+        _draw_published(revision)
+
+
+@commands.command("list")
+def list_(url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
+    """List your designs with their versions."""
+    from app.cli.connection import connect
+
+    with connect(url, api_key) as connection:
+        designs = connection.client.pages("/v1/designs")
+        for design in designs:
+            design["revisions"] = connection.client.pages(f"/v1/designs/{design['id']}/revisions")
+    show(as_json, designs, _draw_designs)
+
+
+@commands.command("show")
+def show_(
+    row_id: Annotated[str, typer.Argument(help="A revision (rev_…) or a design (dsn_…)")],
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: Json = False,
+) -> None:
+    """Show a version, or a design with its versions."""
+    from app.cli.connection import connect
+
+    with connect(url, api_key) as connection:
+        if row_id.startswith("dsn_"):
+            found = connection.client.get(f"/v1/designs/{row_id}")
+            found["revisions"] = connection.client.pages(f"/v1/designs/{row_id}/revisions")
+            show(as_json, found, lambda value: _draw_designs([value]))
+            return
+        found = connection.client.get(f"/v1/revisions/{row_id}")
+    show(as_json, found, draw_revision)
+
+
+@commands.command()
+def publish(
+    revision_id: RevisionId,
+    timeout: Wait = 60.0,
+    url: Url = None,
+    api_key: ApiKey = None,
+    account_file: AccountFile = None,
+    as_json: Json = False,
+) -> None:
+    """Put a version's commitment on the ledger."""
+    from app.cli.connection import connect
+    from app.cli.upload import Upload
+
+    with connect(url, api_key, account_file) as connection:
+        work = Upload(connection, quiet=as_json, timeout_s=timeout)
+        revision = work.published(connection.client.get(f"/v1/revisions/{revision_id}"), None)
+    show(as_json, revision, _draw_published)
+
+
+@commands.command()
+def thumbnail(
+    revision_id: RevisionId,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="PNG file [REVISION.png]")] = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: Json = False,
+) -> None:
+    """Save the picture of a version."""
+    from app.cli.connection import connect
+    from app.cli.downloads import save
+
+    path = output or Path(f"{revision_id}.png")
+    with connect(url, api_key) as connection:
+        size = save(connection.client, f"/v1/revisions/{revision_id}/thumbnail", path, quiet=as_json)
+    show(as_json, {"path": str(path), "bytes": size}, lambda _: say(f"{plain(path)}  {size} bytes"))
+
+
+def draw_revision(revision: dict[str, Any]) -> None:
+    """Print a version: file, verdict, findings, commitment."""
+    file, inspection = revision.get("file") or {}, revision.get("inspection") or {}
+    geometry = inspection.get("geometry") or {}
+    values: dict[str, object] = {"state": revision["state"], "design": revision["design_id"]}
+    if file:
+        values["file"] = (
+            f"{file['filename']}, {file['bytes']} bytes, {file.get('format') or 'format unknown'}"
+        )
+        values["sha256"] = file["sha256"]
+    if geometry:
+        values["mesh"] = f"{geometry['facets']} facets, {geometry['volume_mm3']:.1f} mm³"
+    for name in ("commitment", "revision_hash"):
+        if revision.get(name):
+            values[name] = revision[name]
+    if revision.get("receipt"):
+        values["receipt"] = _receipt(revision["receipt"])
+    fields(f"{revision['id']}  version {revision['number']}", values)
+    if inspection:
+        findings(inspection.get("findings") or [])
+
+
+def _draw_published(revision: dict[str, Any]) -> None:
+    receipt = revision.get("receipt")
+    values: dict[str, object] = {"state": revision["state"], "on the ledger as": revision["revision_hash"]}
+    fields(revision["id"], {**values, "receipt": _receipt(receipt) if receipt else None})
+
+
+def _draw_designs(designs: list[dict[str, Any]]) -> None:
+    rows = [{"design": design, "revision": row} for design in designs for row in design["revisions"] or [{}]]
+    columns = {
+        "design": lambda row: row["design"]["id"],
+        "name": lambda row: row["design"]["name"],
+        "version": lambda row: row["revision"].get("number"),
+        "revision": lambda row: row["revision"].get("id"),
+        "state": lambda row: row["revision"].get("state"),
+        "file": lambda row: (row["revision"].get("file") or {}).get("filename"),
+    }
+    console().print(table(rows, columns))
+
+
+def _receipt(receipt: dict[str, Any]) -> str:
+    return f"block {receipt['block_number']}, transaction {receipt['transaction']}"

@@ -1,0 +1,58 @@
+"""The embedded chain of a data folder, without the service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from app.cli.failures import CliError, Exit
+from app.clock import SystemClock
+from app.database import open_database
+from app.settings import Settings
+from app.wiring import relay_account
+from ledger.embedded import EmbeddedChain
+from ledger.identity import ChainIdentity, load
+from storage.keys import open_keys
+
+
+@contextmanager
+def embedded_chain(settings: Settings) -> Iterator[tuple[str, ChainIdentity]]:
+    """Restore the chain the database holds and serve it while the block lasts; gives its RPC URL and
+    identity.
+
+    Raises CliError where there is no embedded chain, ChainInUse where the running service serves it.
+    """
+    location = settings.data_dir / "partvault.sqlite"
+    if not settings.embedded_chain or (settings.database_url is None and not location.exists()):
+        raise CliError(
+            "no_embedded_chain",
+            f"{settings.data_dir.absolute()} holds no embedded chain",
+            "name the data folder with --data-dir or PARTVAULT_DATA_DIR",
+            exit_code=Exit.UNUSABLE,
+        )
+    database = open_database(settings.database_location)
+    try:
+        relay = relay_account(settings, database, open_keys(settings.keys_location), SystemClock())
+        chain = EmbeddedChain(
+            settings.data_dir / "chain", database.engine, relay.address, settings.anvil_program()
+        )
+        rpc_url = chain.start()
+        try:
+            yield rpc_url, identity_of(settings)
+        finally:
+            chain.stop()
+    finally:
+        database.close()
+
+
+def identity_of(settings: Settings) -> ChainIdentity:
+    """Read which chain and contract a data folder belongs to; CliError before the service founded it."""
+    database = open_database(settings.database_location)
+    try:
+        with database.engine.connect() as connection:
+            identity = load(connection)
+    finally:
+        database.close()
+    if identity is None:
+        raise CliError("no_ledger", "this database knows no ledger yet", "start the service once")
+    return identity

@@ -1,0 +1,161 @@
+"""`partvault printer`: machines of a provider, from enrolment to retirement."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from app.cli.options import AccountFile, ApiKey, Json, Url, group
+from app.cli.output import console, fields, plain, say, show, table
+
+commands = group("printer", "Machines and their keys (provider)")
+PrinterId = Annotated[str, typer.Argument(help="The printer (prt_…)")]
+
+
+@commands.command()
+def enrol(
+    name: Annotated[str, typer.Argument(help="What you call the machine")],
+    model: Annotated[str, typer.Option(help="Make and model")] = "printer",
+    build_volume: Annotated[str, typer.Option(help="mm, as 250x210x220")] = "220x220x250",
+    process: Annotated[
+        list[str] | None, typer.Option(help="ISO/ASTM 52900 process; repeatable [MEX]")
+    ] = None,
+    material: Annotated[list[str] | None, typer.Option(help="Material; repeatable; none accepts all")] = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: Json = False,
+) -> None:
+    """Add a machine; shows the one-time code for `partvault-printer enrol` beside it."""
+    from app.cli.connection import connect
+    from app.cli.recipes import volume
+
+    machine = {
+        "model": model,
+        "build_volume_mm": volume(build_volume),
+        "processes": process or ["MEX"],
+        "materials": material or [],
+    }
+    with connect(url, api_key) as connection:
+        made = connection.client.post("/v1/printers", {"name": name, "machine": machine})
+        made["command"] = _command(connection.client.url, made["enrolment_code"], machine)
+    show(as_json, made, _draw_enrolment)
+
+
+@commands.command("list")
+def list_(url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
+    """List your printers."""
+    from app.cli.connection import connect
+
+    with connect(url, api_key) as connection:
+        rows = connection.client.pages("/v1/printers")
+    show(as_json, rows, _draw_rows)
+
+
+@commands.command("show")
+def show_(printer_id: PrinterId, url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
+    """Show a printer and the thumbprint of its key."""
+    from app.cli.connection import connect
+
+    with connect(url, api_key) as connection:
+        found = connection.client.get(f"/v1/printers/{printer_id}")
+    show(as_json, found, draw)
+
+
+@commands.command()
+def approve(
+    printer_id: PrinterId,
+    thumbprint: Annotated[
+        str | None, typer.Option(help="Refuse any key but the one with this thumbprint")
+    ] = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+    account_file: AccountFile = None,
+    as_json: Json = False,
+) -> None:
+    """Put the printer's key on the ledger, after comparing its thumbprint with the machine's own display."""
+    from app.cli.connection import connect
+    from app.cli.failures import CliError
+    from app.cli.grant import require_final
+    from app.cli.statements import enrolment_of, sign_enrolment
+
+    with connect(url, api_key, account_file) as connection:
+        shown = connection.client.get(f"/v1/printers/{printer_id}")
+        enrolment_of(shown)
+        if thumbprint is not None and shown["key_thumbprint"] != thumbprint:
+            raise CliError(
+                "wrong_key",
+                f"printer {printer_id} has the key {shown['key_thumbprint']}, the machine shows {thumbprint}",
+                "do not approve it: someone else used the code",
+            )
+        signature = sign_enrolment(connection, connection.account(), shown)
+        body = {"signature": signature} if signature else None
+        approved = connection.client.post(f"/v1/printers/{printer_id}/approve", body)
+    show(as_json, approved, draw)
+    require_final(approved, f"partvault printer show {printer_id}")
+
+
+@commands.command()
+def retire(
+    printer_id: PrinterId,
+    url: Url = None,
+    api_key: ApiKey = None,
+    account_file: AccountFile = None,
+    as_json: Json = False,
+) -> None:
+    """Retire a printer on the ledger, for good."""
+    from app.cli.connection import connect
+    from app.cli.grant import require_final
+    from app.cli.statements import sign_retirement
+
+    with connect(url, api_key, account_file) as connection:
+        shown = connection.client.get(f"/v1/printers/{printer_id}")
+        signature = sign_retirement(connection, connection.account(), shown)
+        body = {"signature": signature} if signature else None
+        retired = connection.client.post(f"/v1/printers/{printer_id}/retire", body)
+    show(as_json, retired, draw)
+    require_final(retired, f"partvault printer show {printer_id}")
+
+
+def draw(printer: dict[str, Any]) -> None:
+    """Print a printer."""
+    machine, receipt = printer["machine"], printer.get("retirement_receipt") or printer.get("receipt")
+    sides = " × ".join(f"{side:g}" for side in machine["build_volume_mm"])
+    fields(
+        f"{printer['id']}  {printer['name']}",
+        {
+            "state": printer["state"],
+            "machine": f"{machine['model']}, {sides} mm, {', '.join(machine['processes'])}",
+            "materials": ", ".join(machine["materials"]) or "any",
+            "key": printer.get("key_thumbprint"),
+            "on the ledger": printer.get("printer_hash"),
+            "receipt": f"block {receipt['block_number']}, transaction {receipt['transaction']}"
+            if receipt
+            else None,
+        },
+    )
+
+
+def _command(url: str, code: str, machine: dict[str, Any]) -> str:
+    sides = "x".join(f"{side:g}" for side in machine["build_volume_mm"])
+    processes = "".join(f" --process {name}" for name in machine["processes"])
+    return f"partvault-printer enrol --url {url} --code {code} --build-volume {sides}{processes}"
+
+
+def _draw_enrolment(made: dict[str, Any]) -> None:
+    values = {"state": made["state"], "code": made["enrolment_code"], "until": made["expires_at"]}
+    fields(f"{made['id']}  {made['name']}", values)
+    say(f"  beside the machine:  {plain(made['command'])}")
+    say(f"  then here:           partvault printer approve {plain(made['id'])}")
+
+
+def _draw_rows(rows: list[dict[str, Any]]) -> None:
+    columns = {
+        "id": lambda row: row["id"],
+        "name": lambda row: row["name"],
+        "state": lambda row: row["state"],
+        "model": lambda row: row["machine"]["model"],
+        "processes": lambda row: ", ".join(row["machine"]["processes"]),
+        "key": lambda row: row.get("key_thumbprint"),
+    }
+    console().print(table(rows, columns))

@@ -1,0 +1,110 @@
+"""`partvault print`: single prints, authorised by providers and seen by both parties."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from app.cli.options import ApiKey, Json, Url, group
+from app.cli.output import console, fields, plain, say, show, table
+
+commands = group("print", "Single prints (provider authorises, both parties see)")
+Licence = Annotated[str, typer.Option(help="The licence (lic_…)")]
+Printer = Annotated[str, typer.Option(help="The printer (prt_…)")]
+
+
+@commands.command()
+def check(
+    licence: Licence, printer: Printer, url: Url = None, api_key: ApiKey = None, as_json: Json = False
+) -> None:
+    """Ask whether a print would be authorised, and why not; exit code 1 where not."""
+    from app.cli.connection import connect
+    from app.cli.failures import Exit
+
+    with connect(url, api_key) as connection:
+        body = {"licence_id": licence, "printer_id": printer}
+        found = connection.client.post("/v1/prints/check", body)
+    show(as_json, found, _draw_check)
+    if not found["allowed"]:
+        raise typer.Exit(Exit.REFUSED)
+
+
+@commands.command()
+def authorise(
+    licence: Licence, printer: Printer, url: Url = None, api_key: ApiKey = None, as_json: Json = False
+) -> None:
+    """Authorise one print; shows its token, this once, for `partvault-printer print`."""
+    from app.cli.connection import connect
+
+    with connect(url, api_key) as connection:
+        body = {"licence_id": licence, "printer_id": printer}
+        made = connection.client.post("/v1/prints", body)
+    show(as_json, made, _draw_token)
+
+
+@commands.command("list")
+def list_(url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
+    """List the prints you are a party of."""
+    from app.cli.connection import connect
+
+    with connect(url, api_key) as connection:
+        rows = connection.client.pages("/v1/prints")
+    show(as_json, rows, _draw_rows)
+
+
+@commands.command("show")
+def show_(
+    print_id: Annotated[str, typer.Argument(help="The print (job_…)")],
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: Json = False,
+) -> None:
+    """Show a print with its receipts and its printer's report."""
+    from app.cli.connection import connect
+
+    with connect(url, api_key) as connection:
+        found = connection.client.get(f"/v1/prints/{print_id}")
+    show(as_json, found, _draw_print)
+
+
+def _draw_check(found: dict[str, Any]) -> None:
+    say("[green]✓ allowed[/]" if found["allowed"] else "[red]✗ not allowed[/]")
+    for reason in found["reasons"]:
+        say(f"  • {plain(reason['message'])}  [dim]({plain(reason['code'])})[/]")
+
+
+def _draw_token(made: dict[str, Any]) -> None:
+    values = {"state": made["state"], "sequence": made["sequence"], "until": made["token_expires_at"]}
+    fields(made["id"], {**values, "token": made["token"]})
+    say("  beside the machine:  partvault-printer print TOKEN")
+
+
+def _draw_print(found: dict[str, Any]) -> None:
+    report = found.get("report") or {}
+    values: dict[str, object] = {
+        "state": found["state"],
+        "licence": f"{found['licence_id']}, print {found['sequence']}",
+        "printer": found["printer_id"],
+        "release": found.get("release_id"),
+    }
+    if report:
+        values["result"] = f"{report.get('result')}: {report.get('detail')}"
+    for name, key in (("counted", "receipt"), ("reported", "outcome_receipt")):
+        if found.get(key):
+            values[name] = f"block {found[key]['block_number']}, transaction {found[key]['transaction']}"
+    fields(found["id"], values)
+    for reason in found.get("reasons") or ():
+        say(f"  • {plain(reason['message'])}")
+
+
+def _draw_rows(rows: list[dict[str, Any]]) -> None:
+    columns = {
+        "id": lambda row: row["id"],
+        "state": lambda row: row["state"],
+        "licence": lambda row: row["licence_id"],
+        "print": lambda row: row["sequence"],
+        "printer": lambda row: row["printer_id"],
+        "result": lambda row: (row.get("report") or {}).get("result"),
+    }
+    console().print(table(rows, columns))

@@ -1,0 +1,53 @@
+"""Progress on stderr: bytes flowing, and things awaited."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from app.cli.output import console
+
+
+@contextmanager
+def transfer(label: str, total: int | None, *, quiet: bool) -> Iterator[Callable[[int], None]]:
+    """Show bytes flowing; the function given takes how many have come since the last call."""
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        console=console(error=True),
+        transient=True,
+        disable=quiet,
+    )
+    with bar:
+        task = bar.add_task(label, total=total)
+        yield lambda count: bar.advance(task, count)
+
+
+@contextmanager
+def waiting(label: str, *, quiet: bool) -> Iterator[Callable[[str], None]]:
+    """Show that something is awaited, with the seconds gone; the function given changes the label."""
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    spinner = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+        console=console(error=True),
+        transient=True,
+        disable=quiet,
+    )
+    with spinner:
+        task = spinner.add_task(label, total=None)
+        yield lambda text: spinner.update(task, description=text)
