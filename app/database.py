@@ -1,8 +1,9 @@
 """The database: one engine, one place that begins and commits.
 
-`Database.write()` is the unit of work: every change of one request or one worker step is in one transaction, together
-with the ledger's outbox rows. On SQLite it begins IMMEDIATE, as does `engine.begin()`, so it never fails half way for a
-lock; `Database.read()` and `engine.connect()` begin DEFERRED and hold nobody up.
+`Database.write()` is the unit of work: every change of one request or one worker step is in one transaction,
+together with the ledger's outbox rows. On SQLite it begins IMMEDIATE, as does `engine.begin()`, so it never
+fails half
+way for a lock; `Database.read()` and `engine.connect()` begin DEFERRED and hold nobody up.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlmodel import Session
 
+from ledger.writing import write_turn
+
 _WRITES = "partvault_writes"
 BUSY_TIMEOUT_S = 30
 
@@ -33,7 +36,7 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Session]:
         """Open a unit of work: committed when the block ends well, rolled back when it raises."""
-        with Session(self._writing, expire_on_commit=False) as session:
+        with write_turn(self.engine), Session(self._writing, expire_on_commit=False) as session:
             session.connection()
             yield session
             session.commit()
@@ -70,11 +73,14 @@ def open_database(url: str) -> Database:
     """Build the engine; SQLite gets WAL, synchronous=FULL and foreign keys."""
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        return Database(create_engine(parsed, pool_pre_ping=True, pool_size=32, max_overflow=64))
+        return Database(
+            create_engine(parsed, hide_parameters=True, pool_pre_ping=True, pool_size=32, max_overflow=64)
+        )
     if parsed.database and parsed.database != ":memory:":
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     made = create_engine(
         parsed,
+        hide_parameters=True,
         connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
         pool_size=32,
         max_overflow=64,

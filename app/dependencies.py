@@ -1,6 +1,7 @@
 """What a handler asks for in its signature: the services, and the caller with the authorisation it needs.
 
-Every route names one `Authorisation` (a role, a printer's proof, or `PUBLIC` in so many words); a test walks all routes.
+Every route names one `Authorisation` (a role, a printer's proof, or `PUBLIC` in so many words); a test walks
+all routes.
 """
 
 from typing import Annotated, Any
@@ -21,7 +22,7 @@ _proof = APIKeyHeader(
     name="DPoP",
     auto_error=False,
     scheme_name="DPoP proof",
-    description="RFC 9449 proof by the printer's enrolled key; with `Authorization: DPoP <print token or printer id>`",
+    description="RFC 9449 proof by the enrolled key; with `Authorization: DPoP <print token or printer id>`",
 )
 
 
@@ -80,7 +81,9 @@ class RequireRole(Authorisation):
 
 
 class RequireProof(Authorisation):
-    """The caller is a printer that proves possession of its enrolled key (DPoP), with a print token or without."""
+    """The caller is a printer that proves possession of its enrolled key (DPoP), with a print token or
+    without.
+    """
 
     def __init__(self, *, with_token: bool) -> None:
         self.with_token = with_token

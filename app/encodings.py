@@ -1,4 +1,6 @@
-"""How values look in requests and answers: 0x-hex for what the chain knows, RFC 3339 for times, base64 for blobs."""
+"""How values look in requests and answers: 0x-hex for what the chain knows, RFC 3339 for times, base64 for
+blobs.
+"""
 
 from __future__ import annotations
 

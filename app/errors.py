@@ -1,4 +1,7 @@
-"""What can go wrong in the service, as domain errors that carry a kind; `app/problems.py` turns kinds into HTTP."""
+# ruff: noqa: N818 - errors are named as the thing that is so: NotFound, Conflict
+"""What can go wrong in the service, as domain errors that carry a kind; `app/problems.py` turns kinds into
+HTTP.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""Creating requests that may be repeated: the same Idempotency-Key names the same row, and never makes a second.
+"""Creating requests that may be repeated: the same Idempotency-Key names the same row, and never makes a
+second.
 
-The record is written in the transaction that creates the row. A secret that the first answer showed is kept wrapped by
-the key back end for as long as the key is remembered, so that the repeat shows the same one.
+The record is written in the transaction that creates the row. A secret that the first answer showed is kept
+wrapped by the key back end for as long as the key is remembered, so that the repeat shows the same one.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def attempt(organisation_id: str, key: str | None, route: str, body: object) -> 
 
 
 def recall(session: Session, services: Services, request: Attempt) -> Made | None:
-    """Find what the same request made before; IdempotencyKeyReused where the key came with another request."""
+    """Find what the same request made before; IdempotencyKeyReused for another request under its key."""
     record = _find(session, request)
     if record is None or record.expires_at <= services.clock.now():
         return None

@@ -1,4 +1,4 @@
-"""Row ids: a prefix that names the kind and 26 characters that sort by time (ULID layout, Crockford base 32)."""
+"""Row ids: a prefix for the kind and 26 characters that sort by time (ULID layout, Crockford base 32)."""
 
 from __future__ import annotations
 

@@ -29,10 +29,11 @@ from app.prints import routes as prints
 from app.settings import Settings
 from app.wiring import Services, build, running
 
-DESCRIPTION = """A secure inventory for 3D printing: encrypted designs, licences and prints counted by a contract.
+DESCRIPTION = """A secure inventory for 3D printing: encrypted designs, licences and prints counted by a
+contract.
 
-Clients send `Authorization: Bearer pv_…`; printers prove possession of their enrolled key (DPoP, RFC 9449). Errors are
-problem documents (RFC 9457). POST requests that create take an `Idempotency-Key`.
+Clients send `Authorization: Bearer pv_…`; printers prove possession of their enrolled key (DPoP, RFC 9449).
+Errors are problem documents (RFC 9457). POST requests that create take an `Idempotency-Key`.
 """
 
 

@@ -1,7 +1,7 @@
 """Every error as an RFC 9457 problem document.
 
-Domain errors carry a kind; the tables here give each kind its status and `type`. An error that no table knows is a 500
-that says nothing but its request id.
+Domain errors carry a kind; the tables here give each kind its status and `type`. An error that no table knows
+is a 500 that says nothing but its request id.
 """
 
 from __future__ import annotations
@@ -13,10 +13,15 @@ from typing import Any
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from app.errors import AppError, Kind
+from ledger import chain, embedded, evidence, identity, indexer, leases, outbox, replay, runtime
+from ledger import errors as ledger_errors
+from mesh_tools import errors as mesh_errors
 from storage import errors as storage_errors
 
 MEDIA_TYPE = "application/problem+json"
@@ -33,6 +38,7 @@ class Problem:
 
 
 INTERNAL = Problem(500, "internal", "The service failed")
+_LOOK = "the service's log says more under this answer's X-Request-Id"
 
 APP_PROBLEMS: Mapping[Kind, Problem] = {
     Kind.NOT_FOUND: Problem(404, Kind.NOT_FOUND, "Not found"),
@@ -56,6 +62,7 @@ APP_PROBLEMS: Mapping[Kind, Problem] = {
 }
 
 _STORED = "stored-object"
+_DOWN = Problem(503, "ledger-unavailable", "The ledger does not answer")
 LIBRARY_PROBLEMS: dict[type[Exception], Problem] = {
     storage_errors.StorageError: Problem(500, "storage", "The vault failed"),
     storage_errors.InvalidName: Problem(422, "invalid-name", "A name cannot be used in the vault"),
@@ -71,6 +78,27 @@ LIBRARY_PROBLEMS: dict[type[Exception], Problem] = {
     storage_errors.RecipientInvalid: Problem(422, "sealing-key-invalid", "The sealing key cannot be used"),
     storage_errors.SealInvalid: Problem(409, "sealed-key-invalid", "A sealed key does not open"),
     storage_errors.UriInvalid: Problem(500, "configuration", "The service is not configured for this"),
+    ledger_errors.LedgerError: INTERNAL,
+    ledger_errors.TypedDataError: Problem(422, Kind.INVALID, "The request is not valid"),
+    ledger_errors.SignatureError: Problem(422, Kind.INVALID_SIGNATURE, "The signature does not verify"),
+    ledger_errors.ArtifactError: INTERNAL,
+    chain.ChainError: _DOWN,
+    chain.SendError: _DOWN,
+    chain.RevertError: INTERNAL,
+    embedded.ChainInUse: _DOWN,
+    evidence.EvidenceError: Problem(422, "evidence-invalid", "This is no evidence in the known format"),
+    identity.IdentityMismatch: _DOWN,
+    indexer.PageMismatch: _DOWN,
+    leases.LeaseLost: _DOWN,
+    outbox.UnknownOperation: Problem(404, Kind.NOT_FOUND, "Not found"),
+    replay.ReplayMismatch: _DOWN,
+    runtime.LedgerStopped: _DOWN,
+    mesh_errors.MeshError: INTERNAL,
+    mesh_errors.Refused: Problem(422, "mesh-refused", "The gate refuses the file"),
+    mesh_errors.PolicyInvalid: Problem(422, Kind.INVALID, "The request is not valid"),
+    mesh_errors.SandboxUnavailable: Problem(503, "sandbox-unavailable", "Nothing can be inspected now"),
+    OperationalError: Problem(503, "database-unavailable", "The database does not answer"),
+    PoolTimeout: Problem(503, "database-unavailable", "The database does not answer"),
 }
 
 
@@ -91,15 +119,18 @@ def document(problem: Problem, detail: str | None = None, **members: Any) -> JSO
 
 
 def render(error: Exception) -> Response:
-    """Give the answer for a domain error."""
-    problem = problem_of(error)
-    if problem is None or problem.status == INTERNAL.status:
+    """Give the answer for a domain error; one of the service's own faults tells nothing but where to look."""
+    problem = problem_of(error) or INTERNAL
+    if problem.status == INTERNAL.status:
         _log.error("unexpected error", error=type(error).__name__, exc_info=error)
-        return document(INTERNAL, "the error is in the service's log under this request's X-Request-Id")
-    if not isinstance(error, AppError):
-        return document(problem, str(error), **_located(error))
-    reasons = [reason.to_json() for reason in error.reasons] or None
-    return document(problem, error.detail, field=error.field, remedy=error.remedy, reasons=reasons)
+        return document(INTERNAL, _LOOK)
+    if isinstance(error, AppError):
+        reasons = [reason.to_json() for reason in error.reasons] or None
+        return document(problem, error.detail, field=error.field, remedy=error.remedy, reasons=reasons)
+    if problem.status > INTERNAL.status:
+        _log.warning("not available", error=type(error).__name__, exc_info=error)
+        return document(problem, f"{problem.title}; {_LOOK}", remedy="try again in a moment")
+    return document(problem, str(error), **_located(error))
 
 
 def _located(error: Exception) -> dict[str, Any]:
@@ -140,7 +171,8 @@ def install(app: FastAPI) -> None:
         assert isinstance(error, HTTPException)  # noqa: S101  # registered for this class only
         return _http(error)
 
-    for mapped in (AppError, *LIBRARY_PROBLEMS, Exception):
+    known: tuple[type[Exception], ...] = (AppError, *LIBRARY_PROBLEMS, Exception)
+    for mapped in known:
         app.add_exception_handler(mapped, domain)
     app.add_exception_handler(RequestValidationError, validation)
     app.add_exception_handler(HTTPException, http)

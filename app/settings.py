@@ -23,7 +23,7 @@ class Environment(StrEnum):
     PRODUCTION = "production"
 
 
-class UnsafeSettings(AppError):
+class UnsafeSettings(AppError):  # noqa: N818 - it names what was found
     """Production was asked for with settings that are only good enough for development."""
 
     kind = Kind.CONFIGURATION
@@ -129,7 +129,7 @@ class Settings(BaseSettings):
         if found is None:
             raise UnsafeSettings(
                 "the embedded chain needs the anvil program and none was found",
-                remedy="run `make install`, set PARTVAULT_ANVIL, or set PARTVAULT_RPC_URL to use another chain",
+                remedy="run `make install`, set PARTVAULT_ANVIL, or PARTVAULT_RPC_URL for another chain",
             )
         return Path(found)
 

@@ -1,4 +1,6 @@
-"""A bell between threads of one process: rung when there is work, so that nobody has to wait for the next poll."""
+"""A bell between threads of one process: rung when there is work, so that nobody has to wait for the next
+poll.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Operations on their way to the chain: early reasons, waiting, receipts.
 
-The row change and the outbox row are one transaction of the caller; what happens to the operation afterwards is read
-from the outbox, so a crash between the two loses nothing.
+The row change and the outbox row are one transaction of the caller; what happens to the operation afterwards
+is read from the outbox, so a crash between the two loses nothing.
 """
 
 from __future__ import annotations
@@ -46,7 +46,9 @@ def now(services: Services, session: Session) -> int:
 
 
 def require_healthy(services: Services) -> None:
-    """Unavailable where the ledger is behind, being restored, or took back what was final: issue nothing then."""
+    """Unavailable where the ledger is behind, being restored, or took back what was final: issue nothing
+    then.
+    """
     health = services.ledger.health()
     if not health.ok:
         raise Unavailable(f"the ledger is not ready: {health.reason}", remedy="try again in a moment")

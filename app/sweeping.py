@@ -1,4 +1,4 @@
-"""Leftovers: expired tokens and keys, redemptions nobody came back for, settled operations, orphaned objects."""
+"""Leftovers: expired tokens, redemptions nobody came back for, settled operations, orphaned objects."""
 
 from __future__ import annotations
 
@@ -43,7 +43,9 @@ class Sweeper:
         return False
 
     def sweep_objects(self) -> int:
-        """Remove parts of interrupted puts, and objects that for hours no row has known; gives how many of these."""
+        """Remove parts of interrupted puts, and objects that for hours no row has known; gives how many of
+        these.
+        """
         services, now = self._services, self._services.clock.now()
         services.objects.sweep()
         with services.database.read() as session:

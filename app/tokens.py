@@ -1,4 +1,6 @@
-"""Bearer secrets the service hands out once and keeps only as SHA-256: API keys, print tokens, enrolment codes."""
+"""Bearer secrets the service hands out once and keeps only as SHA-256: API keys, print tokens, enrolment
+codes.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Work that no request waits for: inspections, prints to conclude, leftovers to sweep.
 
-The rows are the jobs, so any number of workers may run, in this process or in others, and one that dies loses nothing:
-its lease runs out and another takes over.
+The rows are the jobs, so any number of workers may run, in this process or in others, and one that dies loses
+nothing: its lease runs out and another takes over.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Worker:
             return step()
         except _PASSING as error:
             _log.warning("step failed", step=what, error=type(error).__name__, detail=str(error))
-        except Exception:
+        except Exception:  # noqa: BLE001 - one bad row must not end the loop; it is logged whole
             _log.exception("step failed unexpectedly", step=what)
         return False
 

@@ -61,7 +61,7 @@ def unproven() -> InvalidProof:
     """The one answer for an unknown token, a foreign key and a bad signature, so that none tells which."""
     return InvalidProof(
         "the token or printer is unknown, or the proof is not signed by its enrolled key",
-        remedy="send Authorization: DPoP <token> and a fresh DPoP proof signed with the printer's enrolled key",
+        remedy="send Authorization: DPoP <token> and a fresh proof signed with the enrolled key",
     )
 
 
@@ -82,10 +82,10 @@ def verify(
     3. `htm` and `htu` are this request's; `ath` is the token's digest.
     4. `iat` lies within `window_s` of `now`; `jti` is there.
 
-    The caller still owes that `jti` is new (auth/replay.py). Raises InvalidProof; until the signature holds, every
-    fault gets the same answer.
+    The caller still owes that `jti` is new (auth/replay.py). Raises InvalidProof; until the signature holds,
+    every fault gets the same answer.
     """
-    # (1)
+    # (1) the token's form
     if not proof.isascii() or len(proof) > PROOF_BYTES_MAX:
         raise unproven()
     try:
@@ -94,19 +94,19 @@ def verify(
         raise unproven() from None
     if header.get("typ") != TYPE or header.get("alg") != ALGORITHM:
         raise unproven()
-    # (2)
+    # (2) the key
     if not _is_enrolled(header.get("jwk"), key):
         raise unproven()
     try:
         claims = jwt.decode(proof, key.load(), algorithms=[ALGORITHM], options=_CHECKED_HERE)  # type: ignore[arg-type]
     except (jwt.InvalidTokenError, ValueError):
         raise unproven() from None
-    # (3)
+    # (3) the request
     _require_claim(claims, "htm", method)
     if _without_query(_text(claims, "htu")) != _without_query(url):
         raise InvalidProof("the proof is for another URL (htu)", field="DPoP", remedy=f"sign htu {url}")
     _require_claim(claims, "ath", _b64url(hashlib.sha256(access_token.encode()).digest()))
-    # (4)
+    # (4) the time
     issued_at = claims.get("iat")
     if type(issued_at) is not int or abs(now - issued_at) > window_s:
         raise InvalidProof(
@@ -150,7 +150,9 @@ def _require_claim(claims: Mapping[str, Any], name: str, expected: str) -> None:
 
 
 def _without_query(url: str) -> str:
-    """Normalise as RFC 9449 section 4.3 asks: no query, no fragment, scheme and host in lower case, no default port."""
+    """Normalise as RFC 9449 section 4.3 asks: no query, no fragment, scheme and host in lower case, no
+    default port.
+    """
     try:
         parts = urlsplit(url)
         port = parts.port

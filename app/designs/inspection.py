@@ -1,7 +1,7 @@
 """One inspection: decrypt into the sandbox, judge, draw, and write the verdict into the row.
 
-Only a pass makes a revision ready. A damaged object, a limit, a time-out, a crash, and too many attempts that died are
-all refusals. A key or object store that does not answer is neither: the revision waits.
+Only a pass makes a revision ready. A damaged object, a limit, a time-out, a crash, and too many attempts that
+died are all refusals. A key or object store that does not answer is neither: the revision waits.
 """
 
 from __future__ import annotations

@@ -1,11 +1,13 @@
-"""From an async request body to a thread that stores it: a bounded queue, so memory stays constant at any size."""
+"""From an async request body to a thread that stores it: a bounded queue, so memory stays constant at any
+size.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from concurrent.futures import Future
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
@@ -36,9 +38,9 @@ async def pump(
 ) -> Result:
     """Feed `source` to `consume`, which runs in a thread, and give what it returns.
 
-    At most `queue_chunks_max` pieces of about `chunk_bytes` wait at one time. When the client goes away, or sends
-    another number of bytes than `announced`, `consume` sees UploadIncomplete raised by its source. When `consume`
-    raises, reading stops and its error is raised here.
+    At most `queue_chunks_max` pieces of about `chunk_bytes` wait at one time. When the client goes away, or
+    sends another number of bytes than `announced`, `consume` sees UploadIncomplete raised by its source. When
+    `consume` raises, reading stops and its error is raised here.
     """
     loop = asyncio.get_running_loop()
     queue: asyncio.Queue[_Item] = asyncio.Queue(queue_chunks_max)
@@ -78,8 +80,9 @@ async def _items(
 
 async def _offer(queue: asyncio.Queue[_Item], item: _Item, worker: asyncio.Future[Result]) -> bool:
     """Wait for room in the queue; False where the consumer has ended and takes no more."""
-    put = asyncio.ensure_future(queue.put(item))
-    await asyncio.wait({put, worker}, return_when=asyncio.FIRST_COMPLETED)
+    put: asyncio.Future[None] = asyncio.ensure_future(queue.put(item))
+    both: set[asyncio.Future[Any]] = {put, worker}
+    await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
     if put.done():
         return True
     put.cancel()

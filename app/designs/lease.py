@@ -59,7 +59,9 @@ def held(session: Session, claim: Claim) -> Revision | None:
 
 
 def give_back(services: Services, claim: Claim) -> None:
-    """Let the revision wait for another attempt, which comes when the lease has run out; this one does not count."""
+    """Let the revision wait for another attempt, which comes when the lease has run out; this one does not
+    count.
+    """
     with services.database.write() as session:
         row = held(session, claim)
         if row is not None:

@@ -51,17 +51,17 @@ def require_intact(revision: Revision, owner: str) -> None:
     """
     if revision.manifest is None or revision.salt is None or revision.commitment is None:
         raise _broken("manifest", f"revision {revision.id} has no manifest")
-    # (1)
+    # (1) the commitment
     commitment = revision_commitment(revision.salt, revision.manifest.encode())
     if not hmac.compare_digest(commitment, revision.commitment):
         raise _broken(
             "manifest", f"the manifest of revision {revision.id} is not the one that was committed to"
         )
-    # (2)
+    # (2) the publication
     published = Publication(owner=owner, commitment=commitment).struct_hash()
     if revision.revision_hash is None or not hmac.compare_digest(published, revision.revision_hash):
         raise _broken("commitment", f"the commitment of revision {revision.id} is not the published one")
-    # (3)
+    # (3) the file
     stored, context = file_of(revision)
     file = json.loads(revision.manifest)["files"][0]
     found = (stored.plaintext_sha256.hex(), stored.plaintext_bytes, context.to_json())

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class RevisionState(StrEnum):
-    """draft → inspecting → ready | refused; ready → publishing → published, or back to ready when rejected."""
+    """draft → inspecting → ready | refused; ready → publishing → published, or back to ready if rejected."""
 
     DRAFT = "draft"
     INSPECTING = "inspecting"

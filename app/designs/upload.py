@@ -1,7 +1,7 @@
 """The upload of a revision's print file: announced, streamed into the vault, and only then noted in the row.
 
-Plaintext touches no disk. A crash after the vault took the object and before the row knows it leaves an orphan that the
-worker sweeps away.
+Plaintext touches no disk. A crash after the vault took the object and before the row knows it leaves an
+orphan that the worker sweeps away.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ class Announcement:
     """What the client says about the body before it sends it."""
 
     filename: str
-    bytes: int | None
+    length: int | None
     sha256: bytes | None
 
     @classmethod
     def read(cls, filename: str, headers: Mapping[str, str]) -> Announcement:
-        """Read the query and the headers (Content-Length, RFC 9530 Repr-Digest); Invalid names the one at fault."""
+        """Read query and headers (Content-Length, RFC 9530 Repr-Digest); Invalid names the one at fault."""
         if not _FILENAME.fullmatch(filename) or len(filename) > FILENAME_CHARS_MAX or filename in {".", ".."}:
             raise Invalid(
-                f"filename must be 1 to {FILENAME_CHARS_MAX} characters without slashes or control characters",
+                f"filename must be 1 to {FILENAME_CHARS_MAX} characters without slashes and controls",
                 field="filename",
                 remedy="send ?filename=part.stl",
             )
@@ -74,7 +74,7 @@ async def receive(
 ) -> None:
     """Take a print file in; the revision is `inspecting` afterwards, or still a draft when this raises."""
     settings = services.settings
-    if said.bytes is not None and said.bytes > settings.upload_bytes_max:
+    if said.length is not None and said.length > settings.upload_bytes_max:
         raise TooLarge(settings.upload_bytes_max)
     context = await run_in_threadpool(_begin, services, principal, revision_id)
 
@@ -84,7 +84,7 @@ async def receive(
     stored = await pump(
         body,
         store,
-        announced=said.bytes,
+        announced=said.length,
         chunk_bytes=settings.upload_chunk_bytes,
         queue_chunks_max=settings.upload_queue_chunks_max,
     )
@@ -110,7 +110,7 @@ def _finish(
             raise Invalid("the file is empty", field="body", remedy="send the print file's bytes as the body")
         if said.sha256 is not None and not hmac.compare_digest(said.sha256, stored.plaintext_sha256):
             raise DigestMismatch(
-                f"the body's SHA-256 is {stored.plaintext_sha256.hex()}, not the announced {said.sha256.hex()}",
+                f"the body's SHA-256 is {stored.plaintext_sha256.hex()}, announced was {said.sha256.hex()}",
                 field="Repr-Digest",
                 remedy="send the file again: the revision is still a draft",
             )

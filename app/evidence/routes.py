@@ -8,10 +8,11 @@ from sqlalchemy import RowMapping
 
 from app import submission
 from app.dependencies import AnyCaller, Limit, ReaderCaller, ServicesDep
-from app.encodings import Hex32, from_hex, maybe_hex, to_hex
-from app.evidence import queries
+from app.encodings import Hex32, JsonObject, from_hex, maybe_hex, to_hex
+from app.evidence import queries, service
 from app.evidence.queries import Cursor
 from app.evidence.schemas import EventView, LedgerView, OperationView
+from app.licences import queries as licence_queries
 from app.pages import Page
 
 router = APIRouter(prefix="/v1", tags=["ledger"])
@@ -80,3 +81,19 @@ def get_operation(operation_id: str, caller: ReaderCaller, services: ServicesDep
         receipt=submission.receipt(status),
         reason=status.reason,
     )
+
+
+@router.get("/licences/{licence_id}/evidence", tags=["evidence"])
+def get_licence_evidence(licence_id: str, caller: ReaderCaller, services: ServicesDep) -> JsonObject:
+    """Give the evidence about a licence: all that an auditor needs beside the chain itself."""
+    with services.database.read() as session:
+        row = licence_queries.licence(session, caller, licence_id)
+        return service.build(services, session, caller, [row])
+
+
+@router.get("/evidence", tags=["evidence"])
+def get_evidence(caller: ReaderCaller, services: ServicesDep) -> JsonObject:
+    """Give the evidence about every licence you are a party of."""
+    with services.database.read() as session:
+        rows = session.exec(licence_queries.licences(caller)).all()
+        return service.build(services, session, caller, rows)

@@ -26,7 +26,7 @@ from ledger.typed_data import Licence, printers_root
 
 @dataclass(frozen=True)
 class Draft:
-    """A licence that is not signed yet: the statement, what it was made of, and the request with its salts."""
+    """A licence not signed yet: the statement, what it was made of, and the request with its salts."""
 
     statement: Licence
     owner: Organisation

@@ -11,7 +11,9 @@ from app.models import Licence
 
 
 def licences(principal: Principal) -> SelectOfScalar[Licence]:
-    """Owners see what they granted, providers what they were granted, auditors what their organisation is party of."""
+    """Owners see what they granted, providers what they were granted, auditors what their organisation is
+    party of.
+    """
     mine = principal.organisation_id
     owned = Licence.owner_id == mine if principal.has(Role.OWNER, Role.AUDITOR) else false()
     provided = Licence.provider_id == mine if principal.has(Role.PROVIDER, Role.AUDITOR) else false()

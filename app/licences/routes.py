@@ -25,7 +25,7 @@ def _shown(services: Services, caller: Principal, licence_id: str) -> LicenceVie
 
 @router.post("/prepare")
 def prepare(body: LicenceRequest, caller: OwnerCaller, services: ServicesDep) -> LicencePrepared:
-    """Build the statement to sign; nothing is stored. Send `request` with the signature to POST /v1/licences."""
+    """Build the statement to sign; nothing is stored. Send `request` with a signature to grant it."""
     prepared = draft(services, caller, body)
     return LicencePrepared(
         request=prepared.request,

@@ -1,6 +1,7 @@
 """The rows of the service, as SQLModel tables; importing this package registers all of them.
 
-Times are whole seconds since 1970; digests and chain identifiers are raw bytes; secrets are never here in the clear.
+Times are whole seconds since 1970; digests and chain identifiers are raw bytes; secrets are never here in the
+clear.
 """
 
 from app.models.accounts import ApiKey, Organisation, ServiceSecret

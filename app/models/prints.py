@@ -13,8 +13,8 @@ from app.models.columns import json_field, time_field
 class Print(SQLModel, table=True):
     """One authorised build.
 
-    `holds_sequence` is true from authorisation until the number is free again; two prints of a licence that hold
-    numbers never hold the same one. `token_sha256` is all that is kept of the token.
+    `holds_sequence` is true from authorisation until the number is free again; two prints of a licence that
+    hold numbers never hold the same one. `token_sha256` is all that is kept of the token.
     """
 
     __tablename__ = "prints"

@@ -11,7 +11,9 @@ from app.models.columns import json_field, time_field
 
 
 class IdempotencyRecord(SQLModel, table=True):
-    """One creating request: a repeat with the same key names the same row; a once-shown secret is kept wrapped."""
+    """One creating request: a repeat with the same key names the same row; a once-shown secret is kept
+    wrapped.
+    """
 
     __tablename__ = "idempotency_records"
     __table_args__ = (UniqueConstraint("organisation_id", "key"),)

@@ -5,11 +5,12 @@ A last processor blanks what looks like a credential, so that a slip in an event
 
 from __future__ import annotations
 
+import io
 import logging
 import re
 import sys
 from collections.abc import Mapping, MutableMapping
-from typing import Any
+from typing import Any, TextIO, cast
 
 import structlog
 
@@ -28,7 +29,7 @@ def configure(level: str) -> None:
             structlog.processors.JSONRenderer(sort_keys=True),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(file=_StandardError()),
+        logger_factory=structlog.PrintLoggerFactory(file=cast("TextIO", _StandardError())),
         cache_logger_on_first_use=False,
     )
 
@@ -48,10 +49,10 @@ def _blank(value: Any) -> Any:
     return value
 
 
-class _StandardError:
+class _StandardError(io.TextIOBase):
     """The standard error stream of the moment, so that redirecting it later still works."""
 
-    def write(self, text: str) -> int:
+    def write(self, text: str, /) -> int:
         """Write to the stream of now."""
         return sys.stderr.write(text)
 

@@ -36,18 +36,18 @@ def enrol(services: Services, body: EnrolRequest) -> tuple[Printer, Enrolment]:
     key_x, key_y = from_hex(body.signing_key.x), from_hex(body.signing_key.y)
     sealing = from_base64(body.sealing_key.public, "sealing_key.public")
     with services.database.write() as session:
-        # (1)
+        # (1) the code
         printer = _by_code(session, services, Token(body.enrolment_code))
         provider = session.get_one(Organisation, printer.organisation_id)
         statement = Enrolment(provider=address_of(provider), key_x=key_x, key_y=key_y)
         _require_same_keys(printer, statement, sealing)
-        # (2)
+        # (2) the keys
         validate_public(body.sealing_key.suite, sealing)
-        # (3)
+        # (3) the offer
         if body.signature is None:
             session.expunge(printer)
             return printer, statement
-        # (4)
+        # (4) the proof of possession
         signature = from_hex(body.signature)
         if not verify_printer_signature(digest(services.ledger.domain, statement), key_x, key_y, signature):
             raise InvalidSignature(

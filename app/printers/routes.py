@@ -48,7 +48,9 @@ def create_printer(
     dependencies=[public("the one-time enrolment code is the credential, and possession of the keys")],
 )
 def enrol(body: EnrolRequest, services: ServicesDep) -> EnrolAnswer:
-    """Enrol as a printer: send code and keys, sign the enrolment that comes back, send it all again with the signature."""
+    """Enrol as a printer: send code and keys, sign the enrolment that comes back, send it all again with the
+    signature.
+    """
     printer, statement = enrolment.enrol(services, body)
     domain = services.ledger.domain
     return EnrolAnswer(

@@ -50,21 +50,21 @@ def authorise(services: Services, request: Attempt, principal: Principal, wanted
 
     Raises NotPermitted, IntegrityBroken, ObjectDamaged, NotFound or Unavailable; then nothing is counted.
     """
-    # (1)
+    # (1) the caller and its rows
     submission.require_healthy(services)
     with services.database.read() as session:
         made = idempotency.recall(session, services, request)
     if made is not None:
         return made
     case = _look(services, principal, wanted)
-    # (2)
+    # (2) policy
     _require_none(services, case.reasons())
-    # (3)
+    # (3) integrity
     with services.database.read() as session:
         cases.listed_hashes(session, case.licence)
     case.require_intact()
     cases.check_object(services, case.revision)
-    # (4)
+    # (4) the number and the token
     return _issue(services, request, principal, wanted, case.counts)
 
 

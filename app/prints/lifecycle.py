@@ -4,18 +4,28 @@
         │                      │
         └──expire──▶ expired   └──refuse──▶ refused
 
-| event    | from       | to         | who moves it     | guard                                 | number afterwards          |
+| event    | from       | to         | who moves it     | guard                                 | number
+afterwards          |
 |----------|------------|------------|------------------|---------------------------------------|----------------------------|
-| redeem   | authorised | redeeming  | the printer      | live token, proof, claim, policy      | held                       |
-| expire   | authorised | expired    | the service      | token's time is over                  | free                       |
-| release  | redeeming  | redeemed   | the service      | print recorded and confirmed on chain | consumed                   |
-| refuse   | redeeming  | refused    | the contract     | rejected on chain                     | free                       |
-| withhold | redeeming  | refused    | the service      | recorded, but no longer permitted     | consumed                   |
-| complete | redeemed   | completed  | the printer      | signed outcome confirmed on chain     | consumed                   |
-| fail     | redeemed   | failed     | the printer      | signed outcome confirmed on chain     | consumed, may be credited  |
-| cancel   | redeemed   | cancelled  | the printer      | signed outcome confirmed on chain     | consumed                   |
+| redeem   | authorised | redeeming  | the printer      | live token, proof, claim, policy      | held
+|
+| expire   | authorised | expired    | the service      | token's time is over                  | free
+|
+| release  | redeeming  | redeemed   | the service      | print recorded and confirmed on chain | consumed
+|
+| refuse   | redeeming  | refused    | the contract     | rejected on chain                     | free
+|
+| withhold | redeeming  | refused    | the service      | recorded, but no longer permitted     | consumed
+|
+| complete | redeemed   | completed  | the printer      | signed outcome confirmed on chain     | consumed
+|
+| fail     | redeemed   | failed     | the printer      | signed outcome confirmed on chain     | consumed,
+may be credited  |
+| cancel   | redeemed   | cancelled  | the printer      | signed outcome confirmed on chain     | consumed
+|
 
-An event in any other state is `IllegalTransition`: the callers look before they leap, so it is a programming error.
+An event in any other state is `IllegalTransition`: the callers look before they leap, so it is a programming
+error.
 """
 
 from __future__ import annotations
@@ -72,7 +82,7 @@ TRANSITIONS: dict[tuple[State, Event], Transition] = {
 FINAL = frozenset({State.COMPLETED, State.FAILED, State.CANCELLED, State.EXPIRED, State.REFUSED})
 
 
-class IllegalTransition(RuntimeError):
+class IllegalTransition(RuntimeError):  # noqa: N818 - it names what was tried
     """An event that cannot happen in this state; a fault of the program, not of its input."""
 
     def __init__(self, state: State, event: Event) -> None:

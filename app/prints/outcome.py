@@ -44,24 +44,25 @@ def report(
     3. The enrolled key signed it.
     4. One transaction: report, outcome and outbox row.
 
-    The same outcome again gets the same answer. Raises NotFound, Conflict, Invalid, InvalidSignature, LedgerRejected.
+    The same outcome again gets the same answer. Raises NotFound, Conflict, Invalid, InvalidSignature,
+    LedgerRejected.
     """
     outcome = PrintOutcome.from_json(body.outcome)
     with services.database.read() as session:
         row = queries.on_printer(session, principal, printed)
         licence, printer = session.get_one(Licence, row.licence_id), session.get_one(Printer, row.printer_id)
-    # (1)
+    # (1) the print
     if row.outcome is None:
         if row.state != State.REDEEMED:
             raise Conflict(
                 f"print {row.id} is {row.state}, so it has no outcome", remedy="report redeemed prints"
             )
-        # (2)
+        # (2) the statement
         _require_fitting(outcome, body, print_id(licence.licence_hash, row.sequence))
-        # (3)
+        # (3) the signature
         operation = _signed(services, outcome, row, licence, printer, from_hex(body.signature))
         submission.require_acceptable(services, operation)
-        # (4)
+        # (4) the transaction
         _store(services, principal, row, body, operation)
     return _wait(services, principal, printed, outcome)
 

@@ -1,6 +1,8 @@
-"""May this print happen? A pure decision with reasons: the same for the dry run, the authorisation and the redemption.
+"""May this print happen? A pure decision with reasons: the same for the dry run, the authorisation and the
+redemption.
 
-Codes are stable; where the contract has an error for the same thing the code is that error's name in snake case.
+Codes are stable; where the contract has an error for the same thing the code is that error's name in snake
+case.
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ _FIT_SLACK_MM = 1e-6
 
 @dataclass(frozen=True)
 class Permission:
-    """The licence: as the row says and as the chain counts. `consumed` are the numbers above `base` that are used."""
+    """The licence: as the row says and as the chain counts. `consumed` are the numbers above `base` that are
+    used.
+    """
 
     state: str
     starts_at: int
@@ -70,7 +74,7 @@ class Question:
 
 
 def judge(question: Question) -> tuple[Reason, ...]:
-    """Give every reason against the print; none means it is permitted. The count is judged by `judge_count`."""
+    """Give every reason against the print, none if it is permitted; `judge_count` judges the count."""
     licence, printer, part = question.licence, question.printer, question.part
     return (
         *_licence_reasons(licence, question.now),
@@ -82,7 +86,7 @@ def judge(question: Question) -> tuple[Reason, ...]:
 
 
 def judge_count(licence: Permission, held: frozenset[int]) -> tuple[int | None, tuple[Reason, ...]]:
-    """Give the number of the next print, or the reason why there is none; `held` are numbers of live prints."""
+    """Give the next print's number, or the reason why there is none; `held` are live prints' numbers."""
     last = min(licence.allowed, licence.base + SEQUENCE_WINDOW)
     taken = held | licence.consumed
     number = next((n for n in range(licence.base + 1, last + 1) if n not in taken), None)

@@ -11,7 +11,9 @@ from app.models import Print, Release
 
 
 def prints(principal: Principal) -> SelectOfScalar[Print]:
-    """Owners see prints of their designs, providers those on their printers, auditors both of their organisation."""
+    """Owners see prints of their designs, providers those on their printers, auditors both of their
+    organisation.
+    """
     mine = principal.organisation_id
     owned = Print.owner_id == mine if principal.has(Role.OWNER, Role.AUDITOR) else false()
     provided = Print.provider_id == mine if principal.has(Role.PROVIDER, Role.AUDITOR) else false()

@@ -1,7 +1,7 @@
 """Redeem a print token: once, by one printer, counted by the chain before any key is released.
 
-A retry by the same printer with the same Idempotency-Key finds its own redemption and goes on from where it stands, so a
-crash between any two steps is healed by repeating the request. Everything else is refused.
+A retry by the same printer with the same Idempotency-Key finds its own redemption and goes on from where it
+stands, so a crash between any two steps is healed by repeating the request. Everything else is refused.
 """
 
 from __future__ import annotations
@@ -67,8 +67,8 @@ def offer(services: Services, principal: PrinterPrincipal) -> tuple[Print, Case,
 def redeem(services: Services, principal: PrinterPrincipal, redemption: Redemption) -> Redeemed:
     """Redeem the token this printer has proved to hold.
 
-    0. (auth) The token was found by its SHA-256 and compared in constant time; the DPoP proof is fresh and signed by
-       the key the token was issued to; for anybody else the token does not exist.
+    0. (auth) The token was found by its SHA-256 and compared in constant time; the DPoP proof is fresh and
+       signed by the key the token was issued to; for anybody else the token does not exist.
     1. A print that is past `authorised` answers only the same Idempotency-Key, within the retry window.
     2. The token's time is not over.
     3. The claim is the one that was issued: licence, number, token digest, deadline.
@@ -79,24 +79,25 @@ def redeem(services: Services, principal: PrinterPrincipal, redemption: Redempti
     8. The chain has confirmed the print.
     9. Only then the key is sealed and the release stored, in the transaction that marks the print redeemed.
 
-    Raises TokenSpent, Invalid, InvalidSignature, NotPermitted, IntegrityBroken, ObjectDamaged, LedgerRejected.
+    Raises TokenSpent, Invalid, InvalidSignature, NotPermitted, IntegrityBroken, ObjectDamaged,
+    LedgerRejected.
     """
     with services.database.read() as session:
         row = queries.on_printer(session, principal, principal.print_id or "")
         settle(session, row)
         licence = session.get_one(Licence, row.licence_id)
         printer = session.get_one(Printer, row.printer_id)
-    # (1)
+    # (1) the retry
     if row.state != State.AUTHORISED:
         _require_same_redemption(services, row, redemption)
         return _await_release(services, row.id)
-    # (2)
+    # (2) the time
     _require_live(services, row, services.clock.now())
-    # (3)
+    # (3) the claim
     _require_issued_claim(redemption.claim, claim_of(row, licence))
-    # (4)
+    # (4) the signature
     _require_signed(services.ledger.domain, printer, redemption)
-    # (5), (6)
+    # (5), (6) policy, and what was signed
     submission.require_healthy(services)
     counts = cases.ask_chain(services, licence.licence_hash, printer.printer_hash)
     with services.database.read() as session:
@@ -105,9 +106,9 @@ def redeem(services: Services, principal: PrinterPrincipal, redemption: Redempti
         hashes = cases.listed_hashes(session, case.licence)
     case.require_intact()
     cases.check_object(services, case.revision)
-    # (7)
+    # (7) the transaction
     _begin(services, principal, redemption, counts, _operation(printer, redemption, hashes))
-    # (8), (9)
+    # (8), (9) the chain, then the release
     return _await_release(services, row.id)
 
 
@@ -130,7 +131,7 @@ def _require_same_redemption(services: Services, row: Print, redemption: Redempt
     if not same_key or services.clock.now() > until:
         raise TokenSpent(
             "the token was redeemed before; it releases one print once",
-            remedy="only the same printer's retry with the same Idempotency-Key gets the same answer, for a while",
+            remedy="only the same printer's retry with the same Idempotency-Key is answered, for a while",
         )
 
 

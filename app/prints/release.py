@@ -1,7 +1,7 @@
 """Release: after the chain has counted the print, and not before, its data key is sealed to the printer.
 
-The sealed key is stored in the transaction that marks the print redeemed; of two that conclude the same print, one wins
-and the other finds its release.
+The sealed key is stored in the transaction that marks the print redeemed; of two that conclude the same
+print, one wins and the other finds its release.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ def conclude(services: Services, print_id: str) -> None:
     """Bring a redeeming print to its end, if the chain has spoken.
 
     1. Rejected on chain: refused, its number is free again.
-    2. Confirmed, but licence or printer was withdrawn meanwhile, or the manifest changed: withheld, the number is used.
+    2. Confirmed, but licence or printer was withdrawn meanwhile, or the manifest changed: withheld, the
+       number is used.
     3. Confirmed: seal, store, redeemed.
     """
     with services.database.read() as session:
@@ -47,7 +48,7 @@ def conclude(services: Services, print_id: str) -> None:
             return
         status = submission.status_of(session, row.record_operation)
         licence, printer = session.get_one(Licence, row.licence_id), session.get_one(Printer, row.printer_id)
-    # (1)
+    # (1) the contract refused
     if status.state == submission.REJECTED:
         _end(services, print_id, Event.REFUSE, submission.rejection(status))
         return
@@ -56,12 +57,12 @@ def conclude(services: Services, print_id: str) -> None:
     counts = cases.ask_chain(services, licence.licence_hash, printer.printer_hash)
     with services.database.read() as session:
         case = cases.gather_print(services, session, row, counts)
-    # (2)
+    # (2) withdrawn meanwhile
     against = _withdrawn(case)
     if against is not None:
         _end(services, print_id, Event.WITHHOLD, against)
         return
-    # (3)
+    # (3) sealed and stored
     _store(services, row, _sealed(services, row, case, status))
 
 

@@ -92,7 +92,8 @@ def claim(caller: TokenCaller, services: ServicesDep) -> ClaimView:
 def redeem(
     body: RedeemRequest, caller: TokenCaller, services: ServicesDep, key: RequiredIdempotencyKey
 ) -> Response:
-    """Redeem a token: the print is counted on chain, then its key is released; 202 while the chain has not confirmed.
+    """Redeem a token: the print is counted on chain, then its key is released; 202 while the chain has not
+    confirmed.
 
     A repeat with the same Idempotency-Key and a fresh proof gets the same bytes again.
     """
