@@ -119,7 +119,7 @@ class Flight:
             return connection.execute(ordered).mappings().all()
 
     def _landed(self, nonce: int, receipt: Receipt) -> None:
-        """Note a receipt that the index cannot: of a batch that reverted, of one that carries no operation."""
+        """Note a receipt that the index does not: of a batch that reverted or that carries no operation."""
         with self._reading.connect() as connection:
             carries = connection.execute(
                 select(_operations.c.position).where(_operations.c.nonce == nonce).limit(1)

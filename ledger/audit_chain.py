@@ -1,0 +1,216 @@
+"""The audit's eyes: reads a contract's whole history over RPC, and nothing but RPC.
+
+Events come by block-range paging, the signed statements behind them from the transactions' calldata.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from eth_abi.abi import encode
+from eth_hash.auto import keccak
+
+from ledger.abi import LicenceGranted, PrinterEnrolled, decode_query, encode_query, is_print_ledger
+from ledger.address import checksum_address
+from ledger.audit import AuditReport, Finding, History, LicenceCounters, Record, StoredRow
+from ledger.audit_claims import Claims
+from ledger.audit_rules import Ledger, account_of, signed_by
+from ledger.calldata import operations_in
+from ledger.chain import Chain, ChainError, Header, RevertError, Transaction
+from ledger.facts import fact_of
+from ledger.indexer import IndexedEvent, read_page
+from ledger.operations import Operation
+from ledger.typed_data import Domain, digest
+
+_PAGE_BLOCKS: Final = 2000
+_ATTEMPTS: Final = 5
+_WALLET_ACCEPTS: Final = bytes.fromhex("1626ba7e")
+
+
+class ChainReader:
+    """Reads the history of one contract from one node, from `first_block` on."""
+
+    def __init__(self, chain: Chain, contract: str, *, first_block: int = 0) -> None:
+        self._chain = chain
+        self._contract = checksum_address("contract", contract)
+        self._first_block = first_block
+
+    def read(self, blocks: Iterable[int] = ()) -> History:
+        """Read everything up to the head, and the headers of some blocks besides.
+
+        Reads again when the head moved meanwhile. Raises ChainError if it never rests or the node fails.
+        """
+        for _ in range(_ATTEMPTS):
+            head = self._chain.head()
+            history = self._read(head, blocks)
+            if self._chain.head().hash == head.hash:
+                return history
+        raise ChainError(
+            "the chain moved whenever it was read; stop what writes to it, or audit a quieter node"
+        )
+
+    def _read(self, head: Header, blocks: Iterable[int]) -> History:
+        domain = Domain(self._chain.chain_id(), self._contract)
+        code = self._chain.code(self._contract)
+        seen, headers = self._events(head, {number for number in blocks if 0 <= number <= head.number})
+        records = self._records(domain, seen)
+        events = [record.seen.event for record in records]
+        licences = [event.licence for event in events if isinstance(event, LicenceGranted)]
+        printers = [event.printer for event in events if isinstance(event, PrinterEnrolled)]
+        return History(
+            domain=domain,
+            code_hash=keccak(code),
+            genuine=is_print_ledger(code),
+            head=head,
+            headers=headers,
+            records=records,
+            counters={licence: self._counters(licence) for licence in licences},
+            retired={printer: self._retired(printer) for printer in printers},
+        )
+
+    def _events(self, head: Header, blocks: set[int]) -> tuple[list[IndexedEvent], dict[int, Header]]:
+        seen: list[IndexedEvent] = []
+        headers: dict[int, Header] = {head.number: head}
+        for first in range(self._first_block, head.number + 1, _PAGE_BLOCKS):
+            last = min(first + _PAGE_BLOCKS - 1, head.number)
+            logs = self._chain.logs(self._contract, first, last)
+            numbers = sorted({log.block_number for log in logs} | {n for n in blocks if first <= n <= last})
+            page = read_page(None, self._chain.headers(numbers), logs)
+            seen += page.events
+            headers |= {block.number: block for block in page.blocks}
+        return seen, headers
+
+    def _records(self, domain: Domain, seen: Sequence[IndexedEvent]) -> list[Record]:
+        """Give every event the statement that caused it."""
+        hashes = list(dict.fromkeys(event.log.transaction for event in seen))
+        found = dict(zip(hashes, self._chain.transactions(hashes), strict=True))
+        sources = {key: _Source(self._contract, transaction) for key, transaction in found.items()}
+        for event in seen:
+            if event.rejection is not None:
+                sources[event.log.transaction].skip(event.rejection.index)
+        enrolled: dict[bytes, str] = {}
+        records = []
+        for event in seen:
+            record = Record(event, sources[event.log.transaction].take(event.fact))
+            if isinstance(event.event, PrinterEnrolled):
+                enrolled[event.event.printer] = event.event.provider
+            records.append(replace(record, wallet=self._wallet(domain, record.operation, enrolled)))
+        return records
+
+    def _wallet(self, domain: Domain, operation: Operation | None, enrolled: Mapping[bytes, str]) -> bool:
+        """Return whether the account is a contract that accepts the signature (ERC-1271)."""
+        signed = None if operation is None else account_of(operation, enrolled)
+        if signed is None or operation is None or not signed[0]:
+            return False
+        message = digest(domain, operation.statement)
+        if signed_by(signed[0], message, signed[1]):
+            return False
+        question = _WALLET_ACCEPTS + encode(["bytes32", "bytes"], [message, signed[1]])
+        try:
+            return self._chain.call(signed[0], question)[:4] == _WALLET_ACCEPTS
+        except RevertError:
+            return False
+
+    def _counters(self, licence: bytes) -> LicenceCounters:
+        answer = self._chain.call(self._contract, encode_query("licenceState", licence))
+        provider, starts, expires, prints, reprints, credited, used, _, _, revoked, printers = decode_query(
+            "licenceState", answer
+        )[0]
+        return LicenceCounters(
+            provider=checksum_address("provider", provider),
+            starts_at=starts,
+            expires_at=expires,
+            prints=prints,
+            reprints=reprints,
+            credited=credited,
+            used=used,
+            revoked=revoked,
+            printers=printers,
+        )
+
+    def _retired(self, printer: bytes) -> bool:
+        answer = self._chain.call(self._contract, encode_query("printerState", printer))
+        return bool(decode_query("printerState", answer)[1])
+
+
+class _Source:
+    """A transaction's statements, each given to one event."""
+
+    def __init__(self, contract: str, transaction: Transaction | None) -> None:
+        ours = transaction is not None and transaction.to == contract
+        self._items = operations_in(transaction.data) if ours and transaction is not None else []
+
+    def skip(self, index: int) -> None:
+        """Take out an item that the batch says it skipped."""
+        if index < len(self._items):
+            self._items[index] = None
+
+    def take(self, fact: str | None) -> Operation | None:
+        """Return the first item left that states a fact."""
+        for index, item in enumerate(self._items):
+            if item is not None and fact_of(item) == fact:
+                self._items[index] = None
+                return item
+        return None
+
+
+def audit(
+    reader: ChainReader,
+    evidence: Mapping[str, Any] | None = None,
+    rows: Iterable[StoredRow] | None = None,
+) -> AuditReport:
+    """Judge a contract's history, and evidence and database rows against it.
+
+    `evidence` as `ledger.evidence.parse` returns it, `rows` as `ledger.audit_rows.stored_rows` or the
+    application gives them. Raises ChainError if the node cannot be read.
+    """
+    claimed = list(rows or ())
+    history = reader.read(_blocks_asked_for(evidence, claimed))
+    findings: list[Finding] = []
+    if not history.genuine:
+        problem = f"there is no print ledger at {history.domain.contract}"
+        findings.append(Finding("chain", "contract", problem))
+    findings += Ledger(history).findings()
+    claims = Claims(history)
+    if evidence is not None:
+        findings += claims.evidence(evidence)
+    findings += claims.rows(claimed)
+    return AuditReport(
+        chain_id=history.domain.chain_id,
+        contract=history.domain.contract,
+        head=history.head.number,
+        counts=dict(_counts(history, evidence, claimed)),
+        findings=tuple(findings),
+    )
+
+
+def _blocks_asked_for(evidence: Mapping[str, Any] | None, rows: Sequence[StoredRow]) -> Iterator[int]:
+    number = None if evidence is None else evidence["head"].get("number")
+    if type(number) is int:
+        yield number
+    for row in rows:
+        if row.place is not None:
+            yield row.place[0]
+
+
+def _counts(
+    history: History, evidence: Mapping[str, Any] | None, rows: Sequence[StoredRow]
+) -> Iterator[tuple[str, int]]:
+    names = [type(record.seen.event).__name__ for record in history.records]
+    yield "events", len(names)
+    for label, name in (
+        ("publications", "RevisionPublished"),
+        ("licences", "LicenceGranted"),
+        ("revocations", "LicenceRevoked"),
+        ("printers", "PrinterEnrolled"),
+        ("retirements", "PrinterRetired"),
+        ("prints", "PrintRecorded"),
+        ("outcomes", "OutcomeRecorded"),
+        ("rejections", "OperationRejected"),
+    ):
+        yield label, names.count(name)
+    if evidence is not None:
+        yield "evidence_rows", sum(len(value) for value in evidence.values() if isinstance(value, list))
+    yield "database_rows", len(rows)

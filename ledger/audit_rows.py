@@ -1,0 +1,86 @@
+"""The ledger's own tables as claims for the audit: nothing in them may say other than the chain."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from eth_hash.auto import keccak
+from sqlalchemy import Connection, RowMapping, select
+
+from ledger import tables
+from ledger.audit import StoredRow
+from ledger.errors import LedgerError
+from ledger.facts import fact_of
+from ledger.outbox import operation_in
+
+
+def stored_rows(connection: Connection) -> Iterator[StoredRow]:
+    """Yield the rows of blocks, events, transactions in blocks and operations that are final.
+
+    A row that cannot be read as what it should be is yielded as a claim the chain will not confirm.
+    """
+    for row in connection.execute(select(tables.blocks)).mappings():
+        yield StoredRow(
+            "ledger_blocks", str(row["number"]), _plain(row, "number"), place=(row["number"], None)
+        )
+    for row in connection.execute(select(tables.events)).mappings():
+        place = (row["block_number"], row["log_index"])
+        values = _plain(row) | {"body": _json(row["body"])}
+        yield StoredRow("ledger_events", f"{place[0]}/{place[1]}", values, place=place)
+    confirmed = tables.operations.c.state == "confirmed"
+    for row in connection.execute(select(tables.operations).where(confirmed)).mappings():
+        yield _operation(row)
+
+
+def _operation(row: RowMapping) -> StoredRow:
+    """Return an outbox row as a claim: what its body states, at the place its receipt says."""
+    table, key = "ledger_operations", str(row["operation_id"])
+    receipt = {
+        "transaction": _hex(row["tx_hash"]),
+        "block_number": row["block_number"],
+        "block_hash": _hex(row["block_hash"]),
+        "block_time": row["block_time"],
+        "log_index": row["log_index"],
+    }
+    try:
+        operation = operation_in(row["body"])
+    except (LedgerError, ValueError):
+        return StoredRow(table, key, receipt, fact="")
+    if operation.operation_id != key or fact_of(operation) != row["fact"] or operation.kind != row["kind"]:
+        return StoredRow(table, key, receipt, fact="")
+    body = {name: value for name, value in operation.to_json().items() if name != "kind"}
+    flat: dict[str, Any] = {}
+    for name, value in body.items():
+        flat |= value if isinstance(value, dict) else {name: value}
+    if operation.kind == "revoke":
+        flat = {"licence": operation.statement.to_json()["licence"], "signature": body["signature"]}
+    return StoredRow(table, key, flat | receipt, fact=row["fact"])
+
+
+def damaged_transactions(connection: Connection) -> Iterator[str]:
+    """Yield the hashes of stored transactions whose bytes do not have them."""
+    chosen = select(tables.transactions.c.hash, tables.transactions.c.raw)
+    for row in connection.execute(chosen):
+        if keccak(row.raw) != row.hash:
+            yield _hex(row.hash)
+
+
+def _plain(row: RowMapping, *without: str) -> dict[str, Any]:
+    return {
+        name: _hex(value) if isinstance(value, bytes) else value
+        for name, value in row.items()
+        if name not in without
+    }
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _hex(data: bytes | None) -> str:
+    return "0x" + (data or b"").hex()

@@ -1,0 +1,238 @@
+"""The contract's rules once more, in Python, over its whole history: an independent count of every licence
+and print.
+
+Pure. Each event must be caused by a statement whose signatures are right, must have been allowed when it
+happened, and together they must add up to the counters the contract shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+
+from eth_hash.auto import keccak
+
+from ledger.abi import (
+    LicenceGranted,
+    LicenceRevoked,
+    OutcomeRecorded,
+    PrinterEnrolled,
+    PrinterRetired,
+    PrintRecorded,
+    RevisionPublished,
+)
+from ledger.audit import Finding, History, Record
+from ledger.errors import LedgerError
+from ledger.operations import Enrol, Grant, Operation, Publish, RecordOutcome, RecordPrint, Retire, Revoke
+from ledger.typed_data import (
+    Enrolment,
+    Licence,
+    Result,
+    digest,
+    recover_signer,
+    verify_printer_signature,
+)
+
+
+@dataclass
+class _Granted:
+    """A licence as the events so far leave it."""
+
+    licence: Licence
+    revoked: bool = False
+    credited: int = 0
+    printed: dict[int, bytes] = field(default_factory=dict)
+    reported: set[int] = field(default_factory=set)
+
+
+class Ledger:
+    """Replays the events of a history by the contract's rules. `findings` yields what breaks one."""
+
+    def __init__(self, history: History) -> None:
+        self._history = history
+        self._revisions: dict[bytes, str] = {}
+        self._licences: dict[bytes, _Granted] = {}
+        self._printers: dict[bytes, Enrolment] = {}
+        self._providers: dict[bytes, str] = {}
+        self._retired: set[bytes] = set()
+
+    def findings(self) -> Iterator[Finding]:
+        """Judge every event in order, then the totals; run it once."""
+        for record in self._history.records:
+            if record.seen.fact is None:
+                continue
+            if record.operation is None:
+                yield Finding(
+                    record.name, "calldata", "the transaction shows no signed statement for this event"
+                )
+                continue
+            for problem in self._signatures(record, record.operation):
+                yield Finding(record.name, *problem)
+            for problem in self._apply(record, record.operation):
+                yield Finding(record.name, *problem)
+        yield from self._totals()
+
+    def _signatures(self, record: Record, operation: Operation) -> Iterator[tuple[str, str]]:
+        message = digest(self._history.domain, operation.statement)
+        device = _device(operation)
+        if device is not None and not verify_printer_signature(message, *device[1:]):
+            yield device[0], "is not by the printer's key"
+        account = account_of(operation, self._providers)
+        if account is not None and not record.wallet and not signed_by(account[0], message, account[1]):
+            name = "provider_signature" if isinstance(operation, Enrol) else "signature"
+            yield name, f"is not {account[0]}'s"
+
+    def _apply(self, record: Record, operation: Operation) -> Iterator[tuple[str, str]]:
+        time = record.seen.block_time
+        match record.seen.event, operation:
+            case RevisionPublished() as event, Publish(publication):
+                self._revisions[event.revision] = publication.owner
+                yield from _same(event, {"owner": publication.owner, "commitment": publication.commitment})
+            case LicenceGranted() as event, Grant(licence):
+                yield from _same(event, {item.name: getattr(licence, item.name) for item in fields(licence)})
+                if self._revisions.get(licence.revision) != licence.owner:
+                    yield "revision", "was not published by the licence's owner before"
+                self._licences.setdefault(event.licence, _Granted(licence))
+            case LicenceRevoked() as event, Revoke():
+                granted = self._licences.get(event.licence)
+                if granted is None or granted.revoked:
+                    yield "licence", "was not in force when it was revoked"
+                else:
+                    granted.revoked = True
+            case PrinterEnrolled() as event, Enrol(enrolment):
+                self._printers[event.printer] = enrolment
+                self._providers[event.printer] = enrolment.provider
+                yield from _same(event, {"key_x": enrolment.key_x, "key_y": enrolment.key_y})
+            case PrinterRetired() as event, Retire():
+                self._retired.add(event.printer)
+            case PrintRecorded() as event, RecordPrint():
+                yield from self._print(event, operation, time)
+            case OutcomeRecorded() as event, RecordOutcome():
+                yield from self._outcome(event, operation)
+            case _:
+                yield "calldata", "holds another kind of statement than the event"
+
+    def _print(self, event: PrintRecorded, operation: RecordPrint, time: int) -> Iterator[tuple[str, str]]:
+        granted = self._licences.get(event.licence)
+        if granted is None:
+            yield "licence", "was not granted when it was printed"
+            return
+        licence = granted.licence
+        if granted.revoked:
+            yield "licence", "was revoked when it was printed"
+        if not licence.starts_at <= time < licence.expires_at:
+            yield "block_time", f"{time} is outside the licence's window"
+        if time > operation.claim.deadline:
+            yield "deadline", f"{operation.claim.deadline} was over at {time}"
+        if event.sequence in granted.printed or event.sequence == 0:
+            yield "sequence", f"{event.sequence} is used twice"
+        if event.sequence > licence.prints + granted.credited:
+            yield "sequence", f"{event.sequence} is beyond the count"
+        yield from self._printer(event.printer, licence, operation)
+        granted.printed[event.sequence] = event.printer
+
+    def _printer(self, printer: bytes, licence: Licence, operation: RecordPrint) -> Iterator[tuple[str, str]]:
+        derived = Enrolment(licence.provider, operation.key_x, operation.key_y).struct_hash()
+        if derived != printer:
+            yield "printer", "is not the one whose key signed, under the licence's provider"
+        if printer not in self._printers:
+            yield "printer", "was not enrolled when it printed"
+        if printer in self._retired:
+            yield "printer", "was retired when it printed"
+        if licence.printers != bytes(32) and not _listed(printer, operation.proof, licence.printers):
+            yield "proof", "does not show that the licence lists the printer"
+
+    def _outcome(self, event: OutcomeRecorded, operation: RecordOutcome) -> Iterator[tuple[str, str]]:
+        granted = self._licences.get(event.licence)
+        if granted is None or event.sequence not in granted.printed:
+            yield "sequence", "was not printed when its outcome came"
+            return
+        if event.sequence in granted.reported:
+            yield "sequence", "has two outcomes"
+        granted.reported.add(event.sequence)
+        derived = Enrolment(granted.licence.provider, operation.key_x, operation.key_y).struct_hash()
+        if derived != event.printer:
+            yield "printer", "is not the one whose key signed, under the licence's provider"
+        credit = event.result == Result.FAILED and granted.credited < granted.licence.reprints
+        if credit != event.credited:
+            yield "credited", f"should be {credit}"
+        granted.credited += credit
+
+    def _totals(self) -> Iterator[Finding]:
+        """Compare the events with the contract's counters: an event withheld or made up shows here."""
+        for licence, counted in self._history.counters.items():
+            name = f"chain licence 0x{licence.hex()}"
+            granted = self._licences.get(licence)
+            if granted is None:
+                yield Finding(name, "licence", "the contract knows it, but no event grants it")
+                continue
+            expected = {
+                "provider": granted.licence.provider,
+                "starts_at": granted.licence.starts_at,
+                "expires_at": granted.licence.expires_at,
+                "prints": granted.licence.prints,
+                "reprints": granted.licence.reprints,
+                "credited": granted.credited,
+                "used": len(granted.printed),
+                "revoked": granted.revoked,
+                "printers": granted.licence.printers,
+            }
+            for field_name, value in expected.items():
+                shown = getattr(counted, field_name)
+                if shown != value:
+                    yield Finding(name, field_name, f"the contract shows {shown}, its events make {value}")
+        for printer, retired in self._history.retired.items():
+            if retired != (printer in self._retired):
+                yield Finding(f"chain printer 0x{printer.hex()}", "retired", "differs from its events")
+
+
+def signed_by(account: str, message: bytes, signature: bytes) -> bool:
+    """Return whether a signature over 32 bytes is by an account's own key; a wallet contract's is not."""
+    try:
+        return recover_signer(message, signature) == account
+    except LedgerError:
+        return False
+
+
+def account_of(operation: Operation, enrolled: Mapping[bytes, str]) -> tuple[str, bytes] | None:
+    """Return the account that must have signed an operation and its signature; None where a printer alone
+    signs.
+
+    `enrolled` gives each printer's provider.
+    """
+    match operation:
+        case Publish(publication, signature):
+            return publication.owner, signature
+        case Grant(licence, signature) | Revoke(licence, signature):
+            return licence.owner, signature
+        case Enrol(enrolment, signature):
+            return enrolment.provider, signature
+        case Retire(retirement, signature):
+            return enrolled.get(retirement.printer, ""), signature
+        case RecordPrint() | RecordOutcome():
+            return None
+
+
+def _device(operation: Operation) -> tuple[str, bytes, bytes, bytes] | None:
+    """Return where a printer's signature stands in an operation, its key and the signature itself."""
+    match operation:
+        case Enrol(enrolment, _, signature):
+            return "printer_signature", enrolment.key_x, enrolment.key_y, signature
+        case RecordPrint() | RecordOutcome():
+            return "signature", operation.key_x, operation.key_y, operation.signature
+        case _:
+            return None
+
+
+def _same(event: object, expected: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    for name, value in expected.items():
+        if getattr(event, name) != value:
+            yield name, "differs from the signed statement"
+
+
+def _listed(printer: bytes, proof: tuple[bytes, ...], root: bytes) -> bool:
+    """Fold a proof as OpenZeppelin's `MerkleProof` does: pairs in sorted order."""
+    node = keccak(printer)
+    for sibling in proof:
+        node = keccak(min(node, sibling) + max(node, sibling))
+    return node == root

@@ -1,0 +1,227 @@
+"""Evidence: everything signed about some licences, with receipts, in one JSON file that outlives the service.
+
+Format `partvault/evidence/v1`. Rows stand in the order of the chain; `digest` is SHA-256 over the RFC 8785
+form of the rest, so that a slip anywhere shows. What the rows say is proved by the chain alone: see
+`ledger.audit`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, RowMapping, select
+
+from ledger import tables
+from ledger.commitment import canonical_json
+from ledger.errors import LedgerError
+from ledger.identity import ChainIdentity
+from ledger.operations import Enrol, Grant, Operation, Publish, RecordOutcome, RecordPrint, Retire, Revoke
+from ledger.outbox import operation_in
+
+FORMAT: Final = "partvault/evidence/v1"
+SECTIONS: Final = (
+    "publications",
+    "licences",
+    "revocations",
+    "printers",
+    "retirements",
+    "prints",
+    "outcomes",
+)
+_HEADER: Final = ("format", "chain_id", "contract", "code_hash", "generated_at", "head", "openings", "digest")
+
+
+class EvidenceError(LedgerError):
+    """A file is not evidence in this format; `field` is the part at fault."""
+
+    kind = "evidence_invalid"
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}")
+        self.field = field
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What opens a commitment on chain: its salt and the manifest committed to."""
+
+    commitment: bytes
+    salt: bytes
+    manifest: str
+
+    def to_json(self) -> dict[str, str]:
+        """Return the opening as evidence holds it."""
+        return {
+            "commitment": _hex(self.commitment),
+            "salt": _hex(self.salt),
+            "manifest": self.manifest,
+        }
+
+
+def document_of(
+    operation: Operation, printer: bytes | None, receipt: Mapping[str, Any]
+) -> tuple[str, dict[str, Any]]:
+    """Return the section and the row that a recorded operation has in evidence.
+
+    `printer` is the printer that its event names, for prints and outcomes.
+    """
+    body = operation.to_json()
+    device = {"printer": _hex(printer or b"")}
+    match operation:
+        case Publish():
+            section, row = "publications", _only(body, "publication", "signature")
+        case Grant():
+            section, row = "licences", _only(body, "licence", "signature")
+        case Revoke():
+            section = "revocations"
+            row = {"revocation": operation.statement.to_json(), "signature": body["signature"]}
+        case Enrol():
+            section, row = "printers", _only(body, "enrolment", "provider_signature", "printer_signature")
+        case Retire():
+            section, row = "retirements", _only(body, "retirement", "signature")
+        case RecordPrint():
+            section = "prints"
+            row = device | _only(body, "claim", "key_x", "key_y", "signature", "proof")
+        case RecordOutcome():
+            section = "outcomes"
+            row = device | _only(body, "outcome", "licence", "sequence", "key_x", "key_y", "signature")
+    return section, row | {"receipt": dict(receipt)}
+
+
+def build(
+    connection: Connection,
+    identity: ChainIdentity,
+    *,
+    generated_at: str,
+    licences: Collection[bytes] | None = None,
+    openings: Sequence[Opening] = (),
+) -> dict[str, Any]:
+    """Return the evidence about some licences (None: all), from what the index holds as final.
+
+    It holds the licences, the publications they rest on, their prints, outcomes and revocations, and the
+    printers that printed. `generated_at` is RFC 3339 UTC. Openings are the caller's, for the publications it
+    may disclose.
+    """
+    rows = _rows(connection, licences)
+    subjects = _subjects(rows, licences)
+    sections: dict[str, list[dict[str, Any]]] = {section: [] for section in SECTIONS}
+    for row in rows:
+        if not _wanted(row, subjects):
+            continue
+        section, document = document_of(operation_in(row["body"]), row["printer"], _receipt(row))
+        sections[section].append(document)
+    newest = connection.execute(select(tables.blocks).order_by(tables.blocks.c.number.desc()).limit(1))
+    head = newest.mappings().first()
+    evidence = {
+        "format": FORMAT,
+        "chain_id": identity.chain_id,
+        "contract": identity.contract,
+        "code_hash": _hex(identity.code_hash or b""),
+        "generated_at": generated_at,
+        "head": {"number": -1, "hash": "0x"} if head is None else _head(head),
+        **sections,
+        "openings": [opening.to_json() for opening in openings],
+    }
+    return evidence | {"digest": digest_of(evidence)}
+
+
+def digest_of(evidence: Mapping[str, Any]) -> str:
+    """Return SHA-256 over the canonical form of evidence without its own digest, 0x-hex."""
+    rest = {key: value for key, value in evidence.items() if key != "digest"}
+    return "0x" + hashlib.sha256(canonical_json(rest)).hexdigest()
+
+
+def parse(text: str | bytes) -> dict[str, Any]:
+    """Read an evidence file as far as its outline; EvidenceError names the part that is not in this format.
+
+    What the rows hold is for the audit to judge.
+    """
+    try:
+        data = json.loads(text)
+    except ValueError as problem:
+        raise EvidenceError("file", f"is not JSON: {problem}") from problem
+    if not isinstance(data, dict):
+        raise EvidenceError("file", "is not a JSON object")
+    if data.get("format") != FORMAT:
+        raise EvidenceError("format", f"is {data.get('format')!r}, not {FORMAT}")
+    if strange := [name for name in data if name not in (*_HEADER, *SECTIONS)]:
+        raise EvidenceError(strange[0], "is no part of this format")
+    if missing := [name for name in (*_HEADER, *SECTIONS) if name not in data]:
+        raise EvidenceError(missing[0], "is missing")
+    if not isinstance(data["head"], dict):
+        raise EvidenceError("head", "must be an object")
+    for name in (*SECTIONS, "openings"):
+        if not _is_table(data[name]):
+            raise EvidenceError(name, "must be a list of objects")
+    return data
+
+
+def _is_table(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(row, dict) for row in value)
+
+
+def _rows(connection: Connection, licences: Collection[bytes] | None) -> list[RowMapping]:
+    """Return the final operations that may matter with their events, in the order of the chain."""
+    operations, events = tables.operations.c, tables.events.c
+    same_place = (operations.block_number == events.block_number) & (operations.log_index == events.log_index)
+    joined = select(tables.operations, events.licence, events.printer, events.revision).where(
+        same_place, operations.state == "confirmed"
+    )
+    if licences is not None:
+        joined = joined.where(events.licence.in_(licences) | events.licence.is_(None))
+    ordered = joined.order_by(operations.block_number, operations.log_index)
+    return list(connection.execute(ordered).mappings())
+
+
+@dataclass(frozen=True)
+class _Subjects:
+    licences: frozenset[bytes]
+    revisions: frozenset[bytes]
+    printers: frozenset[bytes]
+
+
+def _subjects(rows: Sequence[RowMapping], licences: Collection[bytes] | None) -> _Subjects | None:
+    """Return what rows about some licences may speak of; None for everything."""
+    if licences is None:
+        return None
+    wanted = frozenset(licences)
+    about = [row for row in rows if row["licence"] in wanted]
+    return _Subjects(
+        wanted,
+        frozenset(row["revision"] for row in about if row["revision"] is not None),
+        frozenset(row["printer"] for row in about if row["printer"] is not None),
+    )
+
+
+def _wanted(row: RowMapping, subjects: _Subjects | None) -> bool:
+    if subjects is None:
+        return True
+    if row["licence"] is not None:
+        return row["licence"] in subjects.licences
+    return row["revision"] in subjects.revisions or row["printer"] in subjects.printers
+
+
+def _receipt(row: RowMapping) -> dict[str, Any]:
+    return {
+        "transaction": _hex(row["tx_hash"]),
+        "block_number": row["block_number"],
+        "block_hash": _hex(row["block_hash"]),
+        "block_time": row["block_time"],
+        "log_index": row["log_index"],
+    }
+
+
+def _head(row: RowMapping) -> dict[str, Any]:
+    return {"number": row["number"], "hash": _hex(row["hash"])}
+
+
+def _only(body: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: body[name] for name in names}
+
+
+def _hex(data: bytes) -> str:
+    return "0x" + data.hex()
