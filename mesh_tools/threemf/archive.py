@@ -10,6 +10,7 @@ from __future__ import annotations
 import stat
 import struct
 import zlib
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -53,11 +54,22 @@ class Archive:
         _check_overlap(entries)
         self._check_sizes(entries)
         self.entries = {entry.name: entry for entry in entries}
-        self._by_folded = {entry.name.casefold(): entry for entry in entries}
+        self._by_folded: dict[str, list[Entry]] = defaultdict(list)
+        for entry in entries:
+            self._by_folded[entry.name.casefold()].append(entry)
+
+    @property
+    def colliding(self) -> list[str]:
+        """Names that differ from an earlier one only in case: readers disagree about which they mean."""
+        return [entry.name for same in self._by_folded.values() for entry in same[1:]]
 
     def find(self, name: str) -> Entry | None:
-        """The entry called `name`, which OPC compares without regard to case."""
-        return self._by_folded.get(name.casefold())
+        """The entry called `name`; OPC compares without regard to case, but an exact match comes first."""
+        exact = self.entries.get(name)
+        same = self._by_folded.get(name.casefold(), [])
+        if exact is None and len(same) > 1:
+            raise _name_error(f"{name[:100]!r} could mean {len(same)} parts that differ only in case.")
+        return exact or (same[0] if same else None)
 
     def read(self, entry: Entry) -> bytes:
         """All bytes of `entry`, checked by length and CRC."""
@@ -253,12 +265,11 @@ def _name(raw: bytes, flags: int) -> str:
 
 
 def _check_names(entries: list[Entry]) -> None:
-    seen: set[str] = set()
-    for entry in entries:
-        folded = entry.name.casefold()
-        if folded in seen:
-            raise _name_error(f"{entry.name!r} stands twice in the package, disregarding case.")
-        seen.add(folded)
+    names = [entry.name for entry in entries]
+    if len(set(names)) != len(names):
+        twice = next(name for place, name in enumerate(names) if name in names[:place])
+        raise _name_error(f"{twice!r} stands twice in the package.")
+    seen = {name.casefold() for name in names}
     for folded in seen:
         parts = folded.split("/")
         if any("/".join(parts[:depth]) in seen for depth in range(1, len(parts))):

@@ -16,7 +16,7 @@ from mesh_tools.threemf.vocabulary import CORE, PRODUCTION
 from mesh_tools.threemf.xml_tree import Node
 
 Matrix = NDArray[np.float64]
-Key = tuple[str, int]
+Key = tuple[str, int]  # case-folded part name, object id
 
 _SINGULAR = 1e-9
 
@@ -64,7 +64,7 @@ class Assembly:
 
     def object(self, key: Key) -> Node:
         """The object of `key`; Refused when there is none."""
-        part = self._parts.get(key[0].casefold())
+        part = self._parts.get(key[0])
         if part is None or key[1] not in part.resources.objects:
             raise Refused("package.reference", f"{key[0]}: there is no object {key[1]}.")
         return part.resources.objects[key[1]]
@@ -78,17 +78,17 @@ class Assembly:
                     key = self._target(component, part.name)
                     self.object(key)
                     _matrix(component)
-                    if key[0].casefold() == part.name.casefold() and key[1] not in earlier:
-                        raise part.resources.missing("component", key[1])
+                    if key[0] == part.name.casefold() and key[1] not in earlier:
+                        raise part.resources.missing("component", f"{key[1]}, defined later,")
                 earlier.add(number)
 
     def _target(self, node: Node, part: str) -> Key:
         path = node.get("path", PRODUCTION)
         if path is None:
-            return part, id_of(node, "objectid")
+            return part.casefold(), id_of(node, "objectid")
         if part.casefold() != self._root.casefold():
             raise Refused("package.reference", f"{part}: only the root model may lead to other parts.")
-        return path.removeprefix("/"), id_of(node, "objectid")
+        return path.removeprefix("/").casefold(), id_of(node, "objectid")
 
     def _count(self, key: Key, depth: int, above: tuple[Key, ...]) -> int:
         """Number of meshes that `key` expands to, memoised; Refused on cycles and on depth."""

@@ -41,6 +41,8 @@ def read_mesh(node: Node, holder: Node, found: Resources, limits: Limits) -> Mes
             beams = True
         elif extra.tag == (TRIANGLE_SETS, "trianglesets"):
             _check_sets(extra, len(corners), found.part)
+    if not len(corners) and not beams:
+        raise Refused("mesh.empty", f"{found.part}: the object {holder.get('id')} has no triangle.")
     return Mesh(points, corners, beams)
 
 
@@ -78,15 +80,16 @@ def _check_triangle(node: Node, inherited: Group | None, found: Resources) -> No
     if node.get("pid") is not None:
         group = found.groups.get(id_of(node, "pid"))
         if group is None:
-            raise found.missing("pid", node.get("pid"))
+            found.doubt(f"pid {node.get('pid')} leads to nothing.")
+            return
     present = [name for name in ("p1", "p2", "p3") if node.get(name) is not None]
     if present and group is None:
-        raise Refused("package.reference", f"{found.part}: a triangle has {present[0]} but no pid.")
+        found.doubt(f"a triangle has {present[0]} but no pid.")
     if present and present[0] != "p1":
-        raise Refused("package.reference", f"{found.part}: a triangle has {present[0]} but no p1.")
+        found.doubt(f"a triangle has {present[0]} but no p1.")
     for name in present:
         if group is not None and (grammar.index(node.get(name) or "") or 0) >= group.size:
-            raise Refused("package.reference", f"{found.part}: {name}={node.get(name)} is not in its group.")
+            found.doubt(f"{name}={node.get(name)} is not in its group.")
 
 
 def _check_property_columns(
@@ -94,20 +97,20 @@ def _check_property_columns(
 ) -> None:
     indices = [columns[name] for name in ("p1", "p2", "p3") if name in columns]
     if indices and "p1" not in columns:
-        raise Refused("package.reference", f"{found.part}: triangles have properties but no p1.")
+        found.doubt("triangles have properties but no p1.")
     pids = columns.get("pid")
     if pids is None:
         if indices and inherited is None:
-            raise Refused("package.reference", f"{found.part}: a triangle has p1 but no pid.")
+            found.doubt("a triangle has p1 but no pid.")
         if indices and inherited is not None and max(int(part.max()) for part in indices) >= inherited.size:
-            raise Refused("package.reference", f"{found.part}: a property of a triangle is not in its group.")
+            found.doubt("a property of a triangle is not in its group.")
         return
     for pid in np.unique(pids):
         group = found.groups.get(int(pid))
         if group is None:
-            raise found.missing("pid", int(pid))
-        if any(int(part[pids == pid].max()) >= group.size for part in indices):
-            raise Refused("package.reference", f"{found.part}: a property of a triangle is not in group {pid}.")
+            found.doubt(f"pid {pid} leads to nothing.")
+        elif any(int(part[pids == pid].max()) >= group.size for part in indices):
+            found.doubt(f"a property of a triangle is not in group {pid}.")
 
 
 def _check_beams(node: Node, points: int, found: Resources) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from mesh_tools.errors import Refused
+from mesh_tools.findings import Finding, finding
 from mesh_tools.limits import Limits
 from mesh_tools.threemf.archive import Archive
 from mesh_tools.threemf.xml_tree import Node, parse
@@ -53,11 +54,15 @@ class Package:
     def __init__(self, data: memoryview, limits: Limits) -> None:
         """Read archive, content types and root relationships; raises Refused."""
         self._limits = limits
+        self.findings: list[Finding] = []
         self.archive = Archive(data, limits)
         self._read: set[str] = set()
         self._defaults: dict[str, str] = {}
         self._overrides: dict[str, str] = {}
         self._read_content_types()
+        for name in self.archive.colliding:
+            message = f"{name[:100]!r} differs from another part's name only in case."
+            self.findings.append(finding("content.ambiguous_names", message))
         self.relationships = self._relationships_of("")
         self.model_name = self._start_part()
         self._check_root_relationships()
@@ -146,7 +151,10 @@ class Package:
         if not _ID.fullmatch(attributes["Id"]):
             raise Refused("package.relationship", f"{attributes['Id'][:100]!r} is no relationship Id.")
         target = _resolve(attributes["Target"], source)
-        if not self.exists(target):
+        if not self.exists(target) and attributes["Type"] == THUMBNAIL:
+            message = f"The thumbnail {target[:200]!r} does not exist."
+            self.findings.append(finding("content.missing_thumbnail", message))
+        elif not self.exists(target):
             raise Refused("package.missing_part", f"A relationship leads to {target[:200]!r}, which does not exist.")
         return Relationship(attributes["Id"], attributes["Type"], target)
 
@@ -163,7 +171,7 @@ class Package:
         if len(thumbnails) > 1:
             raise Refused("package.relationship", "The package has more than one thumbnail.")
         for relation in thumbnails:
-            if self.content_type(relation.target) not in THUMBNAIL_TYPES:
+            if self.exists(relation.target) and self.content_type(relation.target) not in THUMBNAIL_TYPES:
                 raise Refused("package.content_types", f"The thumbnail {relation.target!r} is no PNG or JPEG.")
 
     def _small_xml(self, name: str) -> Node:

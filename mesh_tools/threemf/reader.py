@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -14,12 +15,16 @@ from mesh_tools.model import Body, Model
 from mesh_tools.threemf.assembly import Assembly, Key, Part, Placed, build_items, mesh_of
 from mesh_tools.threemf.mesh import read_mesh
 from mesh_tools.threemf.package import ENCRYPTED, KEY_STORE, MODEL_TYPE, TEXTURE, TEXTURE_TYPES, Package
-from mesh_tools.threemf.resources import read_resources
+from mesh_tools.threemf.resources import Resources, read_resources
 from mesh_tools.threemf.validate import validate
 from mesh_tools.threemf.vocabulary import BEAM, CORE, MATERIAL, PRODUCTION, SLICE, TRIANGLE_SETS, UNITS
 from mesh_tools.threemf.xml_tree import Node, parse
 
 _UNDERSTOOD = frozenset({CORE, MATERIAL, PRODUCTION, SLICE, BEAM, TRIANGLE_SETS})
+_METADATA_NAMES = frozenset({
+    "Title", "Designer", "Description", "Copyright", "LicenseTerms", "Rating", "CreationDate",
+    "ModificationDate", "Application",
+})  # fmt: skip
 _UUID_HOLDERS = ("object", "component", "item")
 _PREFIXED = re.compile(r"([^:]+):(.+)")
 
@@ -28,7 +33,7 @@ def load_3mf(data: memoryview, limits: Limits) -> Model:
     """Read and check a 3MF package completely; raises Refused."""
     package = Package(data, limits)
     _refuse_encrypted(package)
-    parts, unbound = _read_parts(package, limits)
+    parts, findings = _read_parts(package, limits)
     root = parts[package.model_name.casefold()]
     for part in parts.values():
         _check_attachments(part, package)
@@ -36,11 +41,13 @@ def load_3mf(data: memoryview, limits: Limits) -> Model:
     assembly.check_order()
     placed = assembly.placed()
     package.finish()
-    bodies, findings = _bodies(assembly, parts, placed, limits)
-    if unbound:
-        findings.append(finding("package.prefix", f"{unbound} names use a prefix nobody declared.", count=unbound))
+    bodies, content = _bodies(assembly, parts, placed, limits)
+    for part in parts.values():
+        faults = part.resources.property_faults
+        if faults:
+            content.append(finding("content.properties", faults[0], count=len(faults)))
     unit = (root.root.get("unit") or "millimeter").strip()
-    return Model("3mf", bodies, UNITS[unit], findings)
+    return Model("3mf", bodies, UNITS[unit], (*package.findings, *findings, *content))
 
 
 def _refuse_encrypted(package: Package) -> None:
@@ -49,34 +56,37 @@ def _refuse_encrypted(package: Package) -> None:
             raise Refused("package.encrypted", "Parts of the package are encrypted (3MF Secure Content).")
 
 
-def _read_parts(package: Package, limits: Limits) -> tuple[dict[str, Part], int]:
+def _read_parts(package: Package, limits: Limits) -> tuple[dict[str, Part], list[Finding]]:
     """The root model part and the parts it leads to, by case-folded name."""
-    root, unbound = _read_part(package, package.model_name, limits)
+    root, findings = _read_part(package, package.model_name, limits)
     parts = {root.name.casefold(): root}
     for name in _paths(root.root):
         if name.casefold() not in parts:
-            _check_part_reference(package, name)
+            findings += _check_part_reference(package, name)
             part, more = _read_part(package, name, limits)
             if build_items(part.root):
                 raise Refused("package.build", f"{name} is not the root model, yet it has build items.")
             parts[name.casefold()] = part
-            unbound += more
+            findings += more
     required = PRODUCTION in _required(root.root, root.name)
     for part in parts.values():
         if required:
             _check_uuids(part)
-    return parts, unbound
+    return parts, findings
 
 
-def _read_part(package: Package, name: str, limits: Limits) -> tuple[Part, int]:
+def _read_part(package: Package, name: str, limits: Limits) -> tuple[Part, list[Finding]]:
     document = parse(package.read(name), limits, part=name)
     root = document.root
     if root.tag != (CORE, "model"):
         raise Refused("package.schema", f"{name}: the root is <{root.tag[1]}> of {root.tag[0][:100]!r}, not a 3MF model.")
     _required(root, name)
     validate(root, name)
-    _check_metadata(root, name)
-    return Part(name, root, read_resources(root, name)), document.unbound
+    findings = _check_metadata(root, name)
+    if document.unbound:
+        message = f"{name}: {document.unbound} names use a prefix nobody declared."
+        findings.append(finding("package.prefix", message, count=document.unbound))
+    return Part(name, root, read_resources(root, name)), findings
 
 
 def _required(root: Node, name: str) -> set[str]:
@@ -105,12 +115,13 @@ def _paths(root: Node) -> list[str]:
     return list(found)
 
 
-def _check_part_reference(package: Package, name: str) -> None:
-    relations = package.relationships_of(package.model_name)
-    if not any(relation.target.casefold() == name.casefold() for relation in relations):
-        raise Refused("package.relationship", f"The model leads to {name[:200]!r} without a relationship.")
+def _check_part_reference(package: Package, name: str) -> list[Finding]:
     if package.content_type(name) != MODEL_TYPE:
         raise Refused("package.content_types", f"{name[:200]!r} is not declared as a 3D model.")
+    relations = package.relationships_of(package.model_name)
+    if any(relation.target.casefold() == name.casefold() for relation in relations):
+        return []
+    return [finding("content.unrelated_part", f"The model leads to {name[:200]!r} without a relationship.")]
 
 
 def _check_uuids(part: Part) -> None:
@@ -122,18 +133,21 @@ def _check_uuids(part: Part) -> None:
         stack.extend(node.children)
 
 
-def _check_metadata(root: Node, name: str) -> None:
-    seen: set[str] = set()
+def _check_metadata(root: Node, name: str) -> list[Finding]:
+    """Names are well-known or carry a declared prefix (core specification, 3.4.1)."""
+    unknown = 0
     for node in root.children:
-        if node.tag != (CORE, "metadata"):
-            continue
         key = node.get("name") or ""
+        if node.tag != (CORE, "metadata") or key in _METADATA_NAMES:
+            continue
         match = _PREFIXED.fullmatch(key)
-        if match is not None and match.group(1) not in node.scope:
+        if match is None:
+            unknown += 1
+        elif match.group(1) not in node.scope:
             raise Refused("package.schema", f"{name}: the metadata name {key[:100]!r} has an unknown prefix.")
-        if key in seen:
-            raise Refused("package.schema", f"{name}: the metadata {key[:100]!r} stands twice.")
-        seen.add(key)
+    if not unknown:
+        return []
+    return [finding("content.metadata", f"{unknown} metadata names are neither known nor prefixed.", count=unknown)]
 
 
 def _check_attachments(part: Part, package: Package) -> None:
@@ -157,26 +171,36 @@ def _check_attachments(part: Part, package: Package) -> None:
 def _bodies(
     assembly: Assembly, parts: dict[str, Part], placed: list[Placed], limits: Limits
 ) -> tuple[list[Body], list[Finding]]:
-    """One body for each mesh that the build uses, with its placements, and findings about other content."""
+    """One body for each mesh that the build uses, with its placements, and findings about other content.
+
+    Meshes that the build does not use are read and checked all the same.
+    """
     placements: dict[Key, list[np.ndarray]] = defaultdict(list)  # type: ignore[type-arg]
     for instance in placed:
         placements[instance.key].append(instance.matrix[:, :3])
     bodies, findings = [], []
-    for key, matrices in placements.items():
-        node = assembly.object(key)
+    for key, node, resources in _objects(parts):
         holder = mesh_of(node)
-        kind = (node.get("type") or "model").strip()
         if holder is None:
             continue
-        mesh = read_mesh(holder, node, parts[key[0].casefold()].resources, limits)
+        mesh = read_mesh(holder, node, resources, limits)
+        if key not in placements:
+            continue
+        kind = (node.get("type") or "model").strip()
         findings.extend(_content_findings(node, kind, mesh.beams))
         if kind != "support":
             name = (node.get("name") or "").strip()[:80] or f"object {key[1]}"
-            bodies.append(Body(mesh.points, mesh.corners, matrices, name))
+            bodies.append(Body(mesh.points, mesh.corners, placements[key], name))
     facets = sum(body.facet_count * len(body.placements) for body in bodies)
     if facets > limits.facets_max:
         raise Refused("limit.facets", f"The build expands to {facets} facets; the limit is {limits.facets_max}.")
     return bodies, findings
+
+
+def _objects(parts: dict[str, Part]) -> Iterator[tuple[Key, Node, Resources]]:
+    for part in parts.values():
+        for number, node in part.resources.objects.items():
+            yield (part.name.casefold(), number), node, part.resources
 
 
 def _content_findings(node: Node, kind: str, beams: bool) -> list[Finding]:

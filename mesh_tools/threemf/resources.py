@@ -1,4 +1,4 @@
-"""The meaning of a model part's resources: unique ids, references that exist, come first and are in range."""
+"""The meaning of a model part's resources: unique ids, references that exist and are in range."""
 
 from __future__ import annotations
 
@@ -37,10 +37,15 @@ class Resources:
     slice_stacks: dict[int, Node] = field(default_factory=dict)
     displays: dict[int, Node] = field(default_factory=dict)
     ids: set[int] = field(default_factory=set)
+    property_faults: list[str] = field(default_factory=list)
+
+    def doubt(self, message: str) -> None:
+        """Note a fault in materials, colours or textures: it refuses, but the shape can still be judged."""
+        self.property_faults.append(f"{self.part}: {message}")
 
     def missing(self, what: str, value: object) -> Refused:
         """The refusal for a reference that leads nowhere."""
-        return Refused("package.reference", f"{self.part}: {what} {value} leads to nothing defined before it.")
+        return Refused("package.reference", f"{self.part}: {what} {value} leads to nothing.")
 
 
 def read_resources(root: Node, part: str) -> Resources:
@@ -52,10 +57,10 @@ def read_resources(root: Node, part: str) -> Resources:
         number = id_of(node)
         if number in found.ids:
             raise Refused("package.reference", f"{part}: the id {number} is used twice.")
-        _check_node(node, found)
         found.ids.add(number)
         _register(node, number, found)
     for node in nodes:
+        _check_node(node, found)
         _check_display(node, found)
     return found
 
@@ -100,7 +105,7 @@ def _check_object(node: Node, found: Resources) -> None:
         if stack not in found.slice_stacks:
             raise found.missing("slicestackid", stack)
     if _has(node, "components") and (node.get("pid") or node.get("pindex")):
-        raise Refused("package.reference", f"{found.part}: an object of components has properties of its own.")
+        found.doubt("an object of components has properties of its own.")
 
 
 def property_of(node: Node, group_name: str, index_name: str, found: Resources) -> Group | None:
@@ -108,49 +113,50 @@ def property_of(node: Node, group_name: str, index_name: str, found: Resources) 
     group_text, index_text = node.get(group_name), node.get(index_name)
     if group_text is None:
         if index_text is not None:
-            raise Refused("package.reference", f"{found.part}: {index_name} without {group_name}.")
+            found.doubt(f"{index_name} without {group_name}.")
         return None
     number = id_of(node, group_name)
     group = found.groups.get(number)
     if group is None:
-        raise found.missing(group_name, number)
-    if index_text is not None and (grammar.index(index_text) or 0) >= group.size:
-        raise Refused("package.reference", f"{found.part}: {index_name} {index_text} of group {number} is not there.")
+        found.doubt(f"{group_name} {number} leads to nothing.")
+    elif index_text is not None and (grammar.index(index_text) or 0) >= group.size:
+        found.doubt(f"{index_name} {index_text} of group {number} is not there.")
     return group
 
 
 def _check_texture_group(node: Node, found: Resources) -> None:
     if id_of(node, "texid") not in found.textures:
-        raise found.missing("texid", node.get("texid"))
+        found.doubt(f"texid {node.get('texid')} leads to nothing.")
 
 
 def _check_composites(node: Node, found: Resources) -> None:
     material = found.groups.get(id_of(node, "matid"))
     if material is None or material.tag != (CORE, "basematerials"):
-        raise found.missing("matid", node.get("matid"))
+        found.doubt(f"matid {node.get('matid')} leads to nothing.")
+        return
     chosen = grammar.indices(node.get("matindices") or "") or []
     if any(index >= material.size for index in chosen):
-        raise Refused("package.reference", f"{found.part}: matindices name a material that is not there.")
+        found.doubt("matindices name a material that is not there.")
     for child in node.children:
         shares = grammar.numbers(child.get("values") or "") or []
         if len(shares) > len(chosen) or any(not 0 <= share <= 1 for share in shares):
-            raise Refused("package.reference", f"{found.part}: the values of a composite do not fit its materials.")
+            found.doubt("the values of a composite do not fit its materials.")
 
 
 def _check_multi(node: Node, found: Resources) -> None:
     numbers = grammar.indices(node.get("pids") or "") or []
     groups = [found.groups.get(number) for number in numbers]
-    for number, group in zip(numbers, groups, strict=True):
-        if group is None or group.tag == (MATERIAL, "multiproperties"):
-            raise found.missing("pids", number)
+    if any(group is None or group.tag == (MATERIAL, "multiproperties") for group in groups):
+        found.doubt(f"pids {node.get('pids')} lead to what is no group of properties.")
+        return
     known = [group for group in groups if group is not None]
     materials = [place for place, group in enumerate(known) if group.tag in _MATERIALS]
     if len(materials) > 1 or any(materials) or sum(group.tag in _COLOURS for group in known) > 1:
-        raise Refused("package.reference", f"{found.part}: multiproperties mix groups that exclude each other.")
+        found.doubt("multiproperties mix groups that exclude each other.")
     for child in node.children:
         chosen = grammar.indices(child.get("pindices") or "") or []
         if len(chosen) > len(known) or any(i >= group.size for i, group in zip(chosen, known, strict=False)):
-            raise Refused("package.reference", f"{found.part}: pindices name a property that is not there.")
+            found.doubt("pindices name a property that is not there.")
 
 
 def _check_slices(node: Node, found: Resources) -> None:
@@ -184,13 +190,13 @@ def _check_slice(node: Node, found: Resources) -> None:
 def _check_textures_of_display(node: Node, found: Resources) -> None:
     for (namespace, name), value in node.attributes.items():
         if not namespace and name.endswith("textureid") and grammar.resource_id(value) not in found.textures:
-            raise found.missing(name, value)
+            found.doubt(f"{name} {value} leads to nothing.")
 
 
 def _check_display(node: Node, found: Resources) -> None:
     for holder in (node, *(node.children if node.tag == (CORE, "basematerials") else ())):
         if holder.get("displaypropertiesid") is not None and id_of(holder, "displaypropertiesid") not in found.displays:
-            raise found.missing("displaypropertiesid", holder.get("displaypropertiesid"))
+            found.doubt(f"displaypropertiesid {holder.get('displaypropertiesid')} leads to nothing.")
 
 
 def _child(node: Node, name: str) -> Node:

@@ -62,7 +62,8 @@ m:texture2dgroup id:id! texid:id! displaypropertiesid:id > m:tex2coord+
 m:tex2coord u:number! v:number! >
 m:compositematerials id:id! matid:id! matindices:indices! displaypropertiesid:id > m:composite+
 m:composite values:numbers! >
-m:multiproperties id:id! pids:ids! blendmethods:text > m:multi+
+m:multiproperties id:id! pids:ids! blendmethods:text > m:multi|c:multi+
+c:multi pindices:indices! >
 m:multi pindices:indices! >
 m:pbspeculardisplayproperties id:id! > m:pbspecular+
 m:pbspecular name:text! specularcolor:colour glossiness:unit_number >

@@ -18,6 +18,7 @@ from mesh_tools.threemf.mesh_scan import Bulk, cut_lists
 
 Tag = tuple[str, str]
 XML_NS = "http://www.w3.org/XML/1998/namespace"
+XSI_NS = "http://www.w3.org/2001/XMLSchema-instance"
 UNBOUND = "unbound:"
 
 
@@ -102,6 +103,8 @@ class _Builder:
         attributes = {self._resolve(key, scope, ""): value for key, value in raw.items() if not _declares(key)}
         if len(attributes) != sum(not _declares(key) for key in raw):
             raise Refused("package.xml", f"{self._part!r}: an attribute of <{name[:60]}> stands twice.")
+        if any(namespace == XSI_NS for namespace, _ in attributes):
+            raise Refused("package.xml", f"{self._part!r}: <{name[:60]}> has an XML Schema instance attribute.")
         node = Node(tag, attributes, scope)
         if self._open:
             self._open[-1].children.append(node)
