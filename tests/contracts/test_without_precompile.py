@@ -1,0 +1,42 @@
+"""The ledger works where the chain has no P-256 precompile, for more gas and with the same answers."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from ledger import abi
+
+
+@pytest.fixture(scope="module")
+def anvil(anvil_of: Any) -> Iterator[Any]:
+    with anvil_of("--hardfork", "cancun") as chain:
+        yield chain
+
+
+class TestWithoutPrecompile:
+    def test_prints_are_recorded(self, chain: Any, business: Any) -> None:
+        printer, grant = business.printer(), business.grant()
+        for operation in (business.publish, printer.enrol, grant):
+            chain.run(operation)
+        receipt = chain.run(printer.claim(grant.licence.struct_hash(), 1))
+        assert int(receipt["gasUsed"], 16) > 100_000
+
+    def test_a_wrong_signature_is_refused(self, chain: Any, business: Any) -> None:
+        printer, grant = business.printer(), business.grant()
+        for operation in (business.publish, printer.enrol, grant):
+            chain.run(operation)
+        claim = printer.claim(grant.licence.struct_hash(), 1)
+        other = printer.claim(grant.licence.struct_hash(), 2)
+        altered = dataclasses.replace(claim, signature=other.signature)
+        assert chain.refusal(abi.encode_call(altered)).name == "InvalidPrinterSignature"
+
+    def test_an_item_of_a_batch_has_gas_enough(self, chain: Any, business: Any) -> None:
+        printer, grant = business.printer(), business.grant()
+        operations = [business.publish, printer.enrol, grant, printer.claim(grant.licence.struct_hash(), 1)]
+        receipt = chain.send(abi.encode_batch([abi.encode_call(operation) for operation in operations]))
+        assert len(receipt["logs"]) == 4
+        assert abi.decode_log(receipt["logs"][3]).__class__ is abi.PrintRecorded
