@@ -19,6 +19,7 @@ block.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ from ledger.facts import compact_json
 from ledger.flight import Flight
 from ledger.gas import TRANSACTION_GAS, has_p256, offer_of, operation_gas
 from ledger.identity import EMBEDDED_MAX_FEE, EMBEDDED_TIP, ChainIdentity
+from ledger.indexer import finalised
 from ledger.leases import Lease
 from ledger.outbox import OperationStatus, operation_in, status_of
 from ledger.signer import AccountKey
@@ -42,6 +44,9 @@ from ledger.writing import writing
 
 _operations: Final = tables.operations
 _transactions: Final = tables.transactions
+_HELD_MAX: Final = 256
+_HARMFUL: Final = frozenset({"revoke", "retire"})
+"""Kinds that can make an operation that waits fail; they do not overtake one."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,7 @@ class Relay:
         lease: Lease,
         *,
         clock: Callable[[], float],
+        confirmations: int,
         publish: Callable[[Sequence[OperationStatus]], None],
         sent: Callable[[], None],
         limits: RelayLimits | None = None,
@@ -95,6 +101,7 @@ class Relay:
         self._key = key
         self._lease = lease
         self._clock = clock
+        self._confirmations = confirmations
         self._publish = publish
         self._sent = sent
         self._limits = limits or RelayLimits()
@@ -109,7 +116,7 @@ class Relay:
             resend_after_s=self._limits.resend_after_s,
             raise_after_s=self._limits.raise_after_s,
         )
-        self._held: dict[int, int] = {}
+        self._held: set[int] = set()
         self._crowd = 0
         self._precompile: bool | None = None
 
@@ -124,16 +131,18 @@ class Relay:
         candidates = self._candidates()
         if not candidates:
             return False
+        before = self._oldest_in(in_flight)
         mined = self._chain.nonce(self._key.address)
         accepted, refused = self._simulate(candidates)
+        settled = self._settled(accepted, refused, before)
         if accepted:
-            in_flight = [*in_flight, self._store(accepted, mined)]
-        rejected = self._refuse(refused, mined, max(in_flight, default=None))
+            self._store(accepted, mined)
+        rejected = self._refuse(settled)
         return bool(accepted) or rejected
 
     @property
     def waiting(self) -> bool:
-        """Whether operations wait for something under way to be mined."""
+        """Whether operations wait for earlier ones to be mined."""
         return bool(self._held)
 
     def rebroadcast(self) -> None:
@@ -149,37 +158,61 @@ class Relay:
             self._crowd = len(rows)
         if rows and self._precompile is None:
             self._precompile = has_p256(self._chain)
-        chosen: list[_Candidate] = []
-        gas = TRANSACTION_GAS
-        for row in rows:
-            calldata = encode_call(operation_in(row["body"]))
-            bound = operation_gas(
-                row["kind"], len(calldata), precompile=bool(self._precompile), reverts=row["reverts"]
-            )
-            gas += bound
-            if chosen and batch_gas_limit(gas) > self._limits.group_gas_max:
-                break
-            chosen.append(_Candidate(row, calldata, bound))
-        return chosen
+        return [self._candidate(row) for row in rows]
+
+    def _candidate(self, row: RowMapping) -> _Candidate:
+        calldata = encode_call(operation_in(row["body"]))
+        size, precompile = len(calldata), bool(self._precompile)
+        bound = operation_gas(row["kind"], size, precompile=precompile, reverts=row["reverts"])
+        return _Candidate(row, calldata, bound)
 
     def _pending(self) -> list[RowMapping]:
-        """Return the oldest pending operations, held ones behind the others so that they block nobody."""
+        """Return the oldest pending operations: a group of them, and those that wait besides."""
         oldest = select(_operations).where(_operations.c.state == "pending").order_by(_operations.c.position)
-        limit = self._limits.group_operations_max
+        limit = self._limits.group_operations_max + min(len(self._held), _HELD_MAX)
         with self._reading.connect() as connection:
-            rows = connection.execute(oldest.limit(limit + len(self._held))).mappings().all()
-        waiting = {row["position"] for row in rows} & self._held.keys()
-        self._held = {position: self._held[position] for position in waiting}
-        return sorted(rows, key=lambda row: row["position"] in self._held)[:limit]
+            return list(connection.execute(oldest.limit(limit)).mappings())
 
     def _simulate(
         self, candidates: Sequence[_Candidate]
     ) -> tuple[list[_Candidate], list[tuple[_Candidate, bytes]]]:
+        """Return what the contract would take now, up to a group, and what it refuses with its reason."""
         calls = [candidate.calldata for candidate in candidates]
         outcomes = self._chain.simulate(self._identity.contract, calls, time=int(self._clock()))
-        accepted = [c for c, outcome in zip(candidates, outcomes, strict=True) if outcome is None]
-        refused = [(c, o) for c, o in zip(candidates, outcomes, strict=True) if o is not None]
+        accepted: list[_Candidate] = []
+        refused: list[tuple[_Candidate, bytes]] = []
+        gas = TRANSACTION_GAS
+        for candidate, outcome in zip(candidates, outcomes, strict=True):
+            if outcome is not None:
+                refused.append((candidate, outcome))
+            elif not (refused and candidate.row["kind"] in _HARMFUL):
+                gas += candidate.gas
+                full = len(accepted) >= self._limits.group_operations_max
+                if accepted and (full or batch_gas_limit(gas) > self._limits.group_gas_max):
+                    break
+                accepted.append(candidate)
         return accepted, refused
+
+    def _oldest_in(self, nonces: Sequence[int]) -> float:
+        """Return the position of the oldest operation under way; infinite where none is."""
+        oldest = select(func.min(_operations.c.position)).where(_operations.c.nonce.in_(nonces))
+        if not nonces:
+            return math.inf
+        with self._reading.connect() as connection:
+            found = connection.execute(oldest).scalar()
+        return math.inf if found is None else float(found)
+
+    def _settled(
+        self,
+        accepted: Sequence[_Candidate],
+        refused: Sequence[tuple[_Candidate, bytes]],
+        under_way: float,
+    ) -> list[tuple[_Candidate, bytes]]:
+        """Return the refused that nothing appended earlier can help any more; note the others as held."""
+        first = min([under_way, *(candidate.row["position"] for candidate in accepted)])
+        positions = {candidate.row["position"] for candidate, _ in refused}
+        self._held = {position for position in positions if position > first}
+        return [item for item in refused if item[0].row["position"] < first]
 
     def _store(self, accepted: Sequence[_Candidate], mined: int) -> int:
         """Sign a batch, store it with its operations, then send it; return its nonce."""
@@ -212,33 +245,28 @@ class Relay:
             return Offer(gas=gas, max_fee=EMBEDDED_MAX_FEE, tip=EMBEDDED_TIP)
         return offer_of(self._chain.fees(), gas)
 
-    def _refuse(self, refused: Sequence[tuple[_Candidate, bytes]], mined: int, behind: int | None) -> bool:
-        """Reject what the contract refuses on settled ground; hold what a nonce under way may still change.
-
-        `mined` is the account's nonce before the simulation, `behind` the newest nonce under way.
-        """
-        ripe = []
-        for candidate, reason in refused:
-            position = candidate.row["position"]
-            if behind is None or self._held.get(position, mined) < mined:
-                ripe.append((candidate, reason))
-            else:
-                self._held.setdefault(position, behind)
-        if not ripe or not self._index_caught_up():
+    def _refuse(self, refused: Sequence[tuple[_Candidate, bytes]]) -> bool:
+        """Reject operations for good, as soon as the index shows that none of them happened otherwise."""
+        if not refused:
+            return False
+        final = self._final_block()
+        if final is None:
+            self._held |= {candidate.row["position"] for candidate, _ in refused}
             return False
         with writing(self._engine) as connection:
             self._lease.keep(connection)
-            changed = [_reject(connection, candidate.row, reason) for candidate, reason in ripe]
-        for candidate, _ in ripe:
-            self._held.pop(candidate.row["position"], None)
+            changed = [_reject(connection, candidate.row, reason, final) for candidate, reason in refused]
         self._publish([status for status in changed if status.final])
         return True
 
-    def _index_caught_up(self) -> bool:
+    def _final_block(self) -> int | None:
+        """Return the newest final block, None while the index has not read up to the head."""
         newest = select(func.max(tables.blocks.c.number))
         with self._reading.connect() as connection:
             indexed = connection.execute(newest).scalar()
-        return self._chain.head().number <= (-1 if indexed is None else indexed)
+        if indexed is None or self._chain.head().number > indexed:
+            return None
+        return finalised(int(indexed), self._confirmations)
 
 
 def _next_nonce(connection: Connection) -> int:
@@ -260,11 +288,12 @@ def _assign(connection: Connection, accepted: Sequence[_Candidate], nonce: int) 
     connection.execute(assigned, places)
 
 
-def _reject(connection: Connection, row: RowMapping, revert_data: bytes) -> OperationStatus:
+def _reject(connection: Connection, row: RowMapping, revert_data: bytes, final: int) -> OperationStatus:
     """Reject an operation, or confirm it where the chain held its fact all along."""
     values: dict[str, Any] = receipt_of_fact(connection, row["fact"])
     if values:
-        values |= {"state": "mined"}
+        deep = values["block_number"] <= final
+        values |= {"state": "confirmed" if deep else "mined", "settled": deep}
     else:
         values = {"state": "rejected", "reason": compact_json(decode_error(revert_data).to_json())}
     connection.execute(update(_operations).where(_operations.c.position == row["position"]).values(**values))

@@ -146,6 +146,7 @@ class LedgerRuntime:
             self._key,
             relay_lease,
             clock=self._clock,
+            confirmations=self._confirmations,
             publish=self._waiting.publish,
             sent=lambda: sync_loop.wake(),
             limits=self._limits,

@@ -1,4 +1,6 @@
-"""Owners, providers and printers with real keys, who sign real statements for the tests of the ledger's runtime."""
+"""Owners, providers and printers with real keys, who sign real statements for the tests of the ledger's
+runtime.
+"""
 
 from __future__ import annotations
 
@@ -103,7 +105,9 @@ class Cast:
         revocation = Revocation(licence.struct_hash())
         return Revoke(licence, self.owner.sign(digest(self.domain, revocation)))
 
-    def record(self, licence: Licence, sequence: int, *, deadline: int = 1 << 40, token: str = "") -> RecordPrint:
+    def record(
+        self, licence: Licence, sequence: int, *, deadline: int = 1 << 40, token: str = ""
+    ) -> RecordPrint:
         claim = PrintClaim(licence.struct_hash(), sequence, secret(f"token {token} {sequence}"), deadline)
         signature = self.device.sign(digest(self.domain, claim))
         return RecordPrint(claim, self.device.x, self.device.y, signature, ())

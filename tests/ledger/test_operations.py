@@ -1,0 +1,170 @@
+"""Operations: the same statement is the same operation, and JSON loses nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ledger.errors import TypedDataError
+from ledger.operations import (
+    OPERATIONS,
+    Enrol,
+    Grant,
+    Operation,
+    Publish,
+    RecordOutcome,
+    RecordPrint,
+    Retire,
+    Revoke,
+    from_json,
+)
+from ledger.typed_data import (
+    Enrolment,
+    Licence,
+    PrintClaim,
+    PrintOutcome,
+    Publication,
+    Retirement,
+    Revocation,
+    print_id,
+)
+
+OWNER = "0x" + "11" * 20
+HASH = bytes(range(32))
+
+hashes = st.binary(min_size=32, max_size=32)
+account_signatures = st.binary(min_size=1, max_size=100)
+printer_signatures = st.binary(min_size=64, max_size=64)
+counts = st.integers(0, 2**32 - 1)
+licences = st.builds(
+    Licence, hashes, st.just(OWNER), st.just(OWNER), hashes, counts, counts, counts, counts, hashes, hashes
+)
+
+
+def outcome(licence: bytes, sequence: int, result: int, report: bytes, signature: bytes) -> RecordOutcome:
+    statement = PrintOutcome(print_id(licence, sequence), result, report)
+    return RecordOutcome(licence, sequence, statement, HASH, HASH, signature)
+
+
+operations = st.one_of(
+    st.builds(Publish, st.builds(Publication, st.just(OWNER), hashes), account_signatures),
+    st.builds(Grant, licences, account_signatures),
+    st.builds(Revoke, licences, account_signatures),
+    st.builds(
+        Enrol,
+        st.builds(Enrolment, st.just(OWNER), hashes, hashes),
+        account_signatures,
+        printer_signatures,
+    ),
+    st.builds(Retire, st.builds(Retirement, hashes), account_signatures),
+    st.builds(
+        RecordPrint,
+        st.builds(PrintClaim, hashes, counts, hashes, counts),
+        hashes,
+        hashes,
+        printer_signatures,
+        st.lists(hashes, max_size=5).map(tuple),
+    ),
+    st.builds(outcome, hashes, counts, st.integers(1, 3), hashes, printer_signatures),
+)
+
+CLAIM = RecordPrint(PrintClaim(HASH, 1, HASH, 1), HASH, HASH, bytes(64), (HASH,))
+PUBLISH = Publish(Publication(OWNER, HASH), bytes(65))
+
+
+class TestJson:
+    @given(operations)
+    def test_comes_back_as_it_went(self, operation: Operation) -> None:
+        assert from_json(operation.to_json()) == operation
+        assert type(operation).from_json(operation.to_json()) == operation
+
+    @pytest.mark.parametrize("data", [None, [], {}, {"kind": 1}, {"kind": "mint"}, "publish"])
+    def test_refuses_what_is_no_operation(self, data: object) -> None:
+        with pytest.raises(TypedDataError, match="kind"):
+            from_json(data)
+
+    def test_refuses_another_kind(self) -> None:
+        with pytest.raises(TypedDataError, match="must be 'grant'"):
+            Grant.from_json(PUBLISH.to_json())
+
+    @pytest.mark.parametrize(
+        ("change", "field"),
+        [
+            ({"signature": "0x1"}, "signature"),
+            ({"signature": bytes(64)}, "signature"),
+            ({"signature": "0x" + "00" * 65}, "signature"),
+            ({"key_x": "0x" + "00" * 31}, "key_x"),
+            ({"proof": "0x"}, "proof"),
+            ({"proof": ["0x00"]}, "proof"),
+            ({"proof": ["0x" + "00" * 32] * 33}, "proof"),
+            ({"claim": None}, "PrintClaim"),
+            ({"nonce": 1}, "nonce"),
+        ],
+    )
+    def test_names_the_field_at_fault(self, change: dict[str, Any], field: str) -> None:
+        with pytest.raises(TypedDataError) as caught:
+            from_json(CLAIM.to_json() | change)
+        assert caught.value.field == field
+
+    @pytest.mark.parametrize("name", ["claim", "key_x", "key_y", "signature", "proof"])
+    def test_names_a_missing_field(self, name: str) -> None:
+        data = CLAIM.to_json()
+        del data[name]
+        with pytest.raises(TypedDataError, match=f"{name}: is missing"):
+            from_json(data)
+
+
+class TestFields:
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"signature": b""},
+            {"signature": bytes(4097)},
+            {"signature": "0x00"},
+            {"publication": Retirement(HASH)},
+        ],
+    )
+    def test_are_checked_on_construction(self, change: dict[str, Any]) -> None:
+        with pytest.raises(TypedDataError, match=next(iter(change))):
+            dataclasses.replace(PUBLISH, **change)
+
+    @pytest.mark.parametrize("change", [{"sequence": 2}, {"licence": HASH[::-1]}])
+    def test_an_outcome_is_about_its_own_print(self, change: dict[str, Any]) -> None:
+        with pytest.raises(TypedDataError, match="another print"):
+            dataclasses.replace(outcome(HASH, 1, 1, HASH, bytes(64)), **change)
+
+    @pytest.mark.parametrize("change", [{"sequence": True}, {"sequence": -1}, {"sequence": 1 << 32}])
+    def test_an_outcomes_number_is_checked(self, change: dict[str, Any]) -> None:
+        with pytest.raises(TypedDataError, match="sequence"):
+            dataclasses.replace(outcome(HASH, 1, 1, HASH, bytes(64)), **change)
+
+
+class TestOperationId:
+    @given(operations)
+    def test_is_kind_and_struct_hash_of_what_was_signed(self, operation: Operation) -> None:
+        assert operation.operation_id == f"{operation.kind}:0x{operation.statement.struct_hash().hex()}"
+
+    def test_does_not_depend_on_the_signatures_randomness(self) -> None:
+        other = dataclasses.replace(CLAIM, signature=b"\x01" * 64)
+        assert other.operation_id == CLAIM.operation_id
+
+    def test_a_revocation_is_named_by_the_revocation(self) -> None:
+        licence = Licence(HASH, OWNER, OWNER, HASH, 1, 0, 1, 2, HASH, HASH)
+        revoke = Revoke(licence, bytes(65))
+        assert revoke.statement == Revocation(licence.struct_hash())
+        assert revoke.operation_id != Grant(licence, bytes(65)).operation_id
+
+    def test_kinds_are_stable(self) -> None:
+        assert list(OPERATIONS) == [
+            "publish",
+            "grant",
+            "revoke",
+            "enrol",
+            "retire",
+            "record_print",
+            "record_outcome",
+        ]
