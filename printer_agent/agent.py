@@ -45,7 +45,7 @@ from printer_agent.offers import ClaimOffer, Release
 from printer_agent.print_token import PrintToken
 from printer_agent.release import PrintFile, decrypt, read_manifest
 from storage.secret import DataKey
-from storage.stream import decrypt_views
+from storage.stream import Piece, decrypt_views
 
 _SALT_BYTES = 32
 AWAITING = "awaiting"
@@ -256,7 +256,7 @@ class Agent:
         job.gated(seen.verdict, seen.sha256, reasons)
         self._watcher.stage(job.state, f"the gate passed it for {self._tools.machine.model}")
 
-    def _plaintext(self, job: Job, key: DataKey) -> Iterator[bytes | memoryview]:
+    def _plaintext(self, job: Job, key: DataKey) -> Iterator[Piece]:
         target = job.released.object
         pieces = self._watched(self._tools.client.download(target.url, target.size), target.size)
         return decrypt(pieces, target, partial(decrypt_views, key=key, context=target.context))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 import httpx2
-from mesh_tools.sandbox import Sandbox
 
+from mesh_tools.errors import SandboxUnavailable
+from mesh_tools.sandbox import Sandbox
 from printer_agent.agent import Agent, Tools, Watcher
 from printer_agent.client import PrinterClient
 from printer_agent.clock import Clock
@@ -37,6 +39,11 @@ def open_agent(
     pins = identity.enrolled
     with ExitStack() as stack:
         stack.enter_context(turn(settings.home))
+        sandbox = Sandbox()
+        stack.callback(sandbox.close)
+        warming = threading.Thread(target=_warm, args=(sandbox,), name="sandbox", daemon=True)
+        warming.start()
+        stack.callback(warming.join)
         client = PrinterClient(
             pins.url, identity.signing, pins.printer_id, settings, clock=clock, transport=transport
         )
@@ -46,10 +53,16 @@ def open_agent(
             journal=stack.enter_context(Journal.open(settings.home)),
             client=stack.enter_context(client),
             driver=FolderDriver(settings.watch),
-            sandbox=stack.enter_context(Sandbox()),
+            sandbox=sandbox,
             clock=clock,
             file_bytes_max=settings.file_bytes_max,
         )
         agent = Agent(tools, watcher)
         agent.recover()
         yield agent
+
+
+def _warm(sandbox: Sandbox) -> None:
+    """Start the sandbox while the network is waited for; where it cannot start, the gate refuses."""
+    with suppress(SandboxUnavailable):
+        sandbox.start()

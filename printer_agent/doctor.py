@@ -35,7 +35,7 @@ class Check:
 def examine(settings: Settings, transport: httpx2.BaseTransport | None = None) -> Iterator[Check]:
     """Run every check; none of them changes anything but an empty file in the watch folder."""
     yield _attempt("identity", lambda: _identity(settings))
-    yield _attempt("machine", lambda: f"{load_machine(settings.home)}")
+    yield _attempt("machine", lambda: _machine(settings))
     yield _attempt("journal", lambda: _journal(settings))
     yield _attempt("watch folder", FolderDriver(settings.watch).check)
     yield _memory()
@@ -54,6 +54,13 @@ def _identity(settings: Settings) -> str:
     identity = Identity.load(settings.home)
     pins = identity.enrolled
     return f"{pins.printer_id} at {pins.url}, key {identity.signing.thumbprint()}, provider {pins.provider}"
+
+
+def _machine(settings: Settings) -> str:
+    machine = load_machine(settings.home)
+    sides = " × ".join(f"{side:g}" for side in machine.build_volume_mm)
+    materials = ", ".join(machine.materials) or "any material"
+    return f"{machine.model}, {sides} mm, {', '.join(machine.processes)}, {materials}"
 
 
 def _journal(settings: Settings) -> str:

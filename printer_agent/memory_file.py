@@ -33,7 +33,7 @@ class MemoryFile:
         """Digest of what it holds."""
         return self._sha256.digest()
 
-    def fill(self, source: Iterable[bytes | memoryview]) -> None:
+    def fill(self, source: Iterable[bytes | bytearray | memoryview]) -> None:
         """Append everything from `source`."""
         for piece in source:
             self._sha256.update(piece)
@@ -67,7 +67,7 @@ class MemoryFile:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def _append(self, piece: bytes | memoryview) -> None:
+    def _append(self, piece: bytes | bytearray | memoryview) -> None:
         if self._descriptor is None:
             self._array += piece
             self._size += len(piece)

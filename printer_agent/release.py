@@ -24,6 +24,7 @@ from storage.envelope import ObjectContext
 from storage.errors import StorageError
 from storage.recipients import SealingKey, open_sealed
 from storage.secret import DataKey
+from storage.stream import Piece
 
 _INFO_FORMAT = "partvault/release/v1"
 _MANIFEST_FORMAT = "partvault/manifest/v1"
@@ -143,8 +144,8 @@ def open_key(release: Release, sealing: SealingKey) -> DataKey:
 def decrypt(
     ciphertext: Iterable[bytes],
     expected: ReleasedObject,
-    open_stream: Callable[[Iterator[bytes]], Iterator[bytes | memoryview]],
-) -> Iterator[bytes | memoryview]:
+    open_stream: Callable[[Iterator[bytes]], Iterator[Piece]],
+) -> Iterator[Piece]:
     """Decrypt as it flows; the caller may use what it got only once the iterator has ended without an error.
 
     `open_stream` turns ciphertext into authentic plaintext (`storage.stream` with key and context).

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from rich import box
 from rich.table import Table
 
 from printer_agent.identity import Identity
@@ -47,9 +48,15 @@ def _problem(journal: Journal, print_id: str) -> str | None:
 def table(found: dict[str, Any]) -> Table:
     """Draw what `describe` gave."""
     title = f"{found['printer_id']} at {found['url']} · key {found['key_thumbprint']}"
-    drawn = Table(title=title, title_justify="left", caption=f"{found['outcomes_waiting']} outcomes to send")
+    drawn = Table(
+        box=box.SIMPLE_HEAD,
+        title=title,
+        title_justify="left",
+        caption_justify="left",
+        caption=f"{found['outcomes_waiting']} outcomes to send",
+    )
     for column in ("print", "state", "when", "what"):
-        drawn.add_column(column)
+        drawn.add_column(column, overflow="fold")
     for job in found["prints"]:
         colour = _COLOURS.get(job["state"], "white")
         detail = job["outcome_problem"] or job["detail"]

@@ -13,10 +13,15 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 
 from printer_agent.errors import AgentError, ServiceProblem
 
+_PIPE_COLUMNS = 200
+
 
 def console() -> Console:
     """Give the console for people: stderr, so that stdout stays a program's."""
-    return Console(stderr=True)
+    screen = Console(stderr=True)
+    if not screen.is_terminal:
+        screen.width = _PIPE_COLUMNS
+    return screen
 
 
 class ProgressWatcher:
@@ -32,7 +37,7 @@ class ProgressWatcher:
             TransferSpeedColumn(),
             console=console,
             transient=True,
-            disable=quiet,
+            disable=quiet or not console.is_terminal,
         )
         self._task: TaskID | None = None
 
@@ -42,7 +47,9 @@ class ProgressWatcher:
             self._progress.remove_task(self._task)
             self._task = None
         if not self._quiet:
-            self._console.print(f"[green]●[/] [bold]{name:<10}[/] {escape(detail)}", highlight=False)
+            self._console.print(
+                f"[green]●[/] [bold]{name:<10}[/] {escape(detail)}", highlight=False, soft_wrap=True
+            )
 
     def downloaded(self, done: int, total: int) -> None:
         """Move the bar."""

@@ -7,6 +7,8 @@ those of `app.cli.failures`.
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from typing import NoReturn
 
 import typer
 
@@ -21,7 +23,7 @@ from app.cli import (
     prints,
     start,
 )
-from app.cli.failures import CliError, Exit, translate
+from app.cli.failures import Exit, translate
 from app.cli.output import fail
 
 app = typer.Typer(
@@ -37,19 +39,20 @@ for noun in (organisations, keys, designs, licences, printers, prints, chain, me
     app.add_typer(noun.commands)
 
 
-def main() -> None:
-    """Run the command; every expected failure ends as a sentence with a remedy."""
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command, by default with the process's arguments; always ends by SystemExit.
+
+    Every expected failure is a sentence with a remedy (as JSON with --json) and a documented exit code.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        app()
+        app(given, prog_name="partvault")
     except KeyboardInterrupt:
         sys.exit(Exit.INTERRUPTED)
     except Exception as error:
         known = translate(error)
         if known is None:
             raise
-        _end(known)
-
-
-def _end(error: CliError) -> None:
-    fail(error, as_json="--json" in sys.argv)
-    sys.exit(error.exit_code)
+        fail(known, as_json="--json" in given)
+        sys.exit(known.exit_code)
+    sys.exit(Exit.DONE)

@@ -92,8 +92,6 @@ def _draw(rows: list[dict[str, Any]]) -> None:
         "name": lambda row: row["name"],
         "roles": lambda row: ", ".join(row["roles"]),
         "account": lambda row: (row.get("account") or {}).get("address"),
-        "kept by": lambda row: {"managed": "service", "external": "party"}.get(
-            (row.get("account") or {}).get("type")
-        ),
+        "kept by": lambda row: _KEEPERS.get(str((row.get("account") or {}).get("type"))),
     }
     console().print(table(rows, columns))

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from app.cli.failures import CliError
 
 _SEVERITIES = {"refuse": "red", "warn": "yellow", "info": "dim"}
+_PIPE_COLUMNS = 200
 _GOOD = frozenset({"published", "active", "enrolled", "ready", "reported", "completed", "pass", "confirmed"})
 _BAD = frozenset({"refused", "rejected", "revoked", "retired", "failed", "refuse"})
 
@@ -22,7 +23,10 @@ def console(*, error: bool = False) -> Console:
     """Give the console for people: stdout, or stderr for progress and errors."""
     from rich.console import Console
 
-    return Console(stderr=error, highlight=False)
+    screen = Console(stderr=error, highlight=False)
+    if not screen.is_terminal:
+        screen.width = _PIPE_COLUMNS
+    return screen
 
 
 def emit(value: Any) -> None:
@@ -122,6 +126,8 @@ def fail(error: CliError, *, as_json: bool) -> None:
     screen = console(error=True)
     screen.print(f"[red]✗ {plain(error.message)}[/]  [dim]({plain(error.kind)})[/]", soft_wrap=True)
     for reason in error.reasons:
-        screen.print(f"  • {plain(reason.get('message') or reason.get('code'))}", soft_wrap=True)
+        said = str(reason.get("message") or reason.get("code"))
+        if said not in error.message:
+            screen.print(f"  • {plain(said)}", soft_wrap=True)
     if error.remedy:
         screen.print(f"  → {plain(error.remedy)}", soft_wrap=True)

@@ -20,15 +20,16 @@ def transfer(label: str, total: int | None, *, quiet: bool) -> Iterator[Callable
         TransferSpeedColumn,
     )
 
+    screen = console(error=True)
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         DownloadColumn(),
         TransferSpeedColumn(),
         TimeRemainingColumn(),
-        console=console(error=True),
+        console=screen,
         transient=True,
-        disable=quiet,
+        disable=quiet or not screen.is_terminal,
     )
     with bar:
         task = bar.add_task(label, total=total)
@@ -40,13 +41,14 @@ def waiting(label: str, *, quiet: bool) -> Iterator[Callable[[str], None]]:
     """Show that something is awaited, with the seconds gone; the function given changes the label."""
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+    screen = console(error=True)
     spinner = Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
         TimeElapsedColumn(),
-        console=console(error=True),
+        console=screen,
         transient=True,
-        disable=quiet,
+        disable=quiet or not screen.is_terminal,
     )
     with spinner:
         task = spinner.add_task(label, total=None)

@@ -59,8 +59,9 @@ class _Service(uvicorn.Server):
             _banner(self._settings, said, time.monotonic() - self._began)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Take the announcement back, end what is under way, stop."""
-        self._announcement.unlink(missing_ok=True)
+        """Take one's own announcement back, end what is under way, stop."""
+        if announced_pid(self._announcement) == os.getpid():
+            self._announcement.unlink(missing_ok=True)
         await super().shutdown(sockets)
 
 
@@ -90,6 +91,14 @@ def announcement(settings: Settings, listener: socket.socket) -> dict[str, Any]:
         "pid": os.getpid(),
         "data_dir": str(settings.data_dir.absolute()),
     }
+
+
+def announced_pid(path: Path) -> int | None:
+    """Read whose announcement lies there."""
+    try:
+        return int(json.loads(path.read_text(encoding="utf-8"))["pid"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _listen(host: str, port: int) -> socket.socket:

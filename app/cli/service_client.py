@@ -27,8 +27,13 @@ class ServiceClient:
     """
 
     def __init__(
-        self, settings: ClientSettings, api_key: Token | None, transport: httpx2.BaseTransport | None = None
-    ):
+        self,
+        settings: ClientSettings,
+        api_key: Token | None,
+        transport: httpx2.BaseTransport | None = None,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._pause = pause
         self.url = settings.url
         headers = {"Accept": "application/json", "User-Agent": "partvault-cli"}
         if api_key is not None:
@@ -99,7 +104,7 @@ class ServiceClient:
         failure: CliError | None = None
         for attempt in range(_TRIES):
             if attempt:
-                time.sleep(_PAUSE_S * 2**attempt)
+                self._pause(_PAUSE_S * 2**attempt)
             try:
                 response = self._http.request(method, path, **options)
             except httpx2.ConnectError as error:
