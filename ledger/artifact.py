@@ -31,14 +31,16 @@ class Artifact:
 
 @cache
 def artifact() -> Artifact:
-    """Return the compiled contract; ArtifactError if it is missing or damaged."""
+    """Return the compiled contract of this installation; ArtifactError if it is missing or damaged."""
     here = Path(__file__).resolve().parent
-    candidates = (here / "artifacts", here.parent / "contracts" / "artifacts")
-    path = next((folder / "PrintLedger.json" for folder in candidates if folder.is_dir()), None)
-    if path is None:
-        raise ArtifactError(
-            "contracts/artifacts/PrintLedger.json is missing; run `python contracts/build.py`"
-        )
+    packaged = here / "artifacts" / "PrintLedger.json"
+    return read_artifact(
+        packaged if packaged.is_file() else here.parent / "contracts" / packaged.relative_to(here)
+    )
+
+
+def read_artifact(path: Path) -> Artifact:
+    """Return the compiled contract in a file; ArtifactError if it is missing or damaged."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         places = [place for group in data["immutableReferences"].values() for place in group]
@@ -49,6 +51,8 @@ def artifact() -> Artifact:
             immutables=tuple(sorted((place["start"], place["length"]) for place in places)),
             compiler_version=data["compiler"]["version"],
         )
+    except FileNotFoundError as error:
+        raise ArtifactError(f"{path} is missing; run `python contracts/build.py`") from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ArtifactError(f"{path} is no artifact of the print ledger: {error!r}") from error
 

@@ -236,7 +236,7 @@ class TestDecodeError:
 
 class TestArtifact:
     def test_a_missing_artifact_says_how_to_make_it(self, tmp_path: Path) -> None:
-        with pytest.raises(ArtifactError, match="python contracts/build.py"):
+        with pytest.raises(ArtifactError, match=r"python contracts/build\.py"):
             artifact.read_artifact(tmp_path / "PrintLedger.json")
 
     @pytest.mark.parametrize("text", ["", "[]", '{"abi": []}', '{"abi": [], "bytecode": "0xzz"}'])
