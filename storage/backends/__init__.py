@@ -1,4 +1,4 @@
-"""Object stores behind one port, chosen by address: `local:/path`, `memory:`."""
+"""Object stores behind one port, chosen by address: `local:/path`, `s3://bucket/prefix`, `memory:`."""
 
 from __future__ import annotations
 
@@ -19,4 +19,8 @@ def open_objects(uri: str) -> ObjectStore:
         return LocalObjects(Path(rest))
     if scheme == "memory" and not rest:
         return MemoryObjects()
-    raise UriInvalid(f"object store {uri!r} is not understood; use local:/path or memory:")
+    if scheme == "s3":
+        from storage.backends.s3 import open_s3  # the SDK is slow to load and most installations need none
+
+        return open_s3(uri)
+    raise UriInvalid(f"object store {uri!r} is not understood; use local:/path, s3://bucket or memory:")

