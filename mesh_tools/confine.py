@@ -58,10 +58,10 @@ def limit(budget: Budget) -> None:
 
 def close_all_but(kept: set[int]) -> None:
     """Close every descriptor of this process that is not in `kept`."""
-    for name in os.listdir("/proc/self/fd"):
-        if int(name) not in kept:
+    for entry in list(Path("/proc/self/fd").iterdir()):
+        if int(entry.name) not in kept:
             with contextlib.suppress(OSError):
-                os.close(int(name))
+                os.close(int(entry.name))
 
 
 def _address_space_bytes() -> int:

@@ -15,7 +15,7 @@ _GAP, _TICK = 15.0, 5.0
 
 
 def draw_dimensions(picture: Image.Image, camera: Camera, low: Floats, high: Floats) -> None:
-    """Draw width, depth and height along the box's visible outer edges. `camera` maps to `picture`'s pixels."""
+    """Draw width, depth and height along the box's visible outer edges; `camera` maps to its pixels."""
     pen = ImageDraw.Draw(picture)
     middle = camera.project(((low + high) / 2)[None])[0, :2]
     for start, end in _edges(camera, low, high):

@@ -14,6 +14,7 @@ from mesh_tools.catalogue import advice_for, severity_for
 
 Severity = Literal["refuse", "warn", "info"]
 Verdict = Literal["pass", "refuse"]
+Blob = bytes
 Point = tuple[float, float, float]
 
 
@@ -95,16 +96,33 @@ class Geometry:
     @classmethod
     def from_json(cls, value: object) -> Geometry:
         """Read what `to_json` wrote; ValueError on anything else, also on NaN and infinity."""
-        names = {"facets", "vertices", "bodies", "shells", "volume_mm3", "area_mm2", "bounds_mm", "watertight"}
+        names = {
+            "facets",
+            "vertices",
+            "bodies",
+            "shells",
+            "volume_mm3",
+            "area_mm2",
+            "bounds_mm",
+            "watertight",
+        }
         row = _object(value, names)
         bounds = row["bounds_mm"]
         if not isinstance(bounds, list) or len(bounds) != 2:
             raise ValueError("bounds_mm must be two points")
         if not isinstance(row["watertight"], bool):
             raise ValueError("watertight must be true or false")
-        return cls(_count(row["facets"]), _count(row["vertices"]), _count(row["bodies"]), _count(row["shells"]),
-                   _number(row["volume_mm3"]), _number(row["area_mm2"]),
-                   (_point(bounds[0]), _point(bounds[1])), row["watertight"])  # fmt: skip
+        low, high = bounds
+        return cls(
+            facets=_count(row["facets"]),
+            vertices=_count(row["vertices"]),
+            bodies=_count(row["bodies"]),
+            shells=_count(row["shells"]),
+            volume_mm3=_number(row["volume_mm3"]),
+            area_mm2=_number(row["area_mm2"]),
+            bounds_mm=(_point(low), _point(high)),
+            watertight=row["watertight"],
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +137,10 @@ class Inspection:
     findings: tuple[Finding, ...]
     geometry: Geometry | None
     format: str
-    sha256: bytes
+    sha256: Blob
     bytes: int
     seconds: float
-    thumbnail_png: bytes | None = None
+    thumbnail_png: Blob | None = None
 
     @property
     def reasons(self) -> tuple[Finding, ...]:

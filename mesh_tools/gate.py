@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, Literal
 
 from mesh_tools.errors import PolicyInvalid
 from mesh_tools.findings import Finding, Geometry, Severity, Verdict, finding
@@ -45,7 +45,7 @@ class Policy:
         if self.units is not None and self.units not in UNITS_MM:
             raise PolicyInvalid(f"units {self.units!r} is not one of {', '.join(UNITS_MM)}")
         volume = self.build_volume_mm
-        if volume is not None and (len(volume) != 3 or not all(math.isfinite(a) and a > 0 for a in volume)):
+        if volume is not None and not all(math.isfinite(axis) and axis > 0 for axis in volume):
             raise PolicyInvalid(f"build_volume_mm {volume!r} is not three positive lengths")
 
     @property
@@ -99,7 +99,9 @@ def fit(geometry: Geometry, policy: Policy, *, unit_known: bool) -> tuple[Findin
         found.append(finding("units.assumed", "The format has no unit; millimetres were assumed."))
         if not policy.extent_mm_min <= extent <= policy.extent_mm_max:
             limits = f"{policy.extent_mm_min:g} to {policy.extent_mm_max:g} mm"
-            found.append(finding("units.doubtful", f"The longest side would be {extent:.4g} mm; plausible: {limits}."))
+            found.append(
+                finding("units.doubtful", f"The longest side would be {extent:.4g} mm; plausible: {limits}.")
+            )
     if geometry.shells > policy.shells_max:
         message = f"{geometry.shells} shells; the policy allows {policy.shells_max}."
         found.append(finding("mesh.shells", message, count=geometry.shells))
@@ -128,7 +130,7 @@ def _lengths(sides: Iterable[float]) -> str:
 def _grade(found: Finding, policy: Policy) -> Finding:
     severity = policy.severities.get(found.code, found.severity)
     if found.code == "mesh.cavities" and policy.process not in _POWDER_OR_RESIN:
-        severity = cast("Severity", policy.severities.get(found.code, "info"))
+        severity = policy.severities.get(found.code, "info")
     if found.severity == "refuse":
         return found
     return replace(found, severity=severity)

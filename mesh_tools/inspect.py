@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from mesh_tools.errors import Refused
-from mesh_tools.findings import Finding, Geometry, Inspection, Severity, Verdict, finding
+from mesh_tools.findings import Finding, Geometry, Inspection, Point, Severity, Verdict, finding
 from mesh_tools.limits import Limits
 from mesh_tools.load import load
-from mesh_tools.measure import Measures, measure
-from mesh_tools.model import Body, Model
+from mesh_tools.measure import Lengths, Measures, measure
+from mesh_tools.model import Body, Placement
 from mesh_tools.render import thumbnail
 from mesh_tools.shells import shell_findings
 from mesh_tools.topology import Fault, Topology, examine
@@ -41,7 +41,9 @@ class _BodyFacts:
     topology: Topology
 
 
-def examine_file(data: memoryview, *, filename: str, unit_mm: float, pictures: bool, limits: Limits) -> Report:
+def examine_file(
+    data: memoryview, *, filename: str, unit_mm: float, pictures: bool, limits: Limits
+) -> Report:
     """Read and judge `data`; a refusal by the reader is a report with one finding and no geometry.
 
     `unit_mm` is the length of the file's unit when its format carries none.
@@ -91,8 +93,10 @@ def _body_findings(fact: _BodyFacts, scale: float) -> list[Finding]:
     return found
 
 
-def _where(body: Body, fault: Fault, scale: float) -> tuple[float, float, float]:
+def _where(body: Body, fault: Fault, scale: float) -> Point | None:
     centre = body.corners(fault.facet, fault.facet + 1)[0].astype(np.float64).mean(axis=0)
+    if not np.isfinite(centre).all():
+        return None
     placed = (centre @ body.placements[0][:3] + body.placements[0][3]) * scale
     return (float(placed[0]), float(placed[1]), float(placed[2]))
 
@@ -118,15 +122,21 @@ def _geometry(facts: list[_BodyFacts], scale: float) -> Geometry:
         shells=total([fact.topology.shells for fact in facts]),
         volume_mm3=volume,
         area_mm2=area,
-        bounds_mm=((float(low[0]), float(low[1]), float(low[2])), (float(high[0]), float(high[1]), float(high[2]))),
+        bounds_mm=(
+            (float(low[0]), float(low[1]), float(low[2])),
+            (float(high[0]), float(high[1]), float(high[2])),
+        ),
         watertight=all(fact.topology.sound for fact in facts),
     )
 
 
-def _placed_bounds(fact: _BodyFacts, placement: np.ndarray) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+def _placed_bounds(fact: _BodyFacts, placement: Placement) -> tuple[Lengths, Lengths]:
     linear = placement[:3]
     if np.count_nonzero(linear) == 3 and np.count_nonzero(np.diag(linear)) == 3:
-        ends = np.stack([fact.measures.low * np.diag(linear), fact.measures.high * np.diag(linear)]) + placement[3]
+        ends = (
+            np.stack([fact.measures.low * np.diag(linear), fact.measures.high * np.diag(linear)])
+            + placement[3]
+        )
         return ends.min(axis=0), ends.max(axis=0)
     lows, highs = [], []
     for _, corners in fact.body.chunks():
@@ -136,7 +146,7 @@ def _placed_bounds(fact: _BodyFacts, placement: np.ndarray) -> tuple[np.ndarray,
     return np.min(lows, axis=0), np.max(highs, axis=0)
 
 
-def _placed_area(fact: _BodyFacts, placement: np.ndarray) -> float:  # type: ignore[type-arg]
+def _placed_area(fact: _BodyFacts, placement: Placement) -> float:
     linear = placement[:3]
     gram = linear @ linear.T
     factor = gram[0, 0]

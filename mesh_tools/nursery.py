@@ -68,7 +68,10 @@ class Nursery:
         os.close(pidfd)
         _, ended, usage = os.wait4(child, 0)
         code = os.waitstatus_to_exitcode(ended)
-        _tell(status, {"code": code, "cpu_s": usage.ru_utime + usage.ru_stime, "rss_bytes": usage.ru_maxrss * 1024})
+        _tell(
+            status,
+            {"code": code, "cpu_s": usage.ru_utime + usage.ru_stime, "rss_bytes": usage.ru_maxrss * 1024},
+        )
         status.close()
 
     def _kill_all(self) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mesh_tools.camera import Camera, Floats
 from mesh_tools.model import Body, Model, Placement
+
+AnyFloats = NDArray[np.floating[Any]]
 
 _CHUNK_FACETS = 1 << 15
 _BATCH_PIXELS = 1 << 19
@@ -48,7 +51,7 @@ def draws(model: Model) -> list[Draw]:
 
 @dataclass(eq=False)
 class Visibility:
-    """The buffer (height, width): per pixel the nearest facet's number, −1 for none, and its depth in pixels."""
+    """The buffer (height, width): per pixel the nearest facet's number, −1 for none, and its depth."""
 
     width: int
     height: int
@@ -109,7 +112,7 @@ class Visibility:
         np.minimum.at(self.packed, y[facet, pixel] * self.width + x[facet, pixel], packed)
 
 
-def barycentric(corners: Floats, x: Floats, y: Floats) -> tuple[Floats, Floats, Floats]:
+def barycentric(corners: Floats, x: AnyFloats, y: AnyFloats) -> tuple[Floats, Floats, Floats]:
     """Weights of the three corners (n, 3, 2 or 3) at `x`, `y` (n, m); NaN for facets seen edge-on."""
     (ax, ay), (bx, by), (cx, cy) = (corners[:, place, :2].T[:, :, None] for place in range(3))
     with np.errstate(divide="ignore", invalid="ignore"):

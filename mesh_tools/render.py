@@ -5,12 +5,11 @@ from __future__ import annotations
 import io
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageFilter
+from PIL import Image
 
 from mesh_tools.camera import Camera, Floats, aim, view_axes
 from mesh_tools.dimensions import draw_dimensions
-from mesh_tools.model import Body, Model
+from mesh_tools.model import Model
 from mesh_tools.raster import Draw, Visibility, draws
 from mesh_tools.shading import blur, shade
 
@@ -35,11 +34,15 @@ def thumbnail(model: Model, unit_mm: float, size: int = THUMBNAIL_PIXELS) -> byt
     return _png(picture)
 
 
-def _picture(placed: list[Draw], unit_mm: float, low: Floats, high: Floats, axes: Floats, size: int) -> Image.Image:
+def _picture(
+    placed: list[Draw], unit_mm: float, low: Floats, high: Floats, axes: Floats, size: int
+) -> Image.Image:
     """Part, ground shadow and background, drawn at twice the size and reduced."""
     large = size * _SAMPLES
     camera = aim(low, high, axes, large, large, _MARGIN * large)
-    depth = float(camera.project(np.stack([low, high]))[:, 2].max() + np.linalg.norm(high - low) * camera.scale)
+    depth = float(
+        camera.project(np.stack([low, high]))[:, 2].max() + np.linalg.norm(high - low) * camera.scale
+    )
     visibility = Visibility(large, large, depth)
     for draw in placed:
         visibility.draw(draw, camera, unit_mm)

@@ -24,7 +24,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from mesh_tools import answer
 from mesh_tools.errors import SandboxUnavailable
@@ -43,7 +43,7 @@ _EXIT_MEMORY = 71
 @dataclass(frozen=True)
 class _Input:
     descriptor: int
-    bytes: int
+    size: int
     sha256: bytes
     too_large: bool
 
@@ -74,7 +74,7 @@ class Sandbox:
             self._closed = True
             self._stop_server()
 
-    def __enter__(self) -> Sandbox:
+    def __enter__(self) -> Self:
         self.start()
         return self
 
@@ -100,7 +100,7 @@ class Sandbox:
             return _refusal("input.too_large", f"More than {self.limits.file_bytes_max} bytes.")
         request = {
             "filename": filename[-255:],
-            "bytes": taken.bytes,
+            "bytes": taken.size,
             "unit_mm": policy.unit_mm,
             "pictures": pictures,
             "limits": dataclasses.asdict(self.limits),
@@ -119,7 +119,7 @@ class Sandbox:
                 self._send(json.dumps(request).encode(), [taken.descriptor, writer, theirs.fileno()])
             os.close(writer)
             writer = -1
-            return _await(ours, reader, taken.bytes, self.limits)
+            return _await(ours, reader, taken.size, self.limits)
         finally:
             ours.close()
             os.close(reader)
@@ -163,8 +163,15 @@ def _launch() -> tuple[subprocess.Popen[bytes], socket.socket]:
     """Start the process server with an empty environment and wait until it is warm."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     root = str(Path(__file__).parent.parent)
-    environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": root, "LANG": "C.UTF-8", "MALLOC_ARENA_MAX": "2",
-                   "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}  # fmt: skip
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "PYTHONPATH": root,
+        "LANG": "C.UTF-8",
+        "MALLOC_ARENA_MAX": "2",
+        "OPENBLAS_NUM_THREADS": "1",
+        "OMP_NUM_THREADS": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
     with theirs:
         server = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             [sys.executable, "-m", "mesh_tools.nursery", str(theirs.fileno())],
@@ -300,4 +307,4 @@ def _judged(report: Report, policy: Policy, taken: _Input, seconds: float) -> In
         findings += (finding("sandbox.garbled", "The reader reported neither a sound part nor a reason."),)
     refused = any(found.severity == "refuse" for found in findings)
     return Inspection("refuse" if refused else "pass", findings, report.geometry, report.format, taken.sha256,
-                      taken.bytes, seconds, report.thumbnail_png)  # fmt: skip
+                      taken.size, seconds, report.thumbnail_png)  # fmt: skip

@@ -29,10 +29,11 @@ def shell_findings(body: Body, topology: Topology, measures: Measures, scale: fl
 
 
 def _many(body: Body, topology: Topology, scale: float) -> list[Finding]:
-    volumes, lows, highs, firsts = _shell_table(body, topology)
+    volumes, lows, highs = _shell_table(body, topology)
     holes = np.flatnonzero(volumes < 0)
     solid = np.flatnonzero(volumes > 0)
-    cavities, inverted = [], []
+    cavities: list[int] = []
+    inverted: list[int] = []
     for hole in holes:
         around = (lows[solid] <= lows[hole]).all(axis=1) & (highs[solid] >= highs[hole]).all(axis=1)
         (cavities if around.any() else inverted).append(int(hole))
@@ -63,7 +64,7 @@ def _shell_table(body: Body, topology: Topology) -> tuple[NDArray[np.float64], .
         corners = body.corners(start, start + len(part)).astype(np.float64)
         np.minimum.at(lows, where, corners.min(axis=1))
         np.maximum.at(highs, where, corners.max(axis=1))
-    return volumes[offset:], lows[offset:], highs[offset:], roots[offset:]
+    return volumes[offset:], lows[offset:], highs[offset:]
 
 
 def _centre(lows: NDArray[np.float64], highs: NDArray[np.float64], shell: int, scale: float) -> Point:

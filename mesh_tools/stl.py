@@ -8,7 +8,7 @@ corners as float32, two attribute bytes); the length must be 84 + 50·n. The hea
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -117,7 +117,7 @@ def _solid_line(data: memoryview, position: int) -> int:
     return position + end + 1
 
 
-def _solid_body(data: memoryview, position: int) -> Iterator[list[bytes]]:
+def _solid_body(data: memoryview, position: int) -> Generator[list[bytes], None, int]:
     carried = b""
     while position < len(data):
         chunk = carried + bytes(data[position : position + _CHUNK_BYTES])

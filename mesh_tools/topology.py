@@ -16,6 +16,10 @@ from mesh_tools.components import Labels, components
 from mesh_tools.vertex_keys import Keys, mix
 
 HalfEdges = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+_BLOCK = 1 << 16
+_DOUBTFUL_MIN, _DOUBTFUL_SHIFT = 1000, 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,23 +55,20 @@ class Topology:
 
 
 def examine(keys: Keys) -> Topology:
-    """Judge the facets whose corner keys (3n,) are given, n < 2³¹/3."""
+    """Judge the facets whose corner keys (3n,) are given, n < 2³¹/3. Reorders `keys`: they are used up."""
     corners = keys.reshape(-1, 3)
     collapsed = _collapsed(corners)
     kept = np.flatnonzero(~collapsed) if collapsed.any() else None
     live = corners if kept is None else corners[kept]
-    order = _paired_order(live)
-    pairs = _exact_pairs(live, order)
+    pairs = _exact_pairs(live)
     if pairs is None:
         first, second, faults = _count_edges(live)
     else:
         first, second = pairs
         faults = (Fault(), Fault(), Fault())
-    del order
     labels = components(len(live), first, second)
     duplicates = _duplicates(live) if pairs is None else _pillows(labels)
     return Topology(
-        vertices=_distinct(keys),
         shells=int(np.count_nonzero(labels == np.arange(len(labels), dtype=np.int32))),
         shell_of=_spread(labels, kept, len(corners)),
         collapsed=_first_fault(collapsed),
@@ -75,12 +76,14 @@ def examine(keys: Keys) -> Topology:
         crowded_edges=_original(faults[1], kept),
         winding=_original(faults[2], kept),
         duplicates=_original(duplicates, kept),
+        vertices=_distinct(keys),
     )
 
 
-def _collapsed(corners: Keys) -> NDArray[np.bool_]:
+def _collapsed(corners: Keys) -> Mask:
     first, second, third = corners.T
-    return (first == second) | (second == third) | (third == first)
+    same: Mask = (first == second) | (second == third) | (third == first)
+    return same
 
 
 def _edge_keys(corners: Keys) -> Keys:
@@ -91,45 +94,83 @@ def _edge_keys(corners: Keys) -> Keys:
     return keys
 
 
-def _paired_order(corners: Keys) -> Keys:
-    """Half-edge indices (3n,), sorted so that the half-edges of an edge stand together."""
+def _sorted_edges(corners: Keys) -> tuple[Keys, np.uint64]:
+    """Packed (edge hash, half-edge index) of every half-edge, sorted, and the mask of the index."""
     count = corners.size
-    bits = np.uint64(max(count - 1, 1).bit_length())
-    low = np.uint64((1 << int(bits)) - 1)
+    low = np.uint64((1 << max(count - 1, 1).bit_length()) - 1)
     packed = _edge_keys(corners).reshape(-1)
-    step = 1 << 16
-    for start in range(0, count, step):
-        part = packed[start : start + step]
+    for start in range(0, count, _BLOCK):
+        part = packed[start : start + _BLOCK]
         mix(part)
         part &= ~low
         part |= np.arange(start, start + len(part), dtype=np.uint64)
     packed.sort()
-    packed &= low
-    return packed
+    return packed, low
 
 
-def _exact_pairs(corners: Keys, order: Keys) -> tuple[Labels, Labels] | None:
-    """Facets on both sides of every edge when all edges have exactly two opposite half-edges, else None."""
-    if len(order) % 2:
+def _exact_pairs(corners: Keys) -> tuple[Labels, Labels] | None:
+    """Facets on both sides of every edge when all edges have exactly two opposite half-edges, else None.
+
+    Partners stand side by side in the sorted order but for collisions of the shortened edge hash; the few
+    pairs that touch one are set aside and sorted again by the full keys.
+    """
+    if corners.size % 2:
         return None
+    packed, low = _sorted_edges(corners)
     flat = corners.reshape(-1)
-    half = order.astype(np.int64).reshape(-1, 2)
-    first, second = half[:, 0], half[:, 1]
-    facet_a, facet_b = (first // 3).astype(np.int32), (second // 3).astype(np.int32)
-    start_a, start_b = flat[first], flat[second]
-    end_a, end_b = flat[_successor(first, facet_a)], flat[_successor(second, facet_b)]
-    if not (np.array_equal(start_a, end_b) and np.array_equal(end_a, start_b)):
+    facets = np.empty(len(packed), np.int32)
+    doubtful: list[HalfEdges] = []
+    for start in range(0, len(packed), _BLOCK):
+        half = (packed[start : start + _BLOCK] & low).view(np.int64)
+        facets[start : start + _BLOCK] = half // 3
+        wrong = ~_opposite(flat, half)
+        _mark_collisions(packed, low, start, wrong)
+        if wrong.any():
+            doubtful.append(start // 2 + np.flatnonzero(wrong))
+            if sum(map(len, doubtful)) > max(_DOUBTFUL_MIN, len(packed) >> _DOUBTFUL_SHIFT):
+                return None
+    if doubtful and not _settle(flat, packed, low, np.concatenate(doubtful), facets):
         return None
-    sums = start_a + end_a
-    if (sums[1:] == sums[:-1]).any():
-        return None
-    return facet_a, facet_b
+    return facets[0::2], facets[1::2]
 
 
-def _successor(half: HalfEdges, facet: Labels) -> HalfEdges:
+def _opposite(flat: Keys, half: HalfEdges) -> Mask:
+    """For each two neighbours of `half`: are they one edge, run through in opposite directions?"""
+    start, end = flat[half], flat[_successor(half)]
+    fits: Mask = (start[0::2] == end[1::2]) & (end[0::2] == start[1::2])
+    return fits
+
+
+def _successor(half: HalfEdges) -> HalfEdges:
+    """The next half-edge of the same facet."""
     following = half + 1
-    following -= 3 * (following == 3 * (facet.astype(np.int64) + 1))
+    following -= 3 * (following % 3 == 0)
     return following
+
+
+def _mark_collisions(packed: Keys, low: np.uint64, start: int, wrong: Mask) -> None:
+    """Mark the pairs of the block from `start` on whose hash is also that of the pair before or after."""
+    stop = start + 2 * len(wrong)
+    first, second = packed[start:stop:2], packed[start + 1 : stop : 2]
+    touch = (second[:-1] ^ first[1:]) <= low
+    wrong[:-1] |= touch
+    wrong[1:] |= touch
+    if start and packed[start - 1] ^ packed[start] <= low:
+        wrong[0] = True
+    if stop < len(packed) and packed[stop - 1] ^ packed[stop] <= low:
+        wrong[-1] = True
+
+
+def _settle(flat: Keys, packed: Keys, low: np.uint64, pairs: HalfEdges, facets: Labels) -> bool:
+    """Pair the half-edges of `pairs` anew by their full keys; False when they do not pair up exactly."""
+    half = np.stack([packed[2 * pairs] & low, packed[2 * pairs + 1] & low], axis=1).reshape(-1).view(np.int64)
+    sums = flat[half] + flat[_successor(half)]
+    order = np.argsort(sums, kind="stable")
+    half, sums = half[order], sums[order]
+    if (sums[1:-1:2] == sums[2::2]).any() or not _opposite(flat, half).all():
+        return False
+    facets[2 * pairs], facets[2 * pairs + 1] = half[0::2] // 3, half[1::2] // 3
+    return True
 
 
 def _count_edges(corners: Keys) -> tuple[Labels, Labels, tuple[Fault, Fault, Fault]]:
@@ -175,11 +216,11 @@ def _pillows(labels: Labels) -> Fault:
 def _distinct(keys: Keys) -> int:
     if not len(keys):
         return 0
-    ordered = np.sort(keys)
-    return 1 + int(np.count_nonzero(ordered[1:] != ordered[:-1]))
+    keys.sort()
+    return 1 + int(np.count_nonzero(keys[1:] != keys[:-1]))
 
 
-def _first_fault(mask: NDArray[np.bool_]) -> Fault:
+def _first_fault(mask: Mask) -> Fault:
     count = int(np.count_nonzero(mask))
     return Fault(count, int(mask.argmax())) if count else Fault()
 

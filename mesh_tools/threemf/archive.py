@@ -7,6 +7,7 @@ links, no second disk. Sizes are counted while inflating, against the totals and
 
 from __future__ import annotations
 
+import itertools
 import stat
 import struct
 import zlib
@@ -105,7 +106,9 @@ class Archive:
         limits = self._limits
         total = sum(entry.bytes for entry in entries)
         if total > limits.package_expanded_bytes_max:
-            raise _bomb(f"The package declares {total} bytes; the limit is {limits.package_expanded_bytes_max}.")
+            raise _bomb(
+                f"The package declares {total} bytes; the limit is {limits.package_expanded_bytes_max}."
+            )
         for entry in entries:
             ceiling = limits.package_ratio_free_bytes + limits.package_ratio_max * entry.packed_bytes
             if entry.bytes > ceiling:
@@ -137,11 +140,11 @@ def _end_record(data: memoryview) -> tuple[int, int, int, int]:
     at = len(data) - len(tail) + place
     if at + _END.size + comment != len(data):
         raise _bad("Bytes follow the end of the ZIP file.")
-    if disk or start_disk or here != count:
-        raise _bad("The ZIP file spans several disks.")
     locator = at - _END64_LOCATOR.size
     if locator >= 0 and bytes(data[locator : locator + 4]) == b"PK\6\7":
         return _end64_record(data, locator, (count, size, offset))
+    if disk or start_disk or here != count:
+        raise _bad("The ZIP file spans several disks.")
     if _ALL32 in (size, offset) or count == _ALL16:
         raise _bad("The ZIP64 end record is missing.")
     return count, size, offset, at
@@ -230,20 +233,21 @@ def _local_header(
     if offset + _LOCAL.size > directory:
         raise _bad(f"The local header of {name[:100]!r} lies outside the file.")
     fields = _LOCAL.unpack_from(data, offset)
-    magic, _, local_flags, local_method, _, _, local_crc, local_packed, local_full, name_size, extra_size = fields
+    magic, _, local_flags, local_method, _, _, local_crc, local_packed, local_full, name_size, extra_size = (
+        fields
+    )
     begin = offset + _LOCAL.size
     extra = bytes(data[begin + name_size : begin + name_size + extra_size])
     if magic != b"PK\3\4" or bytes(data[begin : begin + name_size]) != name or local_method != method:
         raise _bad(f"The local header of {name[:100]!r} contradicts the central directory.")
     if local_flags & _FLAG_DESCRIPTOR != flags & _FLAG_DESCRIPTOR:
         raise _bad(f"The local header of {name[:100]!r} contradicts the central directory.")
-    if not flags & _FLAG_DESCRIPTOR or local_crc or local_packed or local_full:
-        local_full, local_packed, _ = _wide(extra, (local_full, local_packed, 0))
-        told = (local_crc, local_packed, local_full)
-        blank = flags & _FLAG_DESCRIPTOR and not any(told)
-        if told != (crc, packed, full) and not blank:
+    local_full, local_packed, _ = _wide(extra, (local_full, local_packed, 0))
+    deferred = bool(flags & _FLAG_DESCRIPTOR)
+    for told, real in ((local_crc, crc), (local_packed, packed), (local_full, full)):
+        if told != real and not (deferred and not told):
             raise _bad(f"The local header of {name[:100]!r} declares other sizes than the central directory.")
-    start = begin + name_size + extra_size
+    start: int = begin + name_size + extra_size
     if start + packed > directory:
         raise _bad(f"The data of {name[:100]!r} lie outside the file.")
     if method == _STORED and packed != full:
@@ -278,7 +282,7 @@ def _check_names(entries: list[Entry]) -> None:
 
 def _check_overlap(entries: list[Entry]) -> None:
     ordered = sorted(entries, key=lambda entry: entry.header_offset)
-    for before, after in zip(ordered, ordered[1:], strict=False):
+    for before, after in itertools.pairwise(ordered):
         if before.data_offset + before.packed_bytes > after.header_offset:
             raise _bomb(f"{before.name!r} and {after.name!r} share bytes.")
 

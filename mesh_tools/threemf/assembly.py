@@ -49,13 +49,18 @@ class Assembly:
 
     def placed(self) -> list[Placed]:
         """Every mesh instance of the build, after counting them; raises Refused."""
-        items = [(self._target(item, self._root), item) for item in build_items(self._parts[self._root.casefold()].root)]
+        items = [
+            (self._target(item, self._root), item)
+            for item in build_items(self._parts[self._root.casefold()].root)
+        ]
         if not items:
             raise Refused("package.build", "The build has no item: the package asks for nothing to be made.")
         total = 0
         for key, item in items:
             if (self.object(key).get("type") or "").strip() == "other":
-                raise Refused("package.build", f"A build item names the object {key[1]}, which is of type other.")
+                raise Refused(
+                    "package.build", f"A build item names the object {key[1]}, which is of type other."
+                )
             total += self._count(key, 0, ())
             _matrix(item)
         if total > self._limits.instances_max:

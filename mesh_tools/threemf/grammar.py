@@ -42,7 +42,7 @@ def index(text: str) -> int | None:
 def resource_id(text: str) -> int | None:
     """The value of an ST_ResourceID (1 … 2³¹−1), or None."""
     value = index(text)
-    return value if value else None
+    return value or None
 
 
 def numbers(text: str) -> list[float] | None:

@@ -63,12 +63,17 @@ def _triangles(node: Node, points: int, inherited: Group | None, found: Resource
         corners = np.stack([columns[name] for name in ("v1", "v2", "v3")], axis=1)
         _check_property_columns(columns, inherited, found)
     else:
-        rows = [[grammar.index(child.get(name) or "") or 0 for name in ("v1", "v2", "v3")] for child in _core(node)]
+        rows = [
+            [grammar.index(child.get(name) or "") or 0 for name in ("v1", "v2", "v3")]
+            for child in _core(node)
+        ]
         corners = np.array(rows, np.int64).reshape(-1, 3)
         for child in _core(node):
             _check_triangle(child, inherited, found)
     if len(corners) and int(corners.max()) >= points:
-        raise Refused("package.reference", f"{found.part}: a triangle names vertex {corners.max()} of {points}.")
+        raise Refused(
+            "package.reference", f"{found.part}: a triangle names vertex {corners.max()} of {points}."
+        )
     first, second, third = corners.T
     if ((first == second) | (second == third) | (third == first)).any():
         raise Refused("package.reference", f"{found.part}: a triangle names the same vertex twice.")
@@ -127,11 +132,15 @@ def _check_beams(node: Node, points: int, found: Resources) -> None:
             raise Refused("package.reference", f"{found.part}: a beam joins vertices {ends} of {points}.")
         if beam.get("r2") is not None and beam.get("r1") is None:
             raise Refused("package.reference", f"{found.part}: a beam has r2 but no r1.")
-    _check_unique([s for c in node.children if c.tag == (BEAM, "beamsets") for s in c.children], len(beams), found.part)
+    _check_unique(
+        [s for c in node.children if c.tag == (BEAM, "beamsets") for s in c.children], len(beams), found.part
+    )
 
 
 def _check_sets(node: Node, triangles: int, part: str) -> None:
-    _check_unique([child for child in node.children if child.tag == (TRIANGLE_SETS, "triangleset")], triangles, part)
+    _check_unique(
+        [child for child in node.children if child.tag == (TRIANGLE_SETS, "triangleset")], triangles, part
+    )
 
 
 def _check_unique(sets: list[Node], members: int, part: str) -> None:
@@ -142,5 +151,9 @@ def _check_unique(sets: list[Node], members: int, part: str) -> None:
         for reference in child.children:
             for name in ("index", "startindex", "endindex"):
                 text = reference.get(name)
-                if text is not None and reference.tag[1] != "ballref" and (grammar.index(text) or 0) >= members:
+                if (
+                    text is not None
+                    and reference.tag[1] != "ballref"
+                    and (grammar.index(text) or 0) >= members
+                ):
                     raise Refused("package.reference", f"{part}: a set names member {text} of {members}.")

@@ -83,7 +83,9 @@ def _scan(text: bytes, element: bytes, limits: Limits) -> Bulk | None:
         if rows > limits.facets_max:
             raise Refused("limit.facets", f"More than {limits.facets_max} elements in a list of the mesh.")
         start = end
-    columns = {name.decode(): np.concatenate([piece[place] for piece in pieces]) for place, name in enumerate(names)}
+    columns = {
+        name.decode(): np.concatenate([piece[place] for piece in pieces]) for place, name in enumerate(names)
+    }
     return Bulk(element.decode(), columns)
 
 

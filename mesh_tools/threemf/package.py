@@ -29,7 +29,9 @@ KEY_STORE = "http://schemas.microsoft.com/3dmanufacturing/2019/04/keystore"
 
 MODEL_TYPE = "application/vnd.ms-package.3dmanufacturing-3dmodel+xml"
 RELATIONSHIPS_TYPE = "application/vnd.openxmlformats-package.relationships+xml"
-TEXTURE_TYPES = frozenset({"image/png", "image/jpeg", "application/vnd.ms-package.3dmanufacturing-3dmodeltexture"})
+TEXTURE_TYPES = frozenset(
+    {"image/png", "image/jpeg", "application/vnd.ms-package.3dmanufacturing-3dmodeltexture"}
+)
 THUMBNAIL_TYPES = frozenset({"image/png", "image/jpeg"})
 
 _CONTENT_TYPES = "[Content_Types].xml"
@@ -147,7 +149,9 @@ class Package:
             raise Refused("package.relationship", "A relationship holds what does not belong there.")
         attributes = {name: value for (_, name), value in node.attributes.items()}
         if attributes.get("TargetMode", "Internal") != "Internal":
-            raise Refused("package.relationship", f"A relationship leads outside: {attributes['Target'][:200]!r}.")
+            raise Refused(
+                "package.relationship", f"A relationship leads outside: {attributes['Target'][:200]!r}."
+            )
         if not _ID.fullmatch(attributes["Id"]):
             raise Refused("package.relationship", f"{attributes['Id'][:100]!r} is no relationship Id.")
         target = _resolve(attributes["Target"], source)
@@ -155,13 +159,17 @@ class Package:
             message = f"The thumbnail {target[:200]!r} does not exist."
             self.findings.append(finding("content.missing_thumbnail", message))
         elif not self.exists(target):
-            raise Refused("package.missing_part", f"A relationship leads to {target[:200]!r}, which does not exist.")
+            raise Refused(
+                "package.missing_part", f"A relationship leads to {target[:200]!r}, which does not exist."
+            )
         return Relationship(attributes["Id"], attributes["Type"], target)
 
     def _start_part(self) -> str:
         starts = [relation.target for relation in self.relationships if relation.type == START_PART]
         if len(starts) != 1:
-            raise Refused("package.relationship", f"{len(starts)} start parts; a 3MF package has exactly one.")
+            raise Refused(
+                "package.relationship", f"{len(starts)} start parts; a 3MF package has exactly one."
+            )
         if self.content_type(starts[0]) != MODEL_TYPE:
             raise Refused("package.content_types", f"{starts[0]!r} is not declared as a 3D model.")
         return starts[0]
@@ -172,7 +180,9 @@ class Package:
             raise Refused("package.relationship", "The package has more than one thumbnail.")
         for relation in thumbnails:
             if self.exists(relation.target) and self.content_type(relation.target) not in THUMBNAIL_TYPES:
-                raise Refused("package.content_types", f"The thumbnail {relation.target!r} is no PNG or JPEG.")
+                raise Refused(
+                    "package.content_types", f"The thumbnail {relation.target!r} is no PNG or JPEG."
+                )
 
     def _small_xml(self, name: str) -> Node:
         entry = self.archive.find(name)
@@ -184,7 +194,12 @@ class Package:
 def _resolve(target: str, source: str) -> str:
     """Part name without leading slash; Refused for what is no plain path within the package."""
     plain = unquote(target, errors="strict") if "%" in target else target
-    if not plain or _SCHEME.match(plain) or plain.startswith("//") or any(ord(c) < 32 or c in "\\?#" for c in plain):
+    if (
+        not plain
+        or _SCHEME.match(plain)
+        or plain.startswith("//")
+        or any(ord(c) < 32 or c in "\\?#" for c in plain)
+    ):
         raise Refused("package.relationship", f"The target {target[:200]!r} is no path within the package.")
     path = plain if plain.startswith("/") else posixpath.join("/", posixpath.dirname(source), plain)
     depth = 0

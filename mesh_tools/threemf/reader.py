@@ -6,12 +6,10 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 
-import numpy as np
-
 from mesh_tools.errors import Refused
 from mesh_tools.findings import Finding, finding
 from mesh_tools.limits import Limits
-from mesh_tools.model import Body, Model
+from mesh_tools.model import Body, Model, Placement
 from mesh_tools.threemf.assembly import Assembly, Key, Part, Placed, build_items, mesh_of
 from mesh_tools.threemf.mesh import read_mesh
 from mesh_tools.threemf.package import ENCRYPTED, KEY_STORE, MODEL_TYPE, TEXTURE, TEXTURE_TYPES, Package
@@ -41,7 +39,7 @@ def load_3mf(data: memoryview, limits: Limits) -> Model:
     assembly.check_order()
     placed = assembly.placed()
     package.finish()
-    bodies, content = _bodies(assembly, parts, placed, limits)
+    bodies, content = _bodies(parts, placed, limits)
     for part in parts.values():
         faults = part.resources.property_faults
         if faults:
@@ -79,7 +77,10 @@ def _read_part(package: Package, name: str, limits: Limits) -> tuple[Part, list[
     document = parse(package.read(name), limits, part=name)
     root = document.root
     if root.tag != (CORE, "model"):
-        raise Refused("package.schema", f"{name}: the root is <{root.tag[1]}> of {root.tag[0][:100]!r}, not a 3MF model.")
+        raise Refused(
+            "package.schema",
+            f"{name}: the root is <{root.tag[1]}> of {root.tag[0][:100]!r}, not a 3MF model.",
+        )
     _required(root, name)
     validate(root, name)
     findings = _check_metadata(root, name)
@@ -95,9 +96,13 @@ def _required(root: Node, name: str) -> set[str]:
     for prefix in (root.get("requiredextensions") or "").split():
         namespace = root.scope.get(prefix)
         if namespace is None:
-            raise Refused("package.extension", f"{name}: the required prefix {prefix[:60]!r} is not declared.")
+            raise Refused(
+                "package.extension", f"{name}: the required prefix {prefix[:60]!r} is not declared."
+            )
         if namespace not in _UNDERSTOOD:
-            raise Refused("package.extension", f"{name}: the required extension {namespace[:200]!r} is not understood.")
+            raise Refused(
+                "package.extension", f"{name}: the required extension {namespace[:200]!r} is not understood."
+            )
         found.add(namespace)
     return found
 
@@ -108,7 +113,9 @@ def _paths(root: Node) -> list[str]:
     stack = [root]
     while stack:
         node = stack.pop()
-        path = node.get("path", PRODUCTION) or (node.get("slicepath") if node.tag == (SLICE, "sliceref") else None)
+        path = node.get("path", PRODUCTION) or (
+            node.get("slicepath") if node.tag == (SLICE, "sliceref") else None
+        )
         if path is not None:
             found.setdefault(path.removeprefix("/"))
         stack.extend(node.children)
@@ -129,7 +136,9 @@ def _check_uuids(part: Part) -> None:
     while stack:
         node = stack.pop()
         if node.tag[0] == CORE and node.tag[1] in _UUID_HOLDERS and node.get("UUID", PRODUCTION) is None:
-            raise Refused("package.schema", f"{part.name}: <{node.tag[1]}> lacks the UUID that production requires.")
+            raise Refused(
+                "package.schema", f"{part.name}: <{node.tag[1]}> lacks the UUID that production requires."
+            )
         stack.extend(node.children)
 
 
@@ -147,7 +156,11 @@ def _check_metadata(root: Node, name: str) -> list[Finding]:
             raise Refused("package.schema", f"{name}: the metadata name {key[:100]!r} has an unknown prefix.")
     if not unknown:
         return []
-    return [finding("content.metadata", f"{unknown} metadata names are neither known nor prefixed.", count=unknown)]
+    return [
+        finding(
+            "content.metadata", f"{unknown} metadata names are neither known nor prefixed.", count=unknown
+        )
+    ]
 
 
 def _check_attachments(part: Part, package: Package) -> None:
@@ -159,23 +172,27 @@ def _check_attachments(part: Part, package: Package) -> None:
         if not package.exists(name):
             raise Refused("package.missing_part", f"{part.name}: the texture {name[:200]!r} does not exist.")
         if name.casefold() not in textures:
-            raise Refused("package.relationship", f"{part.name}: the texture {name[:200]!r} has no relationship.")
+            raise Refused(
+                "package.relationship", f"{part.name}: the texture {name[:200]!r} has no relationship."
+            )
         if package.content_type(name) not in TEXTURE_TYPES:
-            raise Refused("package.content_types", f"{part.name}: the texture {name[:200]!r} is no PNG or JPEG.")
+            raise Refused(
+                "package.content_types", f"{part.name}: the texture {name[:200]!r} is no PNG or JPEG."
+            )
     for node in part.resources.objects.values():
         thumbnail = node.get("thumbnail")
         if thumbnail is not None and not package.exists(package.resolve(thumbnail, part.name)):
-            raise Refused("package.missing_part", f"{part.name}: the thumbnail {thumbnail[:200]!r} does not exist.")
+            raise Refused(
+                "package.missing_part", f"{part.name}: the thumbnail {thumbnail[:200]!r} does not exist."
+            )
 
 
-def _bodies(
-    assembly: Assembly, parts: dict[str, Part], placed: list[Placed], limits: Limits
-) -> tuple[list[Body], list[Finding]]:
+def _bodies(parts: dict[str, Part], placed: list[Placed], limits: Limits) -> tuple[list[Body], list[Finding]]:
     """One body for each mesh that the build uses, with its placements, and findings about other content.
 
     Meshes that the build does not use are read and checked all the same.
     """
-    placements: dict[Key, list[np.ndarray]] = defaultdict(list)  # type: ignore[type-arg]
+    placements: dict[Key, list[Placement]] = defaultdict(list)
     for instance in placed:
         placements[instance.key].append(instance.matrix[:, :3])
     bodies, findings = [], []
@@ -193,7 +210,9 @@ def _bodies(
             bodies.append(Body(mesh.points, mesh.corners, placements[key], name))
     facets = sum(body.facet_count * len(body.placements) for body in bodies)
     if facets > limits.facets_max:
-        raise Refused("limit.facets", f"The build expands to {facets} facets; the limit is {limits.facets_max}.")
+        raise Refused(
+            "limit.facets", f"The build expands to {facets} facets; the limit is {limits.facets_max}."
+        )
     return bodies, findings
 
 
@@ -209,7 +228,9 @@ def _content_findings(node: Node, kind: str, beams: bool) -> list[Finding]:
     if beams:
         found.append(finding("content.beam_lattice", f"{name} has a beam lattice, which is not checked."))
     if node.get("slicestackid", SLICE) is not None:
-        found.append(finding("content.slices", f"{name} carries slices that a printer may prefer to the mesh."))
+        found.append(
+            finding("content.slices", f"{name} carries slices that a printer may prefer to the mesh.")
+        )
     if kind == "surface":
         found.append(finding("content.surface", f"{name} is declared as a surface, not as a solid."))
     if kind == "support":

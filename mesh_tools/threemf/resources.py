@@ -160,7 +160,11 @@ def _check_multi(node: Node, found: Resources) -> None:
 
 
 def _check_slices(node: Node, found: Resources) -> None:
-    tops = [grammar.number(child.get("ztop") or "") or 0.0 for child in node.children if child.tag == (SLICE, "slice")]
+    tops = [
+        grammar.number(child.get("ztop") or "") or 0.0
+        for child in node.children
+        if child.tag == (SLICE, "slice")
+    ]
     references = any(child.tag == (SLICE, "sliceref") for child in node.children)
     if references and tops:
         raise Refused("package.reference", f"{found.part}: a slice stack holds slices and references.")
@@ -181,7 +185,9 @@ def _check_slice(node: Node, found: Resources) -> None:
         for segment in [polygon, *polygon.children]:
             corner = grammar.index(segment.get("startv") or segment.get("v2") or "") or 0
             if corner >= points:
-                raise Refused("package.reference", f"{found.part}: a slice names vertex {corner} of {points}.")
+                raise Refused(
+                    "package.reference", f"{found.part}: a slice names vertex {corner} of {points}."
+                )
             if segment is not polygon and corner == previous:
                 raise Refused("package.reference", f"{found.part}: a segment of a slice has no length.")
             previous = corner
@@ -195,7 +201,10 @@ def _check_textures_of_display(node: Node, found: Resources) -> None:
 
 def _check_display(node: Node, found: Resources) -> None:
     for holder in (node, *(node.children if node.tag == (CORE, "basematerials") else ())):
-        if holder.get("displaypropertiesid") is not None and id_of(holder, "displaypropertiesid") not in found.displays:
+        if (
+            holder.get("displaypropertiesid") is not None
+            and id_of(holder, "displaypropertiesid") not in found.displays
+        ):
             found.doubt(f"displaypropertiesid {holder.get('displaypropertiesid')} leads to nothing.")
 
 

@@ -21,9 +21,24 @@ BEAM = "http://schemas.microsoft.com/3dmanufacturing/beamlattice/2017/02"
 BALLS = "http://schemas.microsoft.com/3dmanufacturing/beamlattice/balls/2020/07"
 TRIANGLE_SETS = "http://schemas.microsoft.com/3dmanufacturing/trianglesets/2021/07"
 
-SHORT: Final = {"c": CORE, "m": MATERIAL, "p": PRODUCTION, "s": SLICE, "b": BEAM, "b2": BALLS, "t": TRIANGLE_SETS}
+SHORT: Final = {
+    "c": CORE,
+    "m": MATERIAL,
+    "p": PRODUCTION,
+    "s": SLICE,
+    "b": BEAM,
+    "b2": BALLS,
+    "t": TRIANGLE_SETS,
+}
 KNOWN: Final = frozenset(SHORT.values())
-UNITS: Final = {"micron": 0.001, "millimeter": 1.0, "centimeter": 10.0, "inch": 25.4, "foot": 304.8, "meter": 1000.0}
+UNITS: Final = {
+    "micron": 0.001,
+    "millimeter": 1.0,
+    "centimeter": 10.0,
+    "inch": 25.4,
+    "foot": 304.8,
+    "meter": 1000.0,
+}
 
 _ENUMS: Final = {
     "unit": one_of(*UNITS),

@@ -100,11 +100,15 @@ class _Builder:
         outer = self._open[-1].scope if self._open else {"xml": XML_NS}
         scope = _scope(outer, raw)
         tag = self._resolve(name, scope, scope.get("", ""))
-        attributes = {self._resolve(key, scope, ""): value for key, value in raw.items() if not _declares(key)}
+        attributes = {
+            self._resolve(key, scope, ""): value for key, value in raw.items() if not _declares(key)
+        }
         if len(attributes) != sum(not _declares(key) for key in raw):
             raise Refused("package.xml", f"{self._part!r}: an attribute of <{name[:60]}> stands twice.")
         if any(namespace == XSI_NS for namespace, _ in attributes):
-            raise Refused("package.xml", f"{self._part!r}: <{name[:60]}> has an XML Schema instance attribute.")
+            raise Refused(
+                "package.xml", f"{self._part!r}: <{name[:60]}> has an XML Schema instance attribute."
+            )
         node = Node(tag, attributes, scope)
         if self._open:
             self._open[-1].children.append(node)
@@ -137,7 +141,9 @@ class _Builder:
 
     def _declaration(self, _version: str, encoding: str | None, _standalone: int) -> None:
         if encoding is not None and encoding.lower() not in ("utf-8", "utf-16"):
-            raise Refused("package.xml", f"{self._part!r} is encoded as {encoding[:40]!r}, not UTF-8 or UTF-16.")
+            raise Refused(
+                "package.xml", f"{self._part!r} is encoded as {encoding[:40]!r}, not UTF-8 or UTF-16."
+            )
 
     def _resolve(self, name: str, scope: dict[str, str], default: str) -> Tag:
         prefix, colon, local = name.partition(":")
