@@ -58,3 +58,12 @@ class TestCheck:
         done = build(copy, "--check")
         assert done.returncode == 1
         assert "npm ci" in done.stderr
+
+
+class TestForgeLauncher:
+    """A failed contract test must fail the build; npm's own launcher swallows forge's exit code."""
+
+    def test_ends_as_forge_ended(self) -> None:
+        forge = CONTRACTS / "bin" / "forge"
+        assert subprocess.run([forge, "--version"], capture_output=True, check=False).returncode == 0
+        assert subprocess.run([forge, "no-such-command"], capture_output=True, check=False).returncode != 0
