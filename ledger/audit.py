@@ -89,6 +89,7 @@ class History:
     records: Sequence[Record]
     counters: Mapping[bytes, LicenceCounters]
     retired: Mapping[bytes, bool]
+    unseen_outcomes: frozenset[tuple[bytes, int]] = frozenset()
 
 
 @dataclass(frozen=True)

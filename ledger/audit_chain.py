@@ -12,7 +12,16 @@ from typing import Any, Final
 from eth_abi.abi import encode
 from eth_hash.auto import keccak
 
-from ledger.abi import LicenceGranted, PrinterEnrolled, decode_query, encode_query, is_print_ledger
+from ledger.abi import (
+    Event,
+    LicenceGranted,
+    OutcomeRecorded,
+    PrinterEnrolled,
+    PrintRecorded,
+    decode_query,
+    encode_query,
+    is_print_ledger,
+)
 from ledger.address import checksum_address
 from ledger.audit import AuditReport, Finding, History, LicenceCounters, Record, StoredRow
 from ledger.audit_claims import Claims
@@ -68,6 +77,7 @@ class ChainReader:
             records=records,
             counters={licence: self._counters(licence) for licence in licences},
             retired={printer: self._retired(printer) for printer in printers},
+            unseen_outcomes=frozenset(self._unseen_outcomes(events)),
         )
 
     def _events(self, head: Header, blocks: set[int]) -> tuple[list[IndexedEvent], dict[int, Header]]:
@@ -133,6 +143,17 @@ class ChainReader:
     def _retired(self, printer: bytes) -> bool:
         answer = self._chain.call(self._contract, encode_query("printerState", printer))
         return bool(decode_query("printerState", answer)[1])
+
+    def _unseen_outcomes(self, events: Sequence[Event]) -> Iterator[tuple[bytes, int]]:
+        """Yield the prints that the contract calls reported though their outcome is not among the events."""
+        told = {(e.licence, e.sequence) for e in events if isinstance(e, OutcomeRecorded)}
+        for event in events:
+            if isinstance(event, PrintRecorded) and (event.licence, event.sequence) not in told:
+                answer = self._chain.call(
+                    self._contract, encode_query("isReported", event.licence, event.sequence)
+                )
+                if decode_query("isReported", answer)[0]:
+                    yield event.licence, event.sequence
 
 
 class _Source:

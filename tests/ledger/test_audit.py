@@ -1,0 +1,332 @@
+"""The audit: an honest story has no findings, any single change anywhere is found and named."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from ledger import tables
+from ledger.abi import OutcomeRecorded
+from ledger.audit import AuditReport, History, StoredRow
+from ledger.audit_chain import ChainReader, audit
+from ledger.audit_claims import Claims
+from ledger.audit_rows import stored_rows
+from ledger.audit_rules import Ledger
+from ledger.chain import Log
+from ledger.commitment import revision_commitment
+from ledger.evidence import SECTIONS, EvidenceError, Opening, build, parse
+from ledger.facts import event_of
+from ledger.identity import load
+from ledger.operations import Publish
+from ledger.typed_data import Publication, Result, digest
+from ledger.web3_chain import Web3Chain
+from tests.ledger.actors import Cast, secret
+from tests.ledger.stage import FaultyChain, Stage, embedded_stage
+
+MANIFEST = '{"design":"dsn_1","format":"partvault/manifest/v1"}'
+
+
+@dataclass
+class Story:
+    """A finished history, as the chain tells it and as the evidence does."""
+
+    stage: Stage
+    reader: ChainReader
+    history: History
+    evidence: dict[str, Any]
+    licence: bytes
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    with embedded_stage(tmp_path_factory.mktemp("audit")) as stage:
+        cast, salt = stage.cast, secret("salt of the manifest")
+        publication = Publication(cast.owner.address, revision_commitment(salt, MANIFEST.encode()))
+        publish = Publish(publication, cast.owner.sign(digest(cast.domain, publication)))
+        licence = replace(cast.licence(prints=3, reprints=1), revision=publication.struct_hash())
+        other = cast.licence("other", prints=1)
+        operations = [
+            publish,
+            cast.publish("other"),
+            cast.enrol(),
+            cast.grant(licence),
+            cast.grant(other),
+            cast.record(licence, 1),
+            cast.report(licence, 1, Result.FAILED),
+            cast.record(other, 1),
+            cast.record(licence, 2),
+            cast.report(licence, 2),
+            cast.revoke(other),
+            cast.record(licence, 3),
+            cast.retire(),
+        ]
+        for operation in operations:
+            assert stage.settle(operation)[0].state == "confirmed"
+        stage.settle(cast.record(licence, 4))
+        opening = Opening(publication.commitment, salt, MANIFEST)
+        reader = ChainReader(Web3Chain.http(str(stage.runtime.rpc_url)), cast.domain.contract)
+        evidence = evidence_of(stage, openings=[opening])
+        yield Story(stage, reader, reader.read(range(100)), evidence, licence.struct_hash())
+
+
+def evidence_of(stage: Stage, **options: Any) -> dict[str, Any]:
+    """Build evidence and read it back, as a file would."""
+    with stage.engine.connect() as connection:
+        identity = load(connection)
+        assert identity is not None
+        moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return parse(json.dumps(build(connection, identity, generated_at=moment, **options)))
+
+
+def judged(story: Story, evidence: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(finding.row, finding.field) for finding in Claims(story.history).evidence(evidence)]
+
+
+def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from leaves(inner, (*path, key))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from leaves(inner, (*path, index))
+    else:
+        yield path
+
+
+def changes(value: Any) -> list[Any]:
+    """Return values that differ from one, near and far."""
+    if isinstance(value, bool):
+        return [not value]
+    if isinstance(value, int):
+        return [value + 1, value - 1, -1, 1 << 70, str(value)]
+    flipped = value[:-1] + ("0" if value[-1:] != "0" else "1")
+    return [flipped, value.upper(), value.swapcase(), value[:-2], "", "0x", None, 7, value + " "]
+
+
+def altered(evidence: dict[str, Any], path: tuple[Any, ...], new: Any) -> dict[str, Any]:
+    changed = copy.deepcopy(evidence)
+    place = changed
+    for step in path[:-1]:
+        place = place[step]
+    place[path[-1]] = new
+    return changed
+
+
+def named(path: tuple[Any, ...]) -> tuple[str, str]:
+    """Return the row and field that a finding must give for a path."""
+    if path[0] in (*SECTIONS, "openings"):
+        row, rest = f"evidence {path[0]}[{path[1]}]", path[2:]
+    else:
+        row, rest = "evidence", path
+    field = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in rest)
+    return row, field.removeprefix(".")
+
+
+class TestAudit:
+    def test_agrees_with_an_honest_story(self, story: Story) -> None:
+        with story.stage.engine.connect() as connection:
+            rows = list(stored_rows(connection))
+        report = audit(story.reader, story.evidence, rows)
+        assert isinstance(report, AuditReport)
+        assert report.ok, report.findings
+        assert report.counts["prints"] == 4
+        assert report.counts["outcomes"] == 2
+        assert report.counts["evidence_rows"] == 14
+        assert json.loads(json.dumps(report.to_json()))["ok"]
+
+    def test_agrees_with_evidence_of_one_licence(self, story: Story) -> None:
+        evidence = evidence_of(story.stage, licences=[story.licence])
+        assert len(evidence["licences"]) == len(evidence["publications"]) == 1
+        assert len(evidence["prints"]) == 3
+        assert judged(story, evidence) == []
+
+    def test_names_a_contract_that_is_none(self, story: Story) -> None:
+        reader = ChainReader(Web3Chain.http(str(story.stage.runtime.rpc_url)), "0x" + "11" * 20)
+        report = audit(reader, story.evidence)
+        assert ("chain", "contract") in {(f.row, f.field) for f in report.findings}
+        assert ("evidence", "contract") in {(f.row, f.field) for f in report.findings}
+
+
+class TestEvidence:
+    def test_every_changed_field_is_found_and_named(self, story: Story) -> None:
+        """Every leaf of the file, changed in every way; the digest made to fit as a forger would."""
+        missed = []
+        for path in leaves(story.evidence):
+            value = story.evidence
+            for step in path:
+                value = value[step]
+            for new in changes(value):
+                if new == value and type(new) is type(value):
+                    continue
+                changed = altered(story.evidence, path, new)
+                if path == ("format",):
+                    with pytest.raises(EvidenceError, match=r"^format"):
+                        parse(json.dumps(changed))
+                    continue
+                row, field = named(path)
+                found = judged(story, changed)
+                if not any(r == row and field in f.split(", ") for r, f in found):
+                    missed.append((path, value, new, found))
+        assert missed == []
+
+    def test_every_missing_field_is_found_and_named(self, story: Story) -> None:
+        for path in leaves(story.evidence):
+            changed = copy.deepcopy(story.evidence)
+            place = changed
+            for step in path[:-1]:
+                place = place[step]
+            del place[path[-1]]
+            if len(path) == 1:
+                with pytest.raises(EvidenceError, match=rf"^{path[0]}"):
+                    parse(json.dumps(changed))
+                continue
+            row, field = named(path)
+            found = judged(story, changed)
+            assert any(r == row and f.split(".")[-1] in (field.split(".")[-1], field) for r, f in found), path
+
+    @pytest.mark.parametrize("section", SECTIONS)
+    def test_dropped_repeated_and_swapped_rows_are_found(self, story: Story, section: str) -> None:
+        rows = story.evidence[section]
+        for index in range(len(rows)):
+            repeated = judged(story, story.evidence | {section: [*rows, rows[index]]})
+            assert (f"evidence {section}[{len(rows)}]", "row") in repeated
+            if section == "publications" or index < len(rows):
+                dropped = judged(story, story.evidence | {section: rows[:index] + rows[index + 1 :]})
+                assert dropped, (section, index)
+        if len(rows) > 1:
+            swapped = judged(story, story.evidence | {section: [rows[1], rows[0], *rows[2:]]})
+            assert (f"evidence {section}[1]", "row") in swapped
+
+    def test_an_invented_print_is_found(self, story: Story) -> None:
+        invented = copy.deepcopy(story.evidence["prints"][0])
+        invented["claim"]["sequence"] = 7
+        invented["receipt"]["log_index"] = 9
+        found = judged(story, story.evidence | {"prints": [*story.evidence["prints"], invented]})
+        assert found == [("evidence prints[4]", "row")]
+
+    def test_a_stranger_to_the_format_is_refused(self, story: Story) -> None:
+        with pytest.raises(EvidenceError, match=r"^extra"):
+            parse(json.dumps(story.evidence | {"extra": 1}))
+        with pytest.raises(EvidenceError, match=r"^file"):
+            parse("{")
+
+
+class TestRows:
+    @pytest.mark.parametrize("table", ["ledger_blocks", "ledger_events", "ledger_operations"])
+    def test_every_changed_column_is_found(self, story: Story, table: str) -> None:
+        """Each column of each row that says something about the chain, edited in a copy of the database."""
+        free = {"position", "appended_at", "settled", "reverts", "nonce", "item", "reason", "state"}
+        with story.stage.engine.connect() as connection:
+            columns = [column.name for column in tables.metadata.tables[table].columns]
+            keys = [column.name for column in tables.metadata.tables[table].primary_key]
+            rows = connection.execute(tables.metadata.tables[table].select()).mappings().all()
+            for row in rows:
+                if row.get("state", "confirmed") != "confirmed":
+                    continue
+                for column in columns:
+                    if column in free:
+                        continue
+                    where = " AND ".join(f"{key} = :{key}" for key in keys)
+                    edit = text(f"UPDATE {table} SET {column} = :new WHERE {where}")
+                    old = row[column]
+                    new = _other(old)
+                    connection.execute(edit, {"new": new} | {f"{key}": row[key] for key in keys})
+                    found = list(Claims(story.history).rows(stored_rows(connection)))
+                    connection.rollback()
+                    assert found, (table, column, row)
+                    assert all(finding.row.startswith(table) for finding in found)
+
+    def test_a_row_of_the_application_is_compared_by_name(self, story: Story) -> None:
+        fact = f"record_print:0x{story.licence.hex()}:1:0x{secret('token  1').hex()}"
+        right = StoredRow("prints", "job_1", {"sequence": 1, "block_number": 7}, fact=fact)
+        wrong = replace(right, values={"sequence": 2})
+        unknown = replace(right, fact=fact.replace(":1:", ":9:"))
+        claims = Claims(story.history)
+        assert [(f.row, f.field) for f in claims.rows([right, wrong, unknown])] == [
+            ("prints job_1", "sequence"),
+            ("prints job_1", "row"),
+        ]
+
+
+class TestLedger:
+    """The rules on histories that no honest contract would show: what a lying node might tell."""
+
+    def _found(self, history: History) -> set[tuple[str, str]]:
+        return {(f.row.split()[0], f.field) for f in Ledger(history).findings()}
+
+    def test_a_withheld_event_breaks_the_counters(self, story: Story) -> None:
+        for index, record in enumerate(story.history.records):
+            if record.seen.fact is None:
+                continue
+            rest = [*story.history.records[:index], *story.history.records[index + 1 :]]
+            unseen: frozenset[tuple[bytes, int]] = frozenset()
+            if isinstance(record.seen.event, OutcomeRecorded):
+                unseen = frozenset({(record.seen.event.licence, record.seen.event.sequence)})
+            assert self._found(replace(story.history, records=rest, unseen_outcomes=unseen)), record
+
+    def test_an_outcome_the_node_withholds_is_asked_for(self, story: Story) -> None:
+        class Withholding(FaultyChain):
+            def logs(self, contract: str, first: int, last: int) -> list[Log]:
+                found = super().logs(contract, first, last)
+                return [log for log in found if not isinstance(event_of(log), OutcomeRecorded)]
+
+        url = str(story.stage.runtime.rpc_url)
+        reader = ChainReader(Withholding(Web3Chain.http(url)), story.history.domain.contract)
+        assert reader.read().unseen_outcomes == {(story.licence, 1), (story.licence, 2)}
+        assert ("chain", "outcomes") in self._found(reader.read())
+
+    def test_a_repeated_event_is_found(self, story: Story) -> None:
+        doubled = [*story.history.records, story.history.records[5]]
+        assert ("chain", "sequence") in self._found(replace(story.history, records=doubled))
+
+    @pytest.mark.parametrize(
+        ("field", "shift"),
+        [("block_time", lambda time: 1 << 41), ("deadline", lambda time: (1 << 40) + 1)],
+    )
+    def test_a_print_out_of_time_is_found(
+        self, story: Story, field: str, shift: Callable[[int], int]
+    ) -> None:
+        records = [
+            replace(record, seen=replace(record.seen, block_time=shift(record.seen.block_time)))
+            for record in story.history.records
+        ]
+        assert ("chain", field) in self._found(replace(story.history, records=records))
+
+    def test_a_forged_signature_is_found(self, story: Story) -> None:
+        for index, record in enumerate(story.history.records):
+            operation = record.operation
+            for name in ("signature", "provider_signature", "printer_signature"):
+                old = getattr(operation, name, None)
+                if operation is None or old is None:
+                    continue
+                forged = replace(operation, **{name: hashlib.sha256(old).digest() + old[32:]})  # type: ignore[arg-type]
+                records = list(story.history.records)
+                records[index] = replace(record, operation=forged)
+                assert ("chain", name) in self._found(replace(story.history, records=records))
+
+    def test_another_signers_statement_is_found(self, story: Story) -> None:
+        impostor = Cast(story.history.domain, owner=story.stage.cast.provider)
+        record = story.history.records[1]
+        records = list(story.history.records)
+        records[1] = replace(record, operation=impostor.publish("other"))
+        assert ("chain", "owner") in self._found(replace(story.history, records=records))
+
+
+def _other(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return bytes([value[0] ^ 1]) + value[1:]
+    if isinstance(value, int):
+        return value + 1000
+    if value is None:
+        return b"\1" * 32
+    if value.startswith("{"):
+        return value.replace("0x", "0xf", 1) if "0x" in value else "{}"
+    return value + "0"
