@@ -7,7 +7,7 @@ of `doctor` failed); 2 usage, not enrolled, unsafe home, or the service cannot b
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -209,12 +209,12 @@ def doctor(home: Home = None, watch: Watch = None, as_json: Json = False) -> Non
             raise typer.Exit(_REFUSED)
 
 
-def main() -> None:
-    """Run the command; a process that holds plaintext leaves no core dump."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command, by default with the process's arguments; a process that holds plaintext dumps no core."""
     import resource
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
-    app()
+    app(arguments, prog_name="partvault-printer")
 
 
 @contextmanager

@@ -13,8 +13,10 @@ from typing import NoReturn
 import typer
 
 from app.cli import (
+    audit,
     chain,
     designs,
+    evidence,
     keys,
     licences,
     meshes,
@@ -37,6 +39,8 @@ app.command()(start.serve)
 app.command()(start.worker)
 for noun in (organisations, keys, designs, licences, printers, prints, chain, meshes):
     app.add_typer(noun.commands)
+app.command()(evidence.evidence)
+app.command()(audit.audit)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -32,12 +32,19 @@ def worker(data_dir: DataDir = None) -> None:
     import signal
     import threading
 
+    from app.cli.failures import usage
     from app.worker import run
 
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    run(service_settings(data_dir=data_dir), stop)
+    settings = service_settings(data_dir=data_dir)
+    if settings.embedded_chain:
+        raise usage(
+            "the embedded chain lives in the process of `partvault serve`, which has a worker of its own",
+            "further workers need a chain of their own: set PARTVAULT_RPC_URL and PARTVAULT_CONTRACT",
+        )
+    run(settings, stop)
 
 
 def service_settings(

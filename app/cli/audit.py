@@ -1,0 +1,74 @@
+"""`partvault audit`: does everything agree with the chain?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from app.cli.options import DataDir, Json
+from app.cli.output import console, plain, say, show
+
+if TYPE_CHECKING:
+    from ledger.audit import AuditReport
+
+
+def audit(
+    rpc: Annotated[str | None, typer.Option(help="JSON-RPC endpoint of a node of the chain")] = None,
+    contract: Annotated[str | None, typer.Option(help="Address of the print ledger there")] = None,
+    evidence: Annotated[
+        Path | None, typer.Option(help="Evidence file to hold against the chain", exists=True, dir_okay=False)
+    ] = None,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Re-derive every licence, count and print from the chain, and name whatever disagrees.
+
+    With --rpc and --contract it needs nothing of the service. Without, it audits the data folder: database
+    rows, stored objects and chain against each other. Exit code 0 only when all agree, 1 where something
+    differs, 2 where nothing could be said.
+    """
+    from app.cli.failures import Exit
+
+    report = _run(rpc, contract, evidence, data_dir, quiet=as_json)
+    show(as_json, report.to_json(), _draw)
+    if not report.ok:
+        raise typer.Exit(Exit.REFUSED)
+
+
+def _run(
+    rpc: str | None, contract: str | None, evidence: Path | None, data_dir: Path | None, *, quiet: bool
+) -> AuditReport:
+    from app.cli.audit_run import audit_local, audit_remote, read_evidence
+    from app.cli.failures import usage
+    from app.cli.start import service_settings
+
+    if (rpc is None) != (contract is None):
+        raise usage("--rpc and --contract belong together", "name both, or neither for the data folder")
+    claimed = None if evidence is None else read_evidence(evidence)
+    if rpc is not None and contract is not None:
+        return audit_remote(rpc, contract, claimed, quiet=quiet)
+    return audit_local(service_settings(data_dir=data_dir), claimed, quiet=quiet)
+
+
+def _draw(report: dict[str, Any]) -> None:
+    from rich import box
+    from rich.table import Table
+
+    say(f"chain {report['chain_id']}, contract {plain(report['contract'])}, head {report['head']}")
+    counts = ", ".join(
+        f"{count} {name.replace('_', ' ')}" for name, count in report["counts"].items() if count
+    )
+    say(f"  looked at {counts or 'nothing: the contract has no history'}")
+    if report["ok"]:
+        say("[green]✓ everything agrees[/]")
+        return
+    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("row", "field", "what is wrong"):
+        drawn.add_column(name, overflow="fold")
+    for finding in report["findings"]:
+        drawn.add_row(plain(finding["row"]), plain(finding["field"]), plain(finding["problem"]))
+    console().print(drawn)
+    found = len(report["findings"])
+    say(f"[red]✗ {found} disagreement{'' if found == 1 else 's'}[/]")

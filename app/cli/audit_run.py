@@ -1,0 +1,136 @@
+"""An audit from beginning to end: by a stranger over RPC, or by the operator on the data folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from app.cli import audit_objects, audit_rows
+from app.cli.embedded import embedded_chain, identity_of
+from app.cli.failures import CliError, Exit
+from app.cli.progress import transfer, waiting
+from app.database import Database, open_database
+from app.settings import Settings
+from ledger.anvil import noted_url
+from ledger.audit import AuditReport, Finding, History
+from ledger.audit_chain import ChainReader, audit
+from ledger.audit_rows import damaged_transactions, stored_rows
+from ledger.chain import ChainError
+from ledger.evidence import EvidenceError, parse
+from ledger.web3_chain import Web3Chain
+from storage.backends import open_objects
+from storage.keys import open_keys
+from storage.vault import Vault
+
+
+class _Reader(ChainReader):
+    """Keeps the history it read, so that rows can be sought for every event."""
+
+    history: History | None = None
+
+    def read(self, *arguments: Any) -> History:
+        """Read, and remember."""
+        self.history = super().read(*arguments)
+        return self.history
+
+
+def read_evidence(path: Path) -> Mapping[str, Any]:
+    """Read an evidence file; CliError: exit 2 where it is no JSON, exit 1 where its outline was changed."""
+    try:
+        return parse(path.read_bytes())
+    except EvidenceError as error:
+        code = Exit.UNUSABLE if error.field == "file" else Exit.REFUSED
+        raise CliError("evidence", f"{path}: {error}", "ask for the file again", exit_code=code) from None
+
+
+def audit_remote(
+    rpc_url: str, contract: str, evidence: Mapping[str, Any] | None, *, quiet: bool
+) -> AuditReport:
+    """Audit a chain, and evidence against it, with nothing but its RPC endpoint."""
+    chain = Web3Chain.http(rpc_url)
+    _require_answer(chain, rpc_url)
+    with waiting(f"reading the chain at {rpc_url}", quiet=quiet):
+        return audit(ChainReader(chain, contract), evidence)
+
+
+def audit_local(settings: Settings, evidence: Mapping[str, Any] | None, *, quiet: bool) -> AuditReport:
+    """Audit a data folder: every row and every object against the chain, and the chain against the rows."""
+    identity = identity_of(settings)
+    with ExitStack() as stack:
+        rpc_url = stack.enter_context(_chain(settings, quiet=quiet))
+        database = open_database(settings.database_location)
+        stack.callback(database.close)
+        reader = _Reader(Web3Chain.http(rpc_url), identity.contract, first_block=identity.first_block)
+        with waiting("comparing the database with the chain", quiet=quiet):
+            report = _rows(database, reader, evidence)
+            if identity.embedded and reader.history is not None:
+                report = _with(report, *_missing(database, reader.history))
+        damaged = _objects(settings, database, quiet=quiet)
+        counts = {**report.counts, "objects": damaged[0]}
+        return replace(_with(report, *damaged[1]), counts=counts)
+
+
+def _rows(database: Database, reader: _Reader, evidence: Mapping[str, Any] | None) -> AuditReport:
+    with database.read() as session:
+        rows = [*stored_rows(session.connection()), *audit_rows.claims(session)]
+        found = list(audit_rows.openings(session))
+        found += [
+            Finding(f"ledger_transactions {name}", "raw", "the bytes are not those of this transaction")
+            for name in damaged_transactions(session.connection())
+        ]
+    return _with(audit(reader, evidence, rows), *found)
+
+
+def _missing(database: Database, history: History) -> list[Finding]:
+    with database.read() as session:
+        return list(audit_rows.unclaimed(session, history))
+
+
+def _objects(settings: Settings, database: Database, *, quiet: bool) -> tuple[int, list[Finding]]:
+    with database.read() as session:
+        objects = audit_objects.kept(session)
+    vault = Vault(open_objects(settings.objects_location), open_keys(settings.keys_location))
+    total = sum(item.stored.ciphertext_bytes for item in objects)
+    with transfer("reading stored objects", total, quiet=quiet) as moved:
+        return len(objects), list(audit_objects.check(vault, objects, moved))
+
+
+@contextmanager
+def _chain(settings: Settings, *, quiet: bool) -> Iterator[str]:
+    """Give the RPC URL of the chain: the set one, the running service's, or the restored one's."""
+    running = settings.rpc_url or noted_url(settings.data_dir / "chain")
+    if running is not None and (settings.rpc_url is not None or _answers(running)):
+        _require_answer(Web3Chain.http(running), running)
+        yield running
+        return
+    with ExitStack() as stack:
+        with waiting("restoring the embedded chain", quiet=quiet):
+            rpc_url, _ = stack.enter_context(embedded_chain(settings))
+        yield rpc_url
+
+
+def _answers(rpc_url: str) -> bool:
+    try:
+        Web3Chain.http(rpc_url, timeout_s=2.0).chain_id()
+    except ChainError:
+        return False
+    return True
+
+
+def _require_answer(chain: Web3Chain, rpc_url: str) -> None:
+    try:
+        chain.chain_id()
+    except ChainError as error:
+        raise CliError(
+            "unreachable",
+            f"no chain answers at {rpc_url}: {error}",
+            "check --rpc; an embedded chain is served by `partvault ledger serve`",
+            exit_code=Exit.UNUSABLE,
+        ) from None
+
+
+def _with(report: AuditReport, *findings: Finding) -> AuditReport:
+    return replace(report, findings=(*report.findings, *findings))
