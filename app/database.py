@@ -17,9 +17,11 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlmodel import Session
 
+from app.errors import Conflict
 from ledger.writing import write_turn
 
 _WRITES = "partvault_writes"
@@ -35,11 +37,19 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Session]:
-        """Open a unit of work: committed when the block ends well, rolled back when it raises."""
+        """Open a unit of work: committed when the block ends well, rolled back when it raises.
+
+        Raises Conflict where another transaction took the same unique value first.
+        """
         with write_turn(self.engine), Session(self._writing, expire_on_commit=False) as session:
-            session.connection()
-            yield session
-            session.commit()
+            try:
+                session.connection()
+                yield session
+                session.commit()
+            except IntegrityError as error:
+                raise Conflict(
+                    "another request changed the same rows at the same moment", remedy="repeat the request"
+                ) from error
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -85,7 +95,7 @@ def open_database(url: str) -> Database:
         pool_size=32,
         max_overflow=64,
     )
-    engine = _SqliteEngine(made.pool, made.dialect, made.url)
+    engine = _SqliteEngine(made.pool, made.dialect, made.url, hide_parameters=True)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return Database(engine)

@@ -33,8 +33,9 @@ def services_of(request: Request) -> Services:
 
 
 ServicesDep = Annotated[Services, Depends(services_of)]
-IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", min_length=8, max_length=128)]
-RequiredIdempotencyKey = Annotated[str, Header(alias="Idempotency-Key", min_length=8, max_length=128)]
+_IDEMPOTENCY = Header(alias="Idempotency-Key", min_length=8, max_length=128, pattern=r"^[!-~]+$")
+IdempotencyKey = Annotated[str | None, _IDEMPOTENCY]
+RequiredIdempotencyKey = Annotated[str, _IDEMPOTENCY]
 Limit = Annotated[int, Query(ge=1, le=200)]
 Cursor = Annotated[str | None, Query(max_length=64)]
 

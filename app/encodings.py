@@ -18,6 +18,7 @@ HexSignature = Annotated[str, StringConstraints(pattern=r"^0x([0-9a-fA-F]{2}){64
 Name = Annotated[
     str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True, pattern=r"^[^\x00-\x1f]+$")
 ]
+Prose = Annotated[str, StringConstraints(max_length=5000, pattern=r"^[^\x00]*$")]
 Label = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[ -~]+$")]
 RowId = Annotated[str, StringConstraints(pattern=r"^[a-z]{3}_[0-9a-z]{26}$")]
 JsonObject = dict[str, Any]

@@ -7,6 +7,7 @@ import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from importlib.metadata import version
+from typing import Any
 
 from anyio import to_thread
 from fastapi import FastAPI
@@ -37,6 +38,17 @@ Errors are problem documents (RFC 9457). POST requests that create take an `Idem
 """
 
 
+class PartVaultApi(FastAPI):
+    """FastAPI whose OpenAPI document knows what a problem looks like."""
+
+    def openapi(self) -> dict[str, Any]:
+        """Give the document."""
+        document = super().openapi()
+        problem = problems.ProblemDocument
+        document["components"]["schemas"].setdefault(problem.__name__, problem.model_json_schema())
+        return document
+
+
 def create_app(
     settings: Settings, clock: Clock | None = None, entropy: Entropy = secrets.token_bytes
 ) -> FastAPI:
@@ -57,16 +69,17 @@ def assemble(
     lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None = None,
 ) -> FastAPI:
     """Put routes, problems and middleware together; what they work with is not needed yet."""
-    app = FastAPI(
+    app = PartVaultApi(
         title="PartVault",
         version=version("partvault"),
         description=DESCRIPTION,
         lifespan=lifespan,
         redoc_url=None,
     )
+    refusals = problems.responses(422, "4XX", "5XX")
     for module in (accounts, designs, licences, printers, prints, evidence, health):
-        app.include_router(module.router, max_body_size=body_bytes_max)
-    app.include_router(designs.upload_router)
+        app.include_router(module.router, max_body_size=body_bytes_max, responses=refusals)
+    app.include_router(designs.upload_router, responses=refusals)
     problems.install(app)
     app.add_middleware(RequestRecorder, metrics=metrics)
     return app

@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
@@ -100,6 +101,28 @@ LIBRARY_PROBLEMS: dict[type[Exception], Problem] = {
     OperationalError: Problem(503, "database-unavailable", "The database does not answer"),
     PoolTimeout: Problem(503, "database-unavailable", "The database does not answer"),
 }
+
+
+class ProblemDocument(BaseModel):
+    """RFC 9457: what went wrong, where, and what to do next."""
+
+    type: str
+    title: str
+    status: int
+    detail: str | None = None
+    field: str | None = None
+    remedy: str | None = None
+    reasons: list[dict[str, str]] | None = None
+    errors: list[dict[str, str]] | None = None
+
+
+def responses(*statuses: int | str) -> dict[int | str, dict[str, Any]]:
+    """Describe problem documents for OpenAPI."""
+    schema = {"$ref": "#/components/schemas/ProblemDocument"}
+    return {
+        status: {"description": "a problem document", "content": {MEDIA_TYPE: {"schema": schema}}}
+        for status in statuses
+    }
 
 
 def problem_of(error: Exception) -> Problem | None:

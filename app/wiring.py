@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,18 +79,16 @@ def build(settings: Settings, clock: Clock | None = None, entropy: Entropy = sec
 
 
 @contextmanager
-def running(services: Services) -> Iterator[Services]:
-    """Run the ledger and the sandbox while the block lasts."""
-    services.ledger.start()
-    try:
+def running(services: Services, *, ledger: bool = True) -> Iterator[Services]:
+    """Run the ledger (unless told not to) and the sandbox while the block lasts."""
+    with ExitStack() as stack:
+        stack.callback(services.database.close)
+        if ledger:
+            stack.callback(services.ledger.stop)
+            services.ledger.start()
+        stack.callback(services.sandbox.close)
         services.sandbox.start()
-        try:
-            yield services
-        finally:
-            services.sandbox.close()
-    finally:
-        services.ledger.stop()
-        services.database.close()
+        yield services
 
 
 def prepare_data_dir(folder: Path) -> None:

@@ -31,17 +31,15 @@ _log = structlog.get_logger("app.worker")
 
 
 class Worker:
-    """Runs the loops in threads of their own until it is stopped."""
+    """Runs the loops in threads until it is stopped; sweeps need the ledger, inspections do not."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, *, sweeps: bool = True) -> None:
         self._services = services
         self._name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._stopping = threading.Event()
         self._sweeper = sweeping.Sweeper(services)
-        self._threads = [
-            threading.Thread(target=self._inspections, name="inspections", daemon=True),
-            threading.Thread(target=self._sweeps, name="sweeps", daemon=True),
-        ]
+        loops = [self._inspections, self._sweeps] if sweeps else [self._inspections]
+        self._threads = [threading.Thread(target=loop, name=loop.__name__, daemon=True) for loop in loops]
 
     def start(self) -> None:
         """Start the threads."""
@@ -77,9 +75,9 @@ class Worker:
 
 
 @contextmanager
-def working(services: Services) -> Iterator[None]:
+def working(services: Services, *, sweeps: bool = True) -> Iterator[None]:
     """Run a worker while the block lasts."""
-    worker = Worker(services)
+    worker = Worker(services, sweeps=sweeps)
     worker.start()
     try:
         yield
@@ -88,8 +86,11 @@ def working(services: Services) -> Iterator[None]:
 
 
 def run(settings: Settings, stop: threading.Event | None = None) -> None:
-    """Run a worker process until `stop` is set (`partvault worker`)."""
+    """Run a worker process until `stop` is set (`partvault worker`).
+
+    Beside a service with an embedded chain it inspects only: that chain belongs to the service's process.
+    """
     logs.configure(settings.log_level)
-    services = build(settings)
-    with running(services), working(services):
+    services, alone = build(settings), not settings.embedded_chain
+    with running(services, ledger=alone), working(services, sweeps=alone):
         (stop or threading.Event()).wait()

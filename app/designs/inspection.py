@@ -20,6 +20,7 @@ from app.models import Organisation, Revision
 from app.wiring import Services
 from ledger.commitment import revision_commitment
 from ledger.typed_data import Publication
+from mesh_tools.errors import SandboxUnavailable
 from mesh_tools.inspect import Inspection
 from storage.errors import KeyUnavailable, ObjectDamaged, StorageError, StoreUnavailable, WrongContext
 from storage.vault import StoredObject
@@ -48,7 +49,7 @@ def _inspect(services: Services, claim: Claim) -> None:
         return
     try:
         inspection = _run(services, row)
-    except (KeyUnavailable, StoreUnavailable) as error:
+    except (KeyUnavailable, StoreUnavailable, SandboxUnavailable) as error:
         _log.warning("inspection postponed", revision=row.id, error=error.kind)
         lease.give_back(services, claim)
         return

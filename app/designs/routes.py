@@ -1,10 +1,8 @@
 """HTTP routes of designs and revisions."""
 
-from collections.abc import Iterator
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from app import idempotency
@@ -121,17 +119,19 @@ def get_revision(revision_id: str, caller: OwnerCaller, services: ServicesDep) -
     return _shown(services, caller, revision_id)
 
 
-@router.get("/revisions/{revision_id}/thumbnail", responses={200: {"content": {"image/png": {}}}})
-def get_thumbnail(revision_id: str, caller: OwnerCaller, services: ServicesDep) -> StreamingResponse:
+@router.get(
+    "/revisions/{revision_id}/thumbnail",
+    response_class=Response,
+    responses={200: {"content": {"image/png": {}}}},
+)
+def get_thumbnail(revision_id: str, caller: OwnerCaller, services: ServicesDep) -> Response:
     """Show the picture of a version."""
     with services.database.read() as session:
         row = queries.revision(session, caller, revision_id)
     if row.thumbnail_object is None:
         raise NotFound("thumbnail of revision", revision_id)
-    picture: Iterator[bytes] = services.vault.open(
-        StoredObject.from_json(row.thumbnail_object), thumbnail_context(row)
-    )
-    return StreamingResponse(picture, media_type="image/png")
+    pieces = services.vault.open(StoredObject.from_json(row.thumbnail_object), thumbnail_context(row))
+    return Response(b"".join(pieces), media_type="image/png")
 
 
 @router.post("/revisions/{revision_id}/publish", responses={202: {"model": RevisionView}})

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from app.encodings import Body, JsonObject, Label, Name, Receipt, SignedBody
+from app.encodings import Body, JsonObject, Label, Name, Prose, Receipt, SignedBody
 
 Length = Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)]
 
@@ -15,7 +15,7 @@ class DesignCreate(Body):
     """A new part."""
 
     name: Name
-    description: str = Field(default="", max_length=5000)
+    description: Prose = ""
 
 
 class DesignView(BaseModel):

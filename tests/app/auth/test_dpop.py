@@ -1,0 +1,159 @@
+"""DPoP proofs (RFC 9449): what is taken, what is refused, and what is not told."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from app.auth import dpop
+from app.auth.dpop import PublicKey
+from app.errors import InvalidProof
+
+NOW = 1_800_000_000
+URL = "https://vault.example/v1/prints/redeem"
+TOKEN = "pvt_" + "5a" * 32
+PRIVATE = ec.generate_private_key(ec.SECP256R1())
+OTHER = ec.generate_private_key(ec.SECP256R1())
+
+
+def b64url(value: bytes) -> str:
+    return base64.urlsafe_b64encode(value).rstrip(b"=").decode()
+
+
+def public(private: ec.EllipticCurvePrivateKey) -> PublicKey:
+    numbers = private.public_key().public_numbers()
+    return PublicKey(numbers.x.to_bytes(32, "big"), numbers.y.to_bytes(32, "big"))
+
+
+KEY = public(PRIVATE)
+
+
+def proof(
+    claims: dict[str, Any] | None = None,
+    header: dict[str, Any] | None = None,
+    key: Any = PRIVATE,
+    algorithm: str = "ES256",
+) -> str:
+    all_claims = {
+        "jti": "unique-1234",
+        "htm": "POST",
+        "htu": URL,
+        "iat": NOW,
+        "ath": b64url(hashlib.sha256(TOKEN.encode()).digest()),
+    } | (claims or {})
+    whole = {"typ": "dpop+jwt", "jwk": KEY.jwk()} | (header or {})
+    kept = {name: value for name, value in all_claims.items() if value is not None}
+    return jwt.encode(kept, key, algorithm=algorithm, headers=whole)
+
+
+def verify(text: str, **changes: Any) -> dpop.Proof:
+    request = {"method": "POST", "url": URL, "access_token": TOKEN, "now": NOW, "window_s": 60} | changes
+    return dpop.verify(text, key=KEY, **request)
+
+
+class TestVerify:
+    def test_takes_a_good_proof(self) -> None:
+        assert verify(proof()) == dpop.Proof("unique-1234", NOW)
+
+    @pytest.mark.parametrize(
+        "url", [URL + "?a=1", URL + "#f", URL.replace("vault", "VAULT"), URL.replace("e/v1", "e:443/v1")]
+    )
+    def test_compares_urls_without_query_and_spelling(self, url: str) -> None:
+        verify(proof({"htu": url}))
+
+    def test_verifies_what_rfc_9449_prints(self) -> None:
+        """Section 4.1's example, with its own key and time; it has no `ath`, so all before that holds."""
+        example = (
+            "eyJ0eXAiOiJkcG9wK2p3dCIsImFsZyI6IkVTMjU2IiwiandrIjp7Imt0eSI6IkVDIiwieCI6Imw4dEZyaHgtMzR0VjNoUklDUkRZO"
+            "XpDa0RscEJoRjQyVVFVZldWQVdCRnMiLCJ5IjoiOVZFNGpmX09rX282NHpiVFRsY3VOSmFqSG10NnY5VERWclUwQ2R2R1JEQSIs"
+            "ImNydiI6IlAtMjU2In19.eyJqdGkiOiItQndDM0VTYzZhY2MybFRjIiwiaHRtIjoiUE9TVCIsImh0dSI6Imh0dHBzOi8vc2Vydm"
+            "VyLmV4YW1wbGUuY29tL3Rva2VuIiwiaWF0IjoxNTYyMjYyNjE2fQ.2-GxA6T8lP4vfrg8v-FdWP0A0zdrj8igiMLvqRMUvwnQg4"
+            "PtFLbdLXiOSsX0x7NVY-FNyJK70nfbV37xRZT3Lg"
+        )
+        jwk = json.loads(base64.urlsafe_b64decode(example.split(".")[0] + "=="))["jwk"]
+        x, y = (base64.urlsafe_b64decode(jwk[axis] + "=") for axis in "xy")
+        with pytest.raises(InvalidProof, match="lacks ath"):
+            dpop.verify(
+                example,
+                key=PublicKey(x, y),
+                method="POST",
+                url="https://server.example.com/token",
+                access_token=TOKEN,
+                now=1562262616,
+                window_s=1,
+            )
+
+    @pytest.mark.parametrize(
+        ("claims", "said"),
+        [
+            ({"htm": "GET"}, "htm"),
+            ({"htm": "post"}, "htm"),
+            ({"htm": None}, "htm"),
+            ({"htu": "https://vault.example/v1/prints/claim"}, "htu"),
+            ({"htu": "https://evil.example/v1/prints/redeem"}, "htu"),
+            ({"htu": "http://vault.example/v1/prints/redeem"}, "htu"),
+            ({"htu": "http://[bad"}, "htu"),
+            ({"htu": None}, "htu"),
+            ({"ath": b64url(hashlib.sha256(b"another token").digest())}, "ath"),
+            ({"ath": None}, "ath"),
+            ({"iat": NOW - 61}, "clock"),
+            ({"iat": NOW + 61}, "clock"),
+            ({"iat": NOW - 600}, "clock"),
+            ({"iat": str(NOW)}, "clock"),
+            ({"iat": True}, "clock"),
+            ({"iat": None}, "clock"),
+            ({"jti": None}, "jti"),
+            ({"jti": "short"}, "jti"),
+            ({"jti": "x" * 129}, "jti"),
+        ],
+    )
+    def test_tells_the_right_printer_what_is_wrong(self, claims: dict[str, Any], said: str) -> None:
+        with pytest.raises(InvalidProof, match=said):
+            verify(proof(claims))
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "",
+            "not.a.jwt",
+            "é",
+            "a" * 5000,
+            proof(header={"typ": "JWT"}),
+            proof(header={"typ": None}),
+            proof(header={"jwk": None}),
+            proof(header={"jwk": public(OTHER).jwk()}),
+            proof(header={"jwk": KEY.jwk() | {"d": b64url(bytes(32))}}),
+            proof(header={"jwk": KEY.jwk() | {"crv": "P-384"}}),
+            proof(header={"jwk": KEY.jwk() | {"x": 5}}),
+            proof(key=OTHER),
+            proof(key=OTHER, header={"jwk": public(OTHER).jwk()}),
+            proof(key=b"x" * 32, algorithm="HS256"),
+            proof(key=None, algorithm="none"),
+            proof()[:-8] + "AAAAAAAA",
+            proof().rsplit(".", 1)[0] + ".",
+        ],
+    )
+    def test_tells_nobody_else_anything(self, text: str) -> None:
+        with pytest.raises(InvalidProof) as caught:
+            verify(text)
+        assert caught.value.detail == dpop.unproven().detail
+
+    def test_takes_no_key_confusion(self) -> None:
+        """The public key's bytes as an HMAC secret, the algorithm of the header changed."""
+        secret = KEY.x + KEY.y
+        with pytest.raises(InvalidProof):
+            verify(proof(key=secret, algorithm="HS256", header={"alg": "HS256"}))
+
+
+class TestPublicKey:
+    def test_has_the_thumbprint_of_rfc_7638(self) -> None:
+        """The key of RFC 9449's example, whose thumbprint its section 6.1 prints."""
+        x, y = "l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs", "9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA"
+        key = PublicKey(*(base64.urlsafe_b64decode(value + "=") for value in (x, y)))
+        assert key.thumbprint() == "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"
