@@ -17,18 +17,21 @@ import socket
 import sys
 from typing import Any
 
-from mesh_tools import answer, confine
+from mesh_tools import answer, confine, system_calls
 from mesh_tools.inspect import examine_file
 from mesh_tools.limits import Limits
 from mesh_tools.warm_up import warm_up
 
 REQUEST_BYTES_MAX = 65_536
+EXIT_FAILED, EXIT_MEMORY, EXIT_UNCONFINED = 70, 71, 72
 
 
 class Nursery:
     """Serves requests on `control` until it closes."""
 
-    def __init__(self, control: socket.socket) -> None:
+    def __init__(self, control: socket.socket, *, isolated: bool) -> None:
+        """`isolated`: this process already stands in a network namespace of its own."""
+        self._isolated = isolated
         self._control = control
         self._selector = selectors.DefaultSelector()
         self._children: dict[int, tuple[int, socket.socket]] = {}
@@ -51,6 +54,7 @@ class Nursery:
         request = json.loads(message)
         source, pipe, status_fd = descriptors
         status = socket.socket(fileno=status_fd)
+        request["isolated"] = self._isolated
         child = os.fork()
         if child == 0:
             _become_child(request, source, pipe)
@@ -89,7 +93,7 @@ def _tell(status: socket.socket, value: dict[str, Any], descriptors: list[int] |
 
 def _become_child(request: dict[str, Any], source: int, pipe: int) -> None:
     """Confine this fork, inspect, answer, end. Never returns; any failure is an exit code."""
-    code = 70
+    code = EXIT_FAILED
     try:
         confine.die_with_parent()
         signal.signal(signal.SIGXCPU, signal.SIG_DFL)
@@ -98,6 +102,8 @@ def _become_child(request: dict[str, Any], source: int, pipe: int) -> None:
         size = int(request["bytes"])
         confine.limit(confine.Budget(limits.memory_bytes(size), limits.cpu_s(size), limits.descriptors_max))
         data = memoryview(mmap.mmap(source, size, prot=mmap.PROT_READ)) if size else memoryview(b"")
+        if not system_calls.deny() and not request["isolated"]:
+            os._exit(EXIT_UNCONFINED)
         report = examine_file(data, filename=request["filename"], unit_mm=request["unit_mm"],
                               pictures=request["pictures"], limits=limits)  # fmt: skip
         frame = answer.encode(report)
@@ -105,7 +111,7 @@ def _become_child(request: dict[str, Any], source: int, pipe: int) -> None:
             stream.write(frame)
         code = 0
     except MemoryError:
-        code = 71
+        code = EXIT_MEMORY
     except BaseException as error:  # noqa: BLE001 - the exit code carries it, the parent refuses
         os.write(2, f"inspection failed: {type(error).__name__}: {error}\n".encode()[:2000])
     finally:
@@ -119,7 +125,7 @@ def main() -> None:
     isolated = confine.without_network()
     warm_up()
     control.send(json.dumps({"ready": True, "network_namespace": isolated}).encode())
-    Nursery(control).serve()
+    Nursery(control, isolated=isolated).serve()
 
 
 if __name__ == "__main__":

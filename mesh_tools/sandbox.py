@@ -32,12 +32,12 @@ from mesh_tools.findings import Finding, Inspection, finding
 from mesh_tools.gate import Policy, fit, graded
 from mesh_tools.inspect import Report
 from mesh_tools.limits import Limits
+from mesh_tools.nursery import EXIT_MEMORY, EXIT_UNCONFINED
 
 _START_S = 60.0
 _END_S = 10.0
 _READ_BYTES = 1 << 16
 _SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
-_EXIT_MEMORY = 71
 
 
 @dataclass(frozen=True)
@@ -280,8 +280,10 @@ def _ended(status: socket.socket, deadline: float) -> dict[str, Any] | None:
 
 def _answered(frame: bytes, ended: dict[str, Any], limits: Limits, size: int) -> Report:
     code = ended["code"]
-    if code == _EXIT_MEMORY:
+    if code == EXIT_MEMORY:
         return _refusal("sandbox.memory_limit", f"More than {limits.memory_bytes(size) >> 20} MiB needed.")
+    if code == EXIT_UNCONFINED:
+        return _refusal("sandbox.unavailable", "The kernel grants neither a network namespace nor seccomp.")
     if code in (-signal.SIGXCPU, -signal.SIGKILL) and ended["cpu_s"] >= int(limits.cpu_s(size)) - 1:
         return _refusal("sandbox.cpu_limit", f"More than {limits.cpu_s(size):.0f} processor seconds needed.")
     if code != 0:

@@ -1,18 +1,74 @@
-"""Loads, before any fork, everything an inspection imports lazily, by inspecting a tiny sound part."""
+"""Loads, before any fork, everything an inspection imports lazily, by inspecting a tiny part in each format.
+
+After the fork the children can open no file, so a module that is not loaded here is a module they lack.
+"""
 
 from __future__ import annotations
+
+import io
+import zipfile
 
 import numpy as np
 
 from mesh_tools import stl
+from mesh_tools.answer import encode
 from mesh_tools.inspect import examine_file
 from mesh_tools.limits import Limits
 
+_POINTS = ((0, 0, 0), (10, 0, 0), (0, 10, 0), (0, 0, 10))
+_FACETS = ((0, 2, 1), (0, 1, 3), (0, 3, 2), (1, 2, 3))
+_CORE = "http://schemas.microsoft.com/3dmanufacturing/core/2015/02"
+_OPC = "http://schemas.openxmlformats.org/package/2006"
+_MODEL_TYPE = "application/vnd.ms-package.3dmanufacturing-3dmodel+xml"
+_START = "http://schemas.microsoft.com/3dmanufacturing/2013/01/3dmodel"
+
 
 def warm_up() -> None:
-    """Inspect one tetrahedron, with its picture."""
-    corners = np.array([(0, 0, 0), (10, 0, 0), (0, 10, 0), (0, 0, 10)], "<f4")
-    records = np.zeros(4, stl.RECORD)
-    records["corners"] = corners[[[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]]]
-    data = bytes(80) + len(records).to_bytes(4, "little") + records.tobytes()
-    examine_file(memoryview(data), filename="warm.stl", unit_mm=1.0, pictures=True, limits=Limits())
+    """Inspect the samples, with pictures, and encode an answer; raises when one of them fails."""
+    for name, data in samples().items():
+        report = examine_file(memoryview(data), filename=name, unit_mm=1.0, pictures=True, limits=Limits())
+        if report.geometry is None or not report.geometry.watertight:
+            raise RuntimeError(f"the warm-up part {name} was refused: {report.findings}")
+        encode(report)
+
+
+def samples() -> dict[str, bytes]:
+    """A sound tetrahedron with edges of 10 mm in every format, by file name."""
+    return {"warm.stl": _binary_stl(), "ascii.stl": _ascii_stl(), "warm.3mf": _3mf()}
+
+
+def _binary_stl() -> bytes:
+    records = np.zeros(len(_FACETS), stl.RECORD)
+    records["corners"] = np.array(_POINTS, "<f4")[np.array(_FACETS)]
+    return bytes(80) + len(records).to_bytes(4, "little") + records.tobytes()
+
+
+def _ascii_stl() -> bytes:
+    rows = []
+    for facet in _FACETS:
+        corners = "".join("vertex {} {} {}\n".format(*_POINTS[corner]) for corner in facet)
+        rows.append(f"facet normal 0 0 0\nouter loop\n{corners}endloop\nendfacet\n")
+    return f"solid warm\n{''.join(rows)}endsolid warm\n".encode()
+
+
+def _3mf() -> bytes:
+    vertices = "".join('<vertex x="{}" y="{}" z="{}"/>'.format(*point) for point in _POINTS)
+    triangles = "".join('<triangle v1="{}" v2="{}" v3="{}"/>'.format(*facet) for facet in _FACETS)
+    model = (
+        f'<model unit="millimeter" xmlns="{_CORE}"><resources><object id="1"><mesh><vertices>{vertices}'
+        f"</vertices><triangles>{triangles}</triangles></mesh></object></resources>"
+        '<build><item objectid="1"/></build></model>'
+    )
+    types = (
+        f'<Types xmlns="{_OPC}/content-types"><Default Extension="rels" '
+        f'ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
+        f'<Default Extension="model" ContentType="{_MODEL_TYPE}"/></Types>'
+    )
+    start = f'<Relationship Id="r0" Type="{_START}" Target="/3D/3dmodel.model"/>'
+    relationships = f'<Relationships xmlns="{_OPC}/relationships">{start}</Relationships>'
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as package:
+        package.writestr("[Content_Types].xml", types)
+        package.writestr("_rels/.rels", relationships)
+        package.writestr("3D/3dmodel.model", model)
+    return stream.getvalue()
