@@ -12,7 +12,6 @@ import contextlib
 import json
 import os
 import platform
-import shutil
 import signal
 import socket
 import subprocess
@@ -31,6 +30,7 @@ _READY_POLL_S: Final = 0.004
 _SOCKET_PATH_BYTES_MAX: Final = 100
 _LOG_TAIL_BYTES: Final = 600
 _NOTE: Final = "anvil.json"
+_SOCKET_FOLDER: Final = "partvault-anvil-"
 
 # Runs in place of the child until it becomes anvil: dies with its parent, also if the parent died meanwhile.
 _LAUNCHER: Final = """
@@ -141,10 +141,7 @@ def end_stale(directory: Path) -> int | None:
     if marker.encode() in _command_line(pid).split(b"\0"):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    abandoned = Path(marker)
-    abandoned.unlink(missing_ok=True)
-    if abandoned.parent != directory:
-        shutil.rmtree(abandoned.parent, ignore_errors=True)
+    _remove_socket(Path(marker), directory)
     note.unlink(missing_ok=True)
     return int(url.rpartition(":")[2])
 
@@ -152,9 +149,16 @@ def end_stale(directory: Path) -> int | None:
 def forget(directory: Path, child: AnvilProcess) -> None:
     """Clear what a child that ended in order leaves behind."""
     (directory / _NOTE).unlink(missing_ok=True)
-    child.socket_path.unlink(missing_ok=True)
-    if child.socket_path.parent != directory:
-        shutil.rmtree(child.socket_path.parent, ignore_errors=True)
+    _remove_socket(child.socket_path, directory)
+
+
+def _remove_socket(path: Path, directory: Path) -> None:
+    """Remove a socket, and the temporary folder made for it alone; nothing else, whatever the note says."""
+    if path.is_socket():
+        path.unlink(missing_ok=True)
+    if path.parent != directory and path.parent.name.startswith(_SOCKET_FOLDER):
+        with contextlib.suppress(OSError):
+            path.parent.rmdir()
 
 
 def noted_url(directory: Path) -> str | None:
@@ -177,7 +181,7 @@ def _socket_path(directory: Path) -> Path:
     path = directory / f"anvil-{os.getpid()}-{time.monotonic_ns():x}.ipc"
     if len(os.fsencode(path)) <= _SOCKET_PATH_BYTES_MAX:
         return path
-    return Path(tempfile.mkdtemp(prefix="partvault-")) / "anvil.ipc"
+    return Path(tempfile.mkdtemp(prefix=_SOCKET_FOLDER)) / "anvil.ipc"
 
 
 def _free_port(wanted: int | None) -> int:

@@ -21,7 +21,13 @@ class ChainError(LedgerError):
     kind = "chain_unavailable"
 
 
-class SendError(ChainError):
+class RefusedError(ChainError):
+    """The node answered, and said no."""
+
+    kind = "chain_refused"
+
+
+class SendError(RefusedError):
     """The node did not take a transaction. `maybe_sent`: it, or one of the same nonce, may be there already.
 
     "already known", "nonce too low" and "underpriced" are of that sort: the receipt decides, not the refusal.
@@ -34,7 +40,7 @@ class SendError(ChainError):
         self.maybe_sent = maybe_sent
 
 
-class RevertError(ChainError):
+class RevertError(RefusedError):
     """An `eth_call` reverted; `data` is what the contract said."""
 
     kind = "call_reverted"

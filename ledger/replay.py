@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, RowMapping, select
 
 from ledger import tables
 from ledger.abi import decode_query, encode_query, is_print_ledger
-from ledger.chain import Chain
+from ledger.chain import Chain, RefusedError
 from ledger.errors import LedgerError
 from ledger.facts import event_of, fact_in
 from ledger.identity import ChainIdentity, check_node
@@ -41,13 +41,16 @@ class ReplayMismatch(LedgerError):  # noqa: N818 - it names what was found
 def replay(chain: Chain, engine: Engine) -> int:
     """Send every stored transaction in the order of nonces; return how many there were.
 
-    Raises ReplayMismatch if a nonce is missing, ChainError if the node does not take one.
+    Raises ReplayMismatch if a nonce is missing or the node does not take one.
     """
     expected = 0
     for row in _stored_transactions(engine):
         if row["nonce"] != expected:
             raise ReplayMismatch(f"ledger_transactions nonce {expected}", "the signed transaction is missing")
-        chain.send(row["raw"], time=row["block_time"])
+        try:
+            chain.send(row["raw"], time=row["block_time"])
+        except RefusedError as refusal:
+            raise ReplayMismatch(f"ledger_transactions nonce {expected}", str(refusal)) from refusal
         expected += 1
     return expected
 

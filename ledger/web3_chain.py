@@ -20,7 +20,17 @@ from web3.providers.base import JSONBaseProvider
 from web3.types import RPCEndpoint, RPCResponse
 
 from ledger.address import checksum_address
-from ledger.chain import ChainError, Fees, Header, Log, Receipt, RevertError, SendError, Transaction
+from ledger.chain import (
+    ChainError,
+    Fees,
+    Header,
+    Log,
+    Receipt,
+    RefusedError,
+    RevertError,
+    SendError,
+    Transaction,
+)
 
 _T = TypeVar("_T")
 _BATCH_REQUESTS_MAX: Final = 200
@@ -236,7 +246,7 @@ def _result(answer: Mapping[str, Any], method: str) -> Any:
     data = fields.get("data")
     if fields.get("code") == _REVERTED or "revert" in str(fields.get("message")).lower():
         raise RevertError(_bytes(data) if isinstance(data, str) and data.startswith("0x") else b"")
-    raise ChainError(f"the node refused {method}: {fields.get('message')}")
+    raise RefusedError(f"the node refused {method}: {fields.get('message')}")
 
 
 def _hex(data: bytes) -> str:
