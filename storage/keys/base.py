@@ -48,6 +48,16 @@ class WrappedKey:
             raise KeyUnavailable(f"a stored wrapped key is malformed ({error}); restore its row") from None
 
 
+def associated_data(keyring: str, version: str, context: ObjectContext) -> bytes:
+    """Return what an AEAD wrap authenticates besides the key: which ring and version made it, and for what.
+
+    Label ‖ 0x00 ‖ u16 length ‖ keyring ‖ u16 length ‖ version ‖ the context's encoding; injective.
+    """
+    names = (keyring.encode(), version.encode())
+    framed = b"".join(len(name).to_bytes(2, "big") + name for name in names)
+    return b"partvault/wrapped-key/v1\x00" + framed + context.encode()
+
+
 class KeyBackend(Protocol):
     """Wraps and unwraps data keys, each bound to its object's context.
 

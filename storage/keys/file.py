@@ -1,8 +1,8 @@
 """A keyring in one file: versioned AES-256 keys, owner-only, replaced atomically.
 
 The file is JSON `{"format", "id", "current", "keys": {version: base64}}`. A wrap is AES-256-GCM: 12-byte
-random nonce ‖ 32-byte sealed key ‖ 16-byte tag, with AAD = label ‖ keyring id ‖ version ‖ context encoding.
-Whoever reads the file can open every wrap: production belongs on a key service.
+random nonce ‖ 32-byte sealed key ‖ 16-byte tag, with `associated_data` as AAD. Whoever reads the file can
+open every wrap: production belongs on a key service.
 """
 
 from __future__ import annotations
@@ -25,11 +25,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from storage.durable import make_directory, replace_file
 from storage.envelope import ObjectContext
 from storage.errors import KeyringUnsafe, KeyUnavailable, WrongContext
-from storage.keys.base import WrappedKey
+from storage.keys.base import WrappedKey, associated_data
 from storage.secret import KEY_BYTES, DataKey, wipe
 
 _FORMAT = "partvault/keyring/v1"
-_LABEL = b"partvault/wrapped-key/v1\x00"
 _NONCE_BYTES = 12
 _TAG_BYTES = 16
 _BLOB_BYTES = _NONCE_BYTES + KEY_BYTES + _TAG_BYTES
@@ -82,7 +81,7 @@ class FileKeys:
         ring = self._fresh()
         nonce = secrets.token_bytes(_NONCE_BYTES)
         sealed = AESGCM(ring.keys[ring.current].view()).encrypt(
-            nonce, secret.view(), _associated(ring.id, ring.current, context)
+            nonce, secret.view(), associated_data(ring.id, str(ring.current), context)
         )
         return WrappedKey(ring.id, str(ring.current), nonce + sealed)
 
@@ -97,7 +96,7 @@ class FileKeys:
             AESGCM(ring.keys[version].view()).decrypt_into(
                 wrapped.blob[:_NONCE_BYTES],
                 wrapped.blob[_NONCE_BYTES:],
-                _associated(ring.id, version, context),
+                associated_data(ring.id, wrapped.version, context),
                 opened,
             )
             return DataKey(opened)
@@ -178,10 +177,6 @@ def _stamp_of(path: Path) -> _Stamp:
     except FileNotFoundError:
         raise KeyUnavailable(f"the keyring {path} is gone; restore it from a backup") from None
     return status.st_ino, status.st_mtime_ns, status.st_ctime_ns
-
-
-def _associated(ring: str, version: int, context: ObjectContext) -> bytes:
-    return _LABEL + bytes.fromhex(ring) + version.to_bytes(8, "big") + context.encode()
 
 
 def _load(path: Path) -> tuple[_Stamp, _Ring]:

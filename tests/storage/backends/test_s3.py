@@ -21,7 +21,7 @@ from storage.errors import ObjectExists, ObjectMissing, StoreUnavailable, UriInv
 from tests.conformance.object_store import MIB, ObjectStoreContract
 from tests.storage.backends import seaweedfs
 
-BIG = 2 * PART_BYTES + 12_345
+BIG = PART_BYTES + 12_345
 
 
 @pytest.fixture(scope="session")
