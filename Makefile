@@ -4,6 +4,7 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
+unexport PYTHONDONTWRITEBYTECODE  # compiled modules are kept: a command starts in a fraction of the time
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
@@ -27,7 +28,8 @@ install: .venv/.installed contracts/node_modules/.installed  ## install all that
 	@echo "→ Python packages (into .venv, pinned by uv.lock)"
 	@test -x $(BIN)/python || "$(PYTHON)" -m venv .venv
 	@$(BIN)/uv --version 2>/dev/null | grep -qF "uv $(UV_VERSION)" || $(BIN)/python -m pip install --quiet --disable-pip-version-check "uv==$(UV_VERSION)"
-	@$(BIN)/uv sync --frozen --inexact --python $(BIN)/python
+	@$(BIN)/uv sync --frozen --inexact --compile-bytecode --python $(BIN)/python
+	@$(BIN)/python -m compileall -q app ledger storage mesh_tools printer_agent
 	@touch $@
 
 contracts/node_modules/.installed: contracts/package.json contracts/package-lock.json
@@ -37,7 +39,7 @@ contracts/node_modules/.installed: contracts/package.json contracts/package-lock
 	@touch $@
 
 demo: install  ## one real part through the whole path, both ways (FILE=part.stl or .3mf for your own)
-	@$(BIN)/python examples/demo.py $(if $(FILE),"$(FILE)")
+	@$(BIN)/python -m examples.demo $(if $(FILE),"$(FILE)")
 
 serve: install  ## run the service on http://127.0.0.1:8000 (PORT=…), keeping its state in ./data
 	@PARTVAULT_DATA_DIR="$${PARTVAULT_DATA_DIR:-data}" $(BIN)/partvault serve --port $(PORT)

@@ -53,19 +53,13 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Case]:
         market.owner.revoke(withdrawn)
         evidence = market.owner.expect(200, "GET", "/v1/evidence")
         contract = market.owner.expect(200, "GET", "/v1/ledger")["contract"]
-    chain = subprocess.Popen(
-        [PARTVAULT, "ledger", "serve", "--json", "--data-dir", service.data_dir],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    try:
-        assert chain.stdout is not None
-        rpc = json.loads(chain.stdout.readline())["rpc_url"]
-        yield Case(rpc, contract, evidence, folder)
-    finally:
-        chain.terminate()
-        chain.wait(timeout=20)
+    command = [PARTVAULT, "ledger", "serve", "--json", "--data-dir", service.data_dir]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as chain:
+        try:
+            assert chain.stdout is not None
+            yield Case(json.loads(chain.stdout.readline())["rpc_url"], contract, evidence, folder)
+        finally:
+            chain.terminate()
 
 
 class TestAudit:
@@ -76,22 +70,7 @@ class TestAudit:
 
     @pytest.mark.parametrize(
         ("section", "path"),
-        [
-            ("publications", ("publication", "commitment")),
-            ("publications", ("signature",)),
-            ("licences", ("licence", "prints")),
-            ("licences", ("licence", "expiresAt")),
-            ("licences", ("receipt", "block_time")),
-            ("printers", ("enrolment", "keyX")),
-            ("printers", ("provider_signature",)),
-            ("prints", ("claim", "sequence")),
-            ("prints", ("signature",)),
-            ("prints", ("receipt", "transaction")),
-            ("outcomes", ("outcome", "result")),
-            ("revocations", ("signature",)),
-            ("openings", ("salt",)),
-            ("openings", ("manifest",)),
-        ],
+        [("licences", ("licence", "prints")), ("prints", ("signature",)), ("openings", ("manifest",))],
     )
     def test_names_one_changed_field(self, case: Case, section: str, path: tuple[str, ...]) -> None:
         evidence = copy.deepcopy(case.evidence)
@@ -101,15 +80,14 @@ class TestAudit:
         row[path[-1]] = _changed(row[path[-1]])
         code, report = case.audit(evidence)
         assert code == 1
-        assert f"{section}[0]" in json.dumps(report["findings"]) or section in json.dumps(report["findings"])
+        assert f"{section}[0]" in json.dumps(report["findings"])
 
-    @pytest.mark.parametrize("section", ["licences", "prints", "outcomes", "printers", "publications"])
-    def test_names_a_dropped_row(self, case: Case, section: str) -> None:
+    def test_names_a_dropped_row(self, case: Case) -> None:
         evidence = copy.deepcopy(case.evidence)
-        del evidence[section][0]
+        dropped = evidence["prints"].pop(0)
         code, report = case.audit(evidence)
         assert code == 1
-        assert report["findings"]
+        assert dropped["claim"]["licence"][2:18] in json.dumps(report["findings"])
 
 
 def _changed(value: Any) -> Any:

@@ -175,7 +175,7 @@ class TestUpload:
 class TestCaller:
     def test_refuses_a_wrong_api_key(self, market: Market) -> None:
         key = market.owner.api_key
-        for wrong in (key[:-1] + ("A" if key[-1] != "A" else "B"), "pv_nobody_" + "x" * 43, ""):
+        for wrong in (key[:-1] + ("A" if key[-1] != "A" else "B"), "pv_nobody_" + "x" * 43, "nonsense"):
             answer = Party(market.service.url, wrong).call("GET", "/v1/designs")
             assert answer.status_code == 401
             problem(answer)

@@ -93,9 +93,9 @@ class TestState:
     def test_survives_repeated_kills(self, tmp_path: Path) -> None:
         with ServiceProcess(tmp_path / "data") as service:
             market = Market.open(service)
-            licence = market.owner.license(market.published(), market.provider, prints=4)
+            licence = market.owner.license(market.published(), market.provider, prints=3)
             printer = market.provider.new_printer()
-            for number in range(1, 4):
+            for number in range(1, 3):
                 token = market.provider.authorise(licence, printer)["token"]
                 assert printer.redeem(token).json()["receipt"]["block_number"] > 0
                 end(service, "kill both")

@@ -28,7 +28,7 @@ def redeem_while_killed(market: Market, attempt: threading.Thread, delay_s: floa
 
 
 class TestRedeem:
-    @pytest.mark.parametrize("rounds", [8, pytest.param(80, marks=pytest.mark.slow)])
+    @pytest.mark.parametrize("rounds", [5, pytest.param(80, marks=pytest.mark.slow)])
     def test_the_same_retry_completes_with_one_count(self, tmp_path: Path, rounds: int) -> None:
         with ServiceProcess(tmp_path / "data") as service:
             market = Market.open(service)
