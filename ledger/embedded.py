@@ -96,6 +96,9 @@ class EmbeddedChain:
         """
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._take_lock()
+        self._stopping.clear()
+        self._settled.clear()
+        self.failure = None
         try:
             binary = child.native_binary(self._anvil)
             identity = self._identity()

@@ -96,7 +96,8 @@ class PrinterState:
 class LedgerRuntime:
     """Owns the relay's and the indexer's threads, and the embedded chain where there is one.
 
-    Every method is safe from any thread. `wait` and `simulate` need `start`; `append` to the outbox does not.
+    Every method is safe from any thread. A process that does not `start` it may still `wait` and know the
+    `domain`: the database tells what the leader's process did.
     """
 
     def __init__(
@@ -193,13 +194,13 @@ class LedgerRuntime:
     @property
     def domain(self) -> Domain:
         """Where statements count: chain id and contract."""
-        identity = self._started()[1]
+        identity = self._known()
         return Domain(identity.chain_id, identity.contract)
 
     @property
     def code_hash(self) -> bytes:
         """Keccak-256 of the contract's code, as pinned."""
-        code_hash = self._started()[1].code_hash
+        code_hash = self._known().code_hash
         if code_hash is None:
             raise LedgerStopped("the contract's code is not pinned yet; start the ledger once")
         return code_hash
@@ -263,6 +264,15 @@ class LedgerRuntime:
     def _status(self, operation_id: str) -> OperationStatus:
         with self._reading.connect() as connection:
             return status(connection, operation_id)
+
+    def _known(self) -> ChainIdentity:
+        """Return the identity, from the database where this process does not run the ledger itself."""
+        if self._identity is None:
+            with self._reading.connect() as connection:
+                self._identity = identities.load(connection)
+        if self._identity is None:
+            raise LedgerStopped("this database has no ledger yet; start the service once to found it")
+        return self._identity
 
     def _started(self) -> tuple[Chain, ChainIdentity]:
         if self._chain is None or self._identity is None:
@@ -336,15 +346,18 @@ def remote(
     limits: RelayLimits | None = None,
     poll_s: float = _IDLE_S,
 ) -> LedgerRuntime:
-    """Build the ledger over a network: any EVM JSON-RPC endpoints that serve the same chain.
+    """Build the ledger over a network. The first endpoint serves; all must show the pinned chain and code.
 
     `confirmations` is how many blocks, its own counted, make an operation final; `first_block` where to begin
     to read.
     """
-    node = Web3Chain.http(rpc_urls[0])
+    nodes = [Web3Chain.http(url) for url in rpc_urls]
 
     def connect() -> tuple[Chain, ChainIdentity]:
-        return node, identities.pin(engine, node, contract, first_block=first_block)
+        pinned = identities.pin(engine, nodes[0], contract, first_block=first_block)
+        for other in nodes[1:]:
+            identities.check_node(pinned, other.chain_id(), other.code(contract))
+        return nodes[0], pinned
 
     return LedgerRuntime(
         engine,

@@ -87,6 +87,15 @@ class TestReplay:
             assert stage.used(licence) == 2
             assert stage.runtime.health().restarts == 1
 
+    def test_a_stopped_ledger_starts_again(self, tmp_path: Path) -> None:
+        with embedded_stage(tmp_path) as stage:
+            licence = stage.open_licence()
+            stage.runtime.stop()
+            (operation_id,) = stage.append(stage.cast.record(licence, 1))
+            assert stage.runtime.wait(operation_id, 0.0).state == "pending"
+            stage.runtime.start()
+            assert stage.runtime.wait(operation_id, PATIENCE_S).state == "confirmed"
+
     @pytest.mark.parametrize(
         ("row", "edit"),
         [
