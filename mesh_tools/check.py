@@ -82,9 +82,8 @@ def _json_line(path: Path, inspection: Inspection) -> str:
 
 
 def _text(path: Path, inspection: Inspection) -> str:
-    lines = [
-        f"{inspection.verdict.upper():6} {path}  {inspection.format}, {inspection.bytes} bytes, {_summary(inspection)}"
-    ]
+    head = f"{inspection.verdict.upper():6} {path}  {inspection.format}, {inspection.bytes} bytes"
+    lines = [f"{head}, {_summary(inspection)}"]
     for found in inspection.findings:
         where = (
             "" if found.sample is None else " at " + ", ".join(f"{axis:.3g}" for axis in found.sample) + " mm"

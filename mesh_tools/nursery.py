@@ -15,22 +15,25 @@ import selectors
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from mesh_tools import answer, confine, system_calls
-from mesh_tools.inspect import examine_file
+from mesh_tools.inspect import Report, examine_file
 from mesh_tools.limits import Limits
 from mesh_tools.warm_up import warm_up
 
 REQUEST_BYTES_MAX = 65_536
+Job = Callable[..., Report]
 EXIT_FAILED, EXIT_MEMORY, EXIT_UNCONFINED = 70, 71, 72
 
 
 class Nursery:
     """Serves requests on `control` until it closes."""
 
-    def __init__(self, control: socket.socket, *, isolated: bool) -> None:
-        """`isolated`: this process already stands in a network namespace of its own."""
+    def __init__(self, control: socket.socket, job: Job, *, isolated: bool) -> None:
+        """`job` inspects in the child; `isolated`: this process stands in a network namespace of its own."""
+        self._job = job
         self._isolated = isolated
         self._control = control
         self._selector = selectors.DefaultSelector()
@@ -57,7 +60,7 @@ class Nursery:
         request["isolated"] = self._isolated
         child = os.fork()
         if child == 0:
-            _become_child(request, source, pipe)
+            _become_child(request, source, pipe, self._job)
         os.close(source)
         os.close(pipe)
         pidfd = os.pidfd_open(child)
@@ -91,7 +94,7 @@ def _tell(status: socket.socket, value: dict[str, Any], descriptors: list[int] |
         return
 
 
-def _become_child(request: dict[str, Any], source: int, pipe: int) -> None:
+def _become_child(request: dict[str, Any], source: int, pipe: int, job: Job) -> None:
     """Confine this fork, inspect, answer, end. Never returns; any failure is an exit code."""
     code = EXIT_FAILED
     try:
@@ -104,7 +107,7 @@ def _become_child(request: dict[str, Any], source: int, pipe: int) -> None:
         data = memoryview(mmap.mmap(source, size, prot=mmap.PROT_READ)) if size else memoryview(b"")
         if not system_calls.deny() and not request["isolated"]:
             os._exit(EXIT_UNCONFINED)
-        report = examine_file(data, filename=request["filename"], unit_mm=request["unit_mm"],
+        report = job(data, filename=request["filename"], unit_mm=request["unit_mm"],
                               pictures=request["pictures"], limits=limits)  # fmt: skip
         frame = answer.encode(report)
         with os.fdopen(pipe, "wb", closefd=False) as stream:
@@ -118,14 +121,14 @@ def _become_child(request: dict[str, Any], source: int, pipe: int) -> None:
         os._exit(code)
 
 
-def main() -> None:
-    """Entry point of the server process."""
+def main(job: Job = examine_file) -> None:
+    """Entry point of the server process; tests give it another `job`."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     control = socket.socket(fileno=int(sys.argv[1]))
     isolated = confine.without_network()
     warm_up()
     control.send(json.dumps({"ready": True, "network_namespace": isolated}).encode())
-    Nursery(control, isolated=isolated).serve()
+    Nursery(control, job, isolated=isolated).serve()
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from mesh_tools.shading import blur, shade
 
 THUMBNAIL_PIXELS = 512
 _SAMPLES = 2
-_MARGIN = 0.125
+_MARGIN = 0.15
 _TOP, _BOTTOM = np.array([0.985, 0.989, 0.994]), np.array([0.885, 0.905, 0.93])
 _SHADOW_FACETS_MAX = 2_000_000
 
@@ -64,13 +64,14 @@ def _shadow(placed: list[Draw], unit_mm: float, camera: Camera, low: Floats, siz
     """Soft shadow (size, size) in 0…1 that the part throws straight down on the ground."""
     down = np.eye(3)
     down[2, 2] = 0
-    visibility = Visibility(size, size, 1e9)
+    small = Camera(camera.axes, camera.scale / 2, camera.shift / 2)
+    visibility = Visibility(size // 2, size // 2, 1e9)
     for draw in placed:
         flat = draw.placement @ down
         flat[3, 2] = low[2] / unit_mm
-        visibility.draw(Draw(draw.body, flat, draw.first), camera, unit_mm)
-    mask = (visibility.facets >= 0).astype(np.float64)
-    return blur(mask, size // 64)
+        visibility.draw(Draw(draw.body, flat, draw.first), small, unit_mm)
+    mask = blur((visibility.facets >= 0).astype(np.float64), size // 128)
+    return np.repeat(np.repeat(mask, 2, axis=0), 2, axis=1)
 
 
 def _bounds(placed: list[Draw], unit_mm: float) -> tuple[Floats, Floats]:

@@ -20,7 +20,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -34,6 +34,7 @@ from mesh_tools.inspect import Report
 from mesh_tools.limits import Limits
 from mesh_tools.nursery import EXIT_MEMORY, EXIT_UNCONFINED
 
+_SERVER = ("-m", "mesh_tools.nursery")
 _START_S = 60.0
 _END_S = 10.0
 _READ_BYTES = 1 << 16
@@ -48,6 +49,10 @@ class _Input:
     too_large: bool
 
 
+class _NotStartedError(SandboxUnavailable):
+    """The server ended before it made a child."""
+
+
 class Sandbox:
     """Inspects files in confined child processes. Start it once, share it, close it.
 
@@ -55,13 +60,21 @@ class Sandbox:
     off, an object damaged), leaving nothing behind.
     """
 
-    def __init__(self, limits: Limits | None = None) -> None:
+    def __init__(self, limits: Limits | None = None, *, server: Sequence[str] = _SERVER) -> None:
+        """`server`: the interpreter's arguments that start the process server."""
+        self._arguments = tuple(server)
         self.limits = limits or Limits()
         self._lock = threading.Lock()
         self._slots = threading.BoundedSemaphore(self.limits.children_max)
         self._server: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._closed = False
+
+    @property
+    def server_pid(self) -> int | None:
+        """Process id of the server while it runs, for operators who watch it."""
+        server = self._server
+        return None if server is None else server.pid
 
     def start(self) -> None:
         """Start the process server; SandboxUnavailable when it does not come up. Idempotent."""
@@ -108,6 +121,12 @@ class Sandbox:
         with self._slots:
             try:
                 return self._ask(taken, request)
+            except _NotStartedError:
+                self._drop_server()
+            except SandboxUnavailable as error:
+                return _refusal("sandbox.unavailable", str(error))
+            try:
+                return self._ask(taken, request)
             except SandboxUnavailable as error:
                 return _refusal("sandbox.unavailable", str(error))
 
@@ -138,13 +157,19 @@ class Sandbox:
                     if attempt == 2:
                         raise SandboxUnavailable(f"the process server is gone: {error}") from error
 
+    def _drop_server(self) -> None:
+        """Forget a server that went away before it made a child: no byte of the file was read."""
+        with self._lock:
+            if self._server is not None and self._server.poll() is not None:
+                self._stop_server()
+
     def _ensure_server(self) -> socket.socket:
         if self._closed:
             raise SandboxUnavailable("the sandbox is closed")
         if self._control is not None and self._server is not None and self._server.poll() is None:
             return self._control
         self._stop_server()
-        self._server, self._control = _launch()
+        self._server, self._control = _launch(self._arguments)
         return self._control
 
     def _stop_server(self) -> None:
@@ -159,7 +184,7 @@ class Sandbox:
         self._server = self._control = None
 
 
-def _launch() -> tuple[subprocess.Popen[bytes], socket.socket]:
+def _launch(arguments: Sequence[str]) -> tuple[subprocess.Popen[bytes], socket.socket]:
     """Start the process server with an empty environment and wait until it is warm."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     root = str(Path(__file__).parent.parent)
@@ -174,7 +199,7 @@ def _launch() -> tuple[subprocess.Popen[bytes], socket.socket]:
     }
     with theirs:
         server = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            [sys.executable, "-m", "mesh_tools.nursery", str(theirs.fileno())],
+            [sys.executable, *arguments, str(theirs.fileno())],
             pass_fds=[theirs.fileno()], env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             cwd="/",
         )  # fmt: skip
@@ -243,9 +268,9 @@ def _pidfd(status: socket.socket, deadline: float) -> int:
     try:
         _, descriptors, _, _ = socket.recv_fds(status, 4096, 1)
     except OSError as error:
-        raise SandboxUnavailable(f"no child was started: {error}") from error
+        raise _NotStartedError(f"no child was started: {error}") from error
     if len(descriptors) != 1:
-        raise SandboxUnavailable("no child was started")
+        raise _NotStartedError("no child was started")
     return descriptors[0]
 
 

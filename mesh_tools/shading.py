@@ -112,14 +112,15 @@ def _light(normals: Floats) -> Floats:
 
 
 def _crevices(depth: Floats, seen: NDArray[np.bool_]) -> Floats:
-    """Factor ≤ 1 that darkens pixels lying deeper than their surroundings."""
-    far = depth[seen].max() if seen.any() else 0.0
-    plain = np.where(seen, depth, far)
+    """Factor ≤ 1 that darkens pixels lying deeper than their surroundings; found at half the size."""
+    small, there = depth[::2, ::2], seen[::2, ::2]
+    far = small[there].max() if there.any() else 0.0
+    plain = np.where(there, small, far)
     dark = np.ones_like(plain)
-    for radius, strength in ((6, 0.16), (20, 0.16), (48, 0.10)):
-        hollow = np.clip((plain - blur(plain, radius)) / (1.2 * radius), 0, 1)
+    for radius, strength in ((3, 0.16), (10, 0.16), (24, 0.10)):
+        hollow = np.clip((plain - blur(plain, radius)) / (2.4 * radius), 0, 1)
         dark -= strength * hollow
-    return dark
+    return np.repeat(np.repeat(dark, 2, axis=0), 2, axis=1)
 
 
 def _outlines(normals: Floats, depth: Floats, seen: NDArray[np.bool_]) -> Floats:

@@ -17,7 +17,8 @@ def shell_findings(body: Body, topology: Topology, measures: Measures, scale: fl
     """Findings about volume. An open body is only told that it holds nothing: its volume means little."""
     extent = float(np.max(measures.high - measures.low))
     nothing = _FLAT_RATIO * max(measures.area, 1e-300) * extent
-    if abs(measures.volume) <= nothing:
+    many = topology.sound and topology.shells > 1
+    if abs(measures.volume) <= nothing and not many:
         return [finding("mesh.zero_volume", f"The surface encloses {measures.volume * scale**3:.3g} mm³.")]
     if not topology.sound:
         return []

@@ -1,0 +1,127 @@
+"""A process server whose children do what a hostile file might make a reader do, named by the file name."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+
+from mesh_tools.findings import Geometry, finding
+from mesh_tools.inspect import Report
+from mesh_tools.nursery import main
+
+_SOUND = Geometry(12, 8, 1, 1, 6000.0, 2200.0, ((0.0, 0.0, 0.0), (10.0, 20.0, 30.0)), True)
+
+
+def _descriptor() -> int:
+    """The answer's pipe: the only descriptor of the child that is a FIFO."""
+    for name in range(3, 64):
+        try:
+            if os.fstat(name).st_mode & 0o170000 == 0o010000:
+                return name
+        except OSError:
+            continue
+    raise RuntimeError("no pipe")
+
+
+def _answer(frame: bytes) -> None:
+    os.write(_descriptor(), frame)
+    os._exit(0)
+
+
+def _allowed(attempt: str) -> bool:
+    """Whether the confined child could do what it must not be able to do."""
+    attempts = {
+        "open": lambda: os.close(os.open("/etc/passwd", os.O_RDONLY)),
+        "write": lambda: Path("/tmp/escaped").write_text("x"),
+        "list": lambda: list(Path("/").iterdir()),
+        "socket": lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM).close(),
+        "unix": lambda: socket.socket(socket.AF_UNIX, socket.SOCK_STREAM).close(),
+        "fork": lambda: os.fork() or os._exit(0),
+        "exec": lambda: os.execv("/bin/true", ["/bin/true"]),
+        "kill": lambda: os.kill(os.getppid(), signal.SIGKILL),
+        "memfd": lambda: os.close(os.memfd_create("x")),
+    }
+    try:
+        attempts[attempt]()
+    except OSError:
+        return False
+    return True
+
+
+def job(data: memoryview, *, filename: str, **_: object) -> Report:
+    """Behave as `filename` says."""
+    match filename.split("-", 1):
+        case ["spin"]:
+            while True:
+                pass
+        case ["sleep"]:
+            time.sleep(600)
+        case ["eat"]:
+            hoard = [bytearray(1 << 24) for _ in range(10_000)]
+            return Report(str(len(hoard)), True, (), None, None)
+        case ["crash"]:
+            ctypes.string_at(0)
+        case ["abort"]:
+            os.abort()
+        case ["raise"]:
+            raise RuntimeError("broken reader")
+        case ["recurse"]:
+            job(data, filename="recurse")
+        case ["silent"]:
+            os._exit(0)
+        case ["exit"]:
+            os._exit(3)
+        case ["flood"]:
+            while True:
+                os.write(_descriptor(), bytes(1 << 16))
+        case ["frame", kind]:
+            _answer(_FRAMES[kind])
+        case ["nothing"]:
+            return Report("stl-binary", True, (), None, None)
+        case ["pass"]:
+            return Report("stl-binary", True, (), _SOUND, None)
+        case ["try", attempt]:
+            code = "test.allowed" if _allowed(attempt) else "test.denied"
+            return Report("probe", True, (finding(code, attempt),), None, None)
+    raise RuntimeError(f"unknown behaviour {filename}")
+
+
+def _frame(text: bytes, picture: bytes = b"") -> bytes:
+    return b"PVA1" + len(text).to_bytes(4, "big") + len(picture).to_bytes(4, "big") + text + picture
+
+
+_GOOD = b'{"format":"x","unit_known":true,"findings":[],"geometry":%s}'
+_GEOMETRY = (
+    b'{"facets":12,"vertices":8,"bodies":1,"shells":1,"volume_mm3":%s,"area_mm2":1.0,'
+    b'"bounds_mm":[[0,0,0],[1,1,1]],"watertight":%s}'
+)
+_FRAMES = {
+    "text": b"hello",
+    "short": b"PV",
+    "magic": _frame(b"{}").replace(b"PVA1", b"XXXX"),
+    "length": _frame(_GOOD % b"null") + b"more",
+    "json": _frame(b"{nonsense"),
+    "nan": _frame(_GOOD % (_GEOMETRY % (b"NaN", b"true"))),
+    "infinite": _frame(_GOOD % (_GEOMETRY % (b"1e999", b"true"))),
+    "type": _frame(_GOOD % (_GEOMETRY % (b"1.0", b'"yes"'))),
+    "extra": _frame(b'{"format":"x","unit_known":true,"findings":[],"geometry":null,"verdict":"pass"}'),
+    "list": _frame(b"[]"),
+    "deep": _frame(b"[" * 100_000 + b"]" * 100_000),
+    "utf8": _frame(b"\xff\xfe"),
+    "picture": _frame(_GOOD % (_GEOMETRY % (b"1.0", b"true")), b"<svg/>"),
+    "finding": _frame(b'{"format":"x","unit_known":true,"findings":[{"code":1}],"geometry":null}'),
+    "severity": _frame(
+        b'{"format":"x","unit_known":true,"geometry":null,"findings":[{"code":"a","severity":"fine",'
+        b'"count":1,"sample":null,"message":"","advice":""}]}'
+    ),
+    "open": _frame(_GOOD % (_GEOMETRY % (b"1.0", b"false"))),
+}
+
+if __name__ == "__main__":
+    main(job)
+    sys.exit(0)

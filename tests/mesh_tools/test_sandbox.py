@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psutil
+import pytest
+
+from mesh_tools.errors import SandboxUnavailable
+from mesh_tools.gate import Policy
+from mesh_tools.inspect import Inspection
+from mesh_tools.limits import Limits
+from mesh_tools.sandbox import Sandbox
+from tests.mesh_tools import shapes
+
+_ROGUE = (str(Path(__file__).parent / "rogue_server.py"),)
+_TIGHT = Limits(cpu_base_s=1.0, memory_base_bytes=256 << 20, answer_bytes_max=1 << 20)
+_HASTY = Limits(wall_base_s=0.7)
+_SOUND = shapes.stl_binary(shapes.corners(shapes.box()))
+
+
+@pytest.fixture(scope="module")
+def rogue() -> Iterator[Sandbox]:
+    with Sandbox(_TIGHT, server=_ROGUE) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(scope="module")
+def hasty() -> Iterator[Sandbox]:
+    with Sandbox(_HASTY, server=_ROGUE) as sandbox:
+        yield sandbox
+
+
+def _behave(sandbox: Sandbox, behaviour: str) -> Inspection:
+    return sandbox.inspect([b"x"], filename=behaviour, policy=Policy())
+
+
+def _verdict(sandbox: Sandbox) -> str:
+    return sandbox.inspect([_SOUND], filename="a.stl", policy=Policy(), pictures=False).verdict
+
+
+class TestKill:
+    @pytest.mark.parametrize(
+        ("behaviour", "code"),
+        [
+            ("spin", "sandbox.cpu_limit"),
+            ("eat", "sandbox.memory_limit"),
+            ("crash", "sandbox.crashed"),
+            ("abort", "sandbox.crashed"),
+            ("raise", "sandbox.crashed"),
+            ("recurse", "sandbox.crashed"),
+            ("exit", "sandbox.crashed"),
+            ("silent", "sandbox.garbled"),
+            ("flood", "sandbox.garbled"),
+            ("nothing", "sandbox.garbled"),
+        ],
+    )
+    def test_refuses(self, rogue: Sandbox, behaviour: str, code: str) -> None:
+        inspection = _behave(rogue, behaviour)
+        assert inspection.verdict == "refuse"
+        assert [found.code for found in inspection.reasons] == [code]
+        assert inspection.sha256 == hashlib.sha256(b"x").digest()
+
+    def test_refuses_what_takes_too_long(self, hasty: Sandbox) -> None:
+        begun = time.monotonic()
+        inspection = _behave(hasty, "sleep")
+        assert [found.code for found in inspection.reasons] == ["sandbox.time_out"]
+        assert time.monotonic() - begun < 5
+
+    def test_serves_on_after_every_death(self, rogue: Sandbox) -> None:
+        for behaviour in ("crash", "exit", "frame-text"):
+            assert _behave(rogue, behaviour).verdict == "refuse"
+        assert _behave(rogue, "pass").verdict == "pass"
+
+    def test_leaves_no_child_behind(self, hasty: Sandbox) -> None:
+        _behave(hasty, "sleep")
+        assert hasty.server_pid is not None
+        children = psutil.Process(hasty.server_pid).children()
+        assert not [child for child in children if child.status() != psutil.STATUS_ZOMBIE]
+
+
+class TestGarbledAnswer:
+    @pytest.mark.parametrize(
+        "kind",
+        ["text", "short", "magic", "length", "json", "nan", "infinite", "type", "extra", "list", "deep"]
+        + ["utf8", "picture", "finding", "severity", "open"],
+    )
+    def test_refuses(self, rogue: Sandbox, kind: str) -> None:
+        inspection = _behave(rogue, f"frame-{kind}")
+        assert [found.code for found in inspection.reasons] == ["sandbox.garbled"]
+
+
+class TestConfinement:
+    @pytest.mark.parametrize(
+        "attempt", ["open", "write", "list", "socket", "unix", "fork", "exec", "kill", "memfd"]
+    )
+    def test_denies(self, rogue: Sandbox, attempt: str) -> None:
+        assert [found.code for found in _behave(rogue, f"try-{attempt}").findings] == ["test.denied"]
+
+
+class TestInspect:
+    def test_passes_a_sound_part(self, sandbox: Sandbox) -> None:
+        inspection = sandbox.inspect([_SOUND], filename="box.stl", policy=Policy())
+        assert inspection.verdict == "pass"
+        assert inspection.format == "stl-binary"
+        assert inspection.bytes == len(_SOUND)
+        assert inspection.sha256 == hashlib.sha256(_SOUND).digest()
+        assert inspection.geometry is not None
+        assert inspection.geometry.volume_mm3 == pytest.approx(6000)
+        assert inspection.geometry.size_mm == pytest.approx((10, 20, 30))
+        assert inspection.thumbnail_png is not None
+        assert "thumbnail" not in str(inspection.to_json())
+
+    def test_takes_the_source_in_any_pieces(self, sandbox: Sandbox) -> None:
+        pieces = (_SOUND[start : start + 7] for start in range(0, len(_SOUND), 7))
+        assert sandbox.inspect(pieces, filename="box.stl", policy=Policy()).verdict == "pass"
+
+    def test_refuses_an_empty_file(self, sandbox: Sandbox) -> None:
+        inspection = sandbox.inspect([], filename="box.stl", policy=Policy())
+        assert [found.code for found in inspection.reasons] == ["input.empty"]
+
+    def test_stops_reading_past_the_limit(self) -> None:
+        taken = 0
+
+        def endless() -> Iterator[bytes]:
+            nonlocal taken
+            while True:
+                taken += 1
+                yield bytes(1 << 20)
+
+        with Sandbox(Limits(file_bytes_max=4 << 20)) as small:
+            inspection = small.inspect(endless(), filename="big.stl", policy=Policy())
+        assert [found.code for found in inspection.reasons] == ["input.too_large"]
+        assert taken == 5
+
+    def test_passes_on_what_the_source_raises(self, sandbox: Sandbox) -> None:
+        def cut() -> Iterator[bytes]:
+            yield _SOUND[:100]
+            raise ConnectionResetError("upload cut off")
+
+        before = len(list(Path("/proc/self/fd").iterdir()))
+        with pytest.raises(ConnectionResetError):
+            sandbox.inspect(cut(), filename="box.stl", policy=Policy())
+        assert len(list(Path("/proc/self/fd").iterdir())) <= before
+
+    def test_serves_many_threads(self, sandbox: Sandbox) -> None:
+        def once(number: int) -> str:
+            data = _SOUND if number % 2 else _SOUND[:-50]
+            return sandbox.inspect([data], filename="box.stl", policy=Policy(), pictures=False).verdict
+
+        with ThreadPoolExecutor(6) as pool:
+            verdicts = list(pool.map(once, range(24)))
+        assert verdicts == ["refuse", "pass"] * 12
+
+    def test_survives_the_end_of_the_thread_that_started_it(self) -> None:
+        with Sandbox() as fresh:
+            starter = threading.Thread(target=fresh.start)
+            starter.start()
+            starter.join()
+            assert _verdict(fresh) == "pass"
+
+    def test_restarts_a_server_that_was_killed(self) -> None:
+        with Sandbox() as fresh:
+            assert fresh.server_pid is not None
+            psutil.Process(fresh.server_pid).kill()
+            assert _verdict(fresh) == "pass"
+
+    def test_refuses_when_closed(self) -> None:
+        closed = Sandbox()
+        closed.close()
+        inspection = closed.inspect([_SOUND], filename="a.stl", policy=Policy())
+        assert [found.code for found in inspection.reasons] == ["sandbox.unavailable"]
+
+
+class TestStart:
+    def test_says_when_the_server_does_not_come_up(self) -> None:
+        broken = Sandbox(server=("-c", "raise SystemExit(1)"))
+        with pytest.raises(SandboxUnavailable, match="did not come up"):
+            broken.start()
+        inspection = broken.inspect([_SOUND], filename="a.stl", policy=Policy())
+        assert [found.code for found in inspection.reasons] == ["sandbox.unavailable"]
+        broken.close()
+
+    def test_gives_the_server_no_environment(self, sandbox: Sandbox) -> None:
+        assert sandbox.server_pid is not None
+        names = set(psutil.Process(sandbox.server_pid).environ())
+        assert names <= {"PATH", "PYTHONPATH", "LANG", "LC_CTYPE", "MALLOC_ARENA_MAX", "OPENBLAS_NUM_THREADS",
+                         "OMP_NUM_THREADS", "PYTHONDONTWRITEBYTECODE"}  # fmt: skip
