@@ -1,8 +1,8 @@
 """The main job on a real part: `make demo`, or `make demo FILE=part.stl` (or .3mf) for your own.
 
 Starts a service of its own (SQLite, a local folder, the embedded chain), takes the part from upload to two
-counted prints, has the third refused, stops the service, and audits the history from the chain and an evidence
-file alone. Exit code 0 when all of that happened; 1 when the gate refuses the part or anything disagrees.
+counted prints, has the third refused, stops the service, and audits the history from chain and evidence
+alone. Exit code 0 when all of that happened; 1 when the gate refuses the part or anything disagrees.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from examples.direct_print import send_directly
-from examples.stage import Account, CommandRefused, Stage, environment
+from examples.stage import Account, RefusedError, Stage, environment
 
 ROOT = Path(__file__).parents[1]
 OUTPUT = ROOT / "demo-output"
@@ -162,11 +162,11 @@ class Demo:
         with self.account.step(f"A {_ordinal(PRINTS + 1)} print: refused"):
             try:
                 self._authorise(licence)
-            except CommandRefused as refused:
+            except RefusedError as refused:
                 for reason in refused.problem.get("reasons") or [refused.problem]:
                     self.account.fact(f"the service refuses: {escape(str(reason['message']))}", good=True)
             else:
-                raise CommandRefused("print authorise", {"message": "a print too many was authorised"})
+                raise RefusedError("print authorise", {"message": "a print too many was authorised"})
 
     def evidence(self) -> Path:
         """What the owner keeps, to prove everything without the service."""
@@ -205,11 +205,11 @@ class Demo:
             path.write_text(json.dumps(forged), encoding="utf-8")
             try:
                 self.stage.run([*words, "--evidence", str(path)])
-            except CommandRefused as refused:
+            except RefusedError as refused:
                 for finding in refused.problem["findings"][:2]:
                     self.account.fact(f"the audit names it: {escape(_sentence(finding))}", good=True)
             else:
-                raise CommandRefused("audit", {"message": "a forged evidence file passed the audit"})
+                raise RefusedError("audit", {"message": "a forged evidence file passed the audit"})
 
     def search(self, tokens: list[str]) -> None:
         """Nothing readable was left behind by the service."""
@@ -219,7 +219,7 @@ class Demo:
             files = [path for path in (self.state / "data").rglob("*") if path.is_file()]
             found = [path.name for path in files if any(n in path.read_bytes() for n in needles)]
             if found:
-                raise CommandRefused("search", {"message": f"plaintext in {', '.join(found)}"})
+                raise RefusedError("search", {"message": f"plaintext in {', '.join(found)}"})
             self.account.fact(f"{len(files)} files, no plaintext and no token in any", good=True)
 
     def _authorise(self, licence: dict[str, Any]) -> dict[str, Any]:
@@ -252,7 +252,7 @@ def _default_part(folder: Path) -> Path:
     return path
 
 
-def _refusal(account: Account, refused: CommandRefused) -> int:
+def _refusal(account: Account, refused: RefusedError) -> int:
     account.console.print(f"\n[bold red]Refused[/] by `{escape(refused.command)}`: {escape(str(refused))}")
     reasons = refused.problem.get("reasons") or []
     for reason in reasons:
@@ -283,7 +283,7 @@ def main() -> int:
         part = asked.resolve() if asked else _default_part(OUTPUT)
         try:
             Demo(Stage(account, OUTPUT, environment(state)), part, state).play()
-        except CommandRefused as refused:
+        except RefusedError as refused:
             return _refusal(account, refused)
     _summary(account)
     return 0

@@ -20,7 +20,7 @@ BIN = Path(sys.executable).parent
 START_TIMEOUT_S = 30.0
 
 
-class CommandRefused(Exception):
+class RefusedError(Exception):
     """A command said no: its problem, as the command told it."""
 
     def __init__(self, command: str, problem: Mapping[str, Any]) -> None:
@@ -73,7 +73,7 @@ class Stage:
     environment: dict[str, str] = field(default_factory=dict)
 
     def run(self, words: list[str], *, as_party: Mapping[str, str] | None = None, hide: str = "") -> Any:
-        """Run a command with `--json` and return what it says; CommandRefused where its answer is no."""
+        """Run a command with `--json` and return what it says; RefusedError where its answer is no."""
         self.account.command([word if word != hide else "…" for word in words])
         done = subprocess.run(
             [str(BIN / words[0]), *words[1:], "--json"],
@@ -84,7 +84,7 @@ class Stage:
             timeout=600,
         )
         if done.returncode != 0:
-            raise CommandRefused(" ".join(words[:3]), _problem(done.stdout, done.stderr))
+            raise RefusedError(" ".join(words[:3]), _problem(done.stdout, done.stderr))
         return json.loads(done.stdout)
 
     @contextmanager
@@ -104,7 +104,7 @@ class Stage:
             line = process.stdout.readline() if process.stdout else ""
             if not line:
                 said = (self.folder / log).read_text(encoding="utf-8", errors="replace")[-2000:]
-                raise CommandRefused(" ".join(words), {"message": f"it did not start:\n{said}"})
+                raise RefusedError(" ".join(words), {"message": f"it did not start:\n{said}"})
             yield json.loads(line)
         finally:
             process.terminate()
