@@ -1,4 +1,4 @@
-"""Offers: always enough for the node to replace a stuck transaction, and never less than the chain asks for."""
+"""Offers: always enough to replace a stuck transaction, and never less than the chain asks for."""
 
 from __future__ import annotations
 
