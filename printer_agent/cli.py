@@ -210,7 +210,7 @@ def doctor(home: Home = None, watch: Watch = None, as_json: Json = False) -> Non
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command, by default with the process's arguments; a process that holds plaintext dumps no core."""
+    """Run the command, by default on the process's arguments; plaintext passes here, so no core dumps."""
     import resource
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))

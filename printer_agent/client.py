@@ -6,6 +6,7 @@ safe: reads, and writes under an Idempotency-Key or whose body can be counted on
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -61,7 +62,7 @@ class PrinterClient:
         self._settings = settings
         self._clock = clock or Clock()
         self._nonce: str | None = None
-        self._http = open_http(settings, transport)
+        self._http = open_http(url, settings, transport)
 
     def claim(self, token: PrintToken) -> dict[str, Any]:
         """Ask what the token wants signed (`GET /v1/prints/claim`)."""
@@ -176,13 +177,14 @@ class PrinterClient:
         return {"Authorization": f"DPoP {access_token}", "DPoP": proof}
 
 
-def open_http(settings: Settings, transport: httpx2.BaseTransport | None) -> httpx2.Client:
-    """Open a connection pool that follows no redirect: a printer goes where it was told at enrolment."""
+def open_http(url: str, settings: Settings, transport: httpx2.BaseTransport | None) -> httpx2.Client:
+    """Open a connection pool to `url` that follows no redirect: a printer goes where it was enrolled."""
     timeout = httpx2.Timeout(settings.read_timeout_s, connect=settings.connect_timeout_s)
     return httpx2.Client(
         timeout=timeout,
         follow_redirects=False,
         transport=transport,
+        verify=_trust(url),
         headers={
             "Accept": "application/json",
             "Accept-Encoding": "identity",
@@ -233,6 +235,13 @@ def _retry_after(response: httpx2.Response, default: float) -> float:
         return max(0.05, float(response.headers.get("Retry-After", default)))
     except ValueError:
         return default
+
+
+def _trust(url: str) -> ssl.SSLContext:
+    """Give the certificates to trust; none, so nothing, where the URL needs none: loading takes time."""
+    return (
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if url.startswith("http:") else ssl.create_default_context()
+    )
 
 
 def _origin(url: str) -> tuple[str, str]:

@@ -83,7 +83,7 @@ def _core_dumps() -> Check:
 def _service(settings: Settings, transport: httpx2.BaseTransport | None) -> Check:
     try:
         url = Identity.load(settings.home).enrolled.url
-        with open_http(settings, transport) as http:
+        with open_http(url, settings, transport) as http:
             response = http.get(url + "/readyz")
     except AgentError as error:
         return Check("service", False, error.message, error.remedy)

@@ -77,7 +77,7 @@ def enrol(
     """
     url = url.rstrip("/")
     body = {"enrolment_code": code.strip(), **public_keys(identity)}
-    with open_http(settings, transport) as http:
+    with open_http(url, settings, transport) as http:
         offer = Offer.from_json(_post(http, url, body))
         enrolment = check_offer(offer, identity, expected or Expectations())
         signature = identity.signing.sign(digest(offer.domain, enrolment))

@@ -22,12 +22,12 @@ def embedded_chain(settings: Settings) -> Iterator[tuple[str, ChainIdentity]]:
 
     Raises CliError where there is no embedded chain, ChainInUse where the running service serves it.
     """
-    location = settings.data_dir / "partvault.sqlite"
-    if not settings.embedded_chain or (settings.database_url is None and not location.exists()):
+    _require_database(settings)
+    if not settings.embedded_chain:
         raise CliError(
             "no_embedded_chain",
-            f"{settings.data_dir.absolute()} holds no embedded chain",
-            "name the data folder with --data-dir or PARTVAULT_DATA_DIR",
+            f"the chain of this service is at {settings.rpc_url}, not embedded",
+            "audit it there: --rpc and --contract",
             exit_code=Exit.UNUSABLE,
         )
     database = open_database(settings.database_location)
@@ -47,6 +47,7 @@ def embedded_chain(settings: Settings) -> Iterator[tuple[str, ChainIdentity]]:
 
 def identity_of(settings: Settings) -> ChainIdentity:
     """Read which chain and contract a data folder belongs to; CliError before the service founded it."""
+    _require_database(settings)
     database = open_database(settings.database_location)
     try:
         with database.engine.connect() as connection:
@@ -54,5 +55,21 @@ def identity_of(settings: Settings) -> ChainIdentity:
     finally:
         database.close()
     if identity is None:
-        raise CliError("no_ledger", "this database knows no ledger yet", "start the service once")
+        raise CliError(
+            "no_ledger",
+            "this database knows no ledger yet",
+            "start the service once",
+            exit_code=Exit.UNUSABLE,
+        )
     return identity
+
+
+def _require_database(settings: Settings) -> None:
+    """Refuse a data folder without a database before opening it would make one."""
+    if settings.database_url is None and not (settings.data_dir / "partvault.sqlite").exists():
+        raise CliError(
+            "no_data_folder",
+            f"{settings.data_dir.absolute()} holds no inventory",
+            "name the data folder with --data-dir or PARTVAULT_DATA_DIR",
+            exit_code=Exit.UNUSABLE,
+        )

@@ -38,5 +38,6 @@ def _draw(said: dict[str, Any]) -> None:
     values = {"chain": said["chain_id"], "contract": said["contract"], "holds": counts or "nothing yet"}
     fields(f"{said['path']}  {said['bytes']} bytes", values)
     say(
-        f"  audit it: partvault audit --rpc URL --contract {said['contract']} --evidence {plain(said['path'])}"
+        f"  audit it: partvault audit --rpc URL --contract {said['contract']}"
+        f" --evidence {plain(said['path'])}"
     )

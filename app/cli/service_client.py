@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Self
@@ -39,7 +40,9 @@ class ServiceClient:
         if api_key is not None:
             headers["Authorization"] = f"Bearer {api_key.reveal()}"
         timeout = httpx2.Timeout(settings.timeout_s, connect=10.0)
-        self._http = httpx2.Client(base_url=self.url, headers=headers, timeout=timeout, transport=transport)
+        self._http = httpx2.Client(
+            base_url=self.url, headers=headers, timeout=timeout, transport=transport, verify=_trust(self.url)
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -135,6 +138,13 @@ class ServiceClient:
             "start it with `partvault serve`, or name it with --url or PARTVAULT_URL",
             exit_code=Exit.UNUSABLE,
         )
+
+
+def _trust(url: str) -> ssl.SSLContext:
+    """Give the certificates to trust; none, so nothing, where the URL needs none: loading takes time."""
+    return (
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if url.startswith("http:") else ssl.create_default_context()
+    )
 
 
 def problem(response: httpx2.Response) -> CliError:
