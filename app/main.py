@@ -16,6 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from app import problems, worker
 from app.accounts import routes as accounts
 from app.accounts.service import ensure_operator
+from app.body_limit import BodyLimit
 from app.clock import Clock
 from app.designs import routes as designs
 from app.evidence import routes as evidence
@@ -78,9 +79,10 @@ def assemble(
     )
     refusals = problems.responses(422, "4XX", "5XX")
     for module in (accounts, designs, licences, printers, prints, evidence, health):
-        app.include_router(module.router, max_body_size=body_bytes_max, responses=refusals)
+        app.include_router(module.router, responses=refusals)
     app.include_router(designs.upload_router, responses=refusals)
     problems.install(app)
+    app.add_middleware(BodyLimit, bytes_max=body_bytes_max)
     app.add_middleware(RequestRecorder, metrics=metrics)
     return app
 

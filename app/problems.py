@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 import structlog
@@ -62,7 +63,9 @@ APP_PROBLEMS: Mapping[Kind, Problem] = {
     Kind.CONFIGURATION: Problem(500, Kind.CONFIGURATION, "The service is not configured for this"),
 }
 
+_ROOTS = (storage_errors.StorageError, ledger_errors.LedgerError, mesh_errors.MeshError)
 _STORED = "stored-object"
+_TOO_LARGE = Problem(413, "too-large", "More bytes came than are allowed")
 _DOWN = Problem(503, "ledger-unavailable", "The ledger does not answer")
 LIBRARY_PROBLEMS: dict[type[Exception], Problem] = {
     storage_errors.StorageError: Problem(500, "storage", "The vault failed"),
@@ -72,7 +75,7 @@ LIBRARY_PROBLEMS: dict[type[Exception], Problem] = {
     storage_errors.ObjectDamaged: Problem(409, f"{_STORED}-damaged", "A stored object is damaged"),
     storage_errors.WrongContext: Problem(409, "wrong-context", "A stored object or key belongs elsewhere"),
     storage_errors.RangeInvalid: Problem(416, "range-invalid", "The range lies outside the object"),
-    storage_errors.TooLarge: Problem(413, "too-large", "The file is larger than allowed"),
+    storage_errors.TooLarge: _TOO_LARGE,
     storage_errors.StoreUnavailable: Problem(503, "store-unavailable", "The object store does not answer"),
     storage_errors.KeyUnavailable: Problem(503, "key-unavailable", "The key back end cannot give the key"),
     storage_errors.KeyringUnsafe: Problem(503, "keyring-unsafe", "The keyring must not be used"),
@@ -126,10 +129,15 @@ def responses(*statuses: int | str) -> dict[int | str, dict[str, Any]]:
 
 
 def problem_of(error: Exception) -> Problem | None:
-    """Find the problem type of an error; None where it is not mapped."""
+    """Find the problem type of an error: its own, or that of a parent which is not a library's root.
+
+    None where it is not mapped.
+    """
     if isinstance(error, AppError):
         return APP_PROBLEMS.get(error.kind)
-    return LIBRARY_PROBLEMS.get(type(error))
+    exact, *parents = type(error).__mro__
+    known = (parent for parent in parents if parent not in _ROOTS and parent in LIBRARY_PROBLEMS)
+    return LIBRARY_PROBLEMS.get(exact) or LIBRARY_PROBLEMS.get(next(known, exact))
 
 
 def document(problem: Problem, detail: str | None = None, **members: Any) -> JSONResponse:
@@ -156,6 +164,11 @@ def render(error: Exception) -> Response:
     return document(problem, str(error), **_located(error))
 
 
+def too_large(bytes_max: int) -> Response:
+    """Give the answer for a body longer than `bytes_max`."""
+    return document(_TOO_LARGE, f"the body has more than {bytes_max} bytes", remedy="send less")
+
+
 def _located(error: Exception) -> dict[str, Any]:
     field = getattr(error, "field", None)
     return {"field": field} if isinstance(field, str) else {}
@@ -174,8 +187,10 @@ def _validation(error: RequestValidationError) -> Response:
 
 
 def _http(error: HTTPException) -> Response:
-    slug = {404: "not-found", 405: "method-not-allowed", 413: "too-large"}.get(error.status_code, "http")
-    response = document(Problem(error.status_code, slug, str(error.detail)))
+    slug = {404: "not-found", 405: "method-not-allowed", 413: _TOO_LARGE.slug}.get(error.status_code, "http")
+    response = document(
+        Problem(error.status_code, slug, HTTPStatus(error.status_code).phrase), str(error.detail)
+    )
     response.headers.update(error.headers or {})
     return response
 

@@ -87,12 +87,13 @@ def redeem(services: Services, principal: PrinterPrincipal, redemption: Redempti
         settle(session, row)
         licence = session.get_one(Licence, row.licence_id)
         printer = session.get_one(Printer, row.printer_id)
+        now = submission.now(services, session)
     # (1) the retry
     if row.state != State.AUTHORISED:
         _require_same_redemption(services, row, redemption)
         return _await_release(services, row.id)
     # (2) the time
-    _require_live(services, row, services.clock.now())
+    _require_live(services, row, now)
     # (3) the claim
     _require_issued_claim(redemption.claim, claim_of(row, licence))
     # (4) the signature

@@ -149,7 +149,7 @@ def _end(services: Services, print_id: str, event: Event, reason: Reason) -> Non
         row.reasons = [reason.to_json()]
         apply(session, row, event)
     services.metrics.refusals.labels(reason.code).inc()
-    _log.warning("refused", print=print_id, code=reason.code, event=event)
+    _log.warning("refused", print=print_id, code=reason.code, transition=event)
 
 
 def revision_of(session: Session, release: Release) -> Revision:

@@ -1,0 +1,200 @@
+"""The release: never before the count, healed after every interruption, the same bytes for ever."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app import submission
+from app.sweeping import Sweeper
+from ledger.operations import RecordPrint
+from ledger.typed_data import PrintClaim
+from storage.errors import SealInvalid
+from storage.recipients import open_sealed
+from tests.app.impatient import SETTLED, Impatient, impatient_service
+from tests.app.parties import Party, Printer, problem
+from tests.app.service import Service
+
+
+@pytest.fixture(scope="module")
+def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Impatient]:
+    folder: Path = tmp_path_factory.mktemp("impatient")
+    with impatient_service(folder) as running:
+        yield running
+
+
+class TestConclude:
+    def test_answers_the_retry_when_the_chain_has_spoken(self, market: Impatient) -> None:
+        licence, printer = market.licence(), market.printer()
+        token = market.provider.authorise(licence, printer)["token"]
+        first = printer.redeem(token, "my-own-retry")
+        assert first.status_code in SETTLED
+        assert first.status_code == 200 or first.headers["retry-after"] == "1"
+        market.recorded(licence)
+        again = printer.redeem(token, "my-own-retry")
+        assert again.status_code == 200, again.text
+        assert printer.redeem(token, "my-own-retry").content == again.content
+        problem(printer.redeem(token, "another-retry"), "token-spent")
+        assert market.provider.recorded(licence) == 1
+
+    def test_needs_no_retry(self, market: Impatient) -> None:
+        """The printer never came back; the worker ends what the chain has counted."""
+        licence, printer = market.licence(), market.printer()
+        authorised = market.provider.authorise(licence, printer)
+        assert printer.redeem(authorised["token"], "lost-retry-1").status_code in SETTLED
+        market.recorded(licence)
+        market.sweeper.sweep()
+        market.sweeper.sweep()
+        seen = market.provider.expect(200, "GET", f"/v1/prints/{authorised['id']}")
+        assert (seen["state"], seen["release_id"][:4]) == ("redeemed", "rel_")
+        assert printer.redeem(authorised["token"], "lost-retry-1").json()["release_id"] == seen["release_id"]
+
+    @pytest.mark.parametrize("change", ["revoke", "retire", "rewrite"])
+    def test_withholds_the_key_of_what_was_withdrawn_meanwhile(self, market: Impatient, change: str) -> None:
+        licence, printer = market.licence(), market.printer()
+        authorised = market.provider.authorise(licence, printer)
+        first = printer.redeem(authorised["token"], "late-retry-1")
+        assert first.status_code in SETTLED
+        market.recorded(licence)
+        if change == "revoke":
+            market.owner.call("POST", f"/v1/licences/{licence['id']}/revoke", json={})
+        elif change == "retire":
+            market.provider.call("POST", f"/v1/printers/{printer.id}/retire", json={})
+        else:
+            statement = "update revisions set manifest = replace(manifest, 'PETG', 'PVC') where id = ?"
+            market.service.execute(statement, licence["revision_id"])
+        refused = printer.redeem(authorised["token"], "late-retry-1")
+        assert first.status_code == 200 or refused.status_code == 409
+        seen = market.provider.expect(200, "GET", f"/v1/prints/{authorised['id']}")
+        assert first.status_code == 200 or (seen["state"], seen["release_id"]) == ("refused", None)
+        expected = {"revoke": "licence_revoked", "retire": "printer_retired", "rewrite": "integrity"}[change]
+        assert first.status_code == 200 or seen["reasons"][0]["code"] == expected
+        held = "select holds_sequence from prints where id = ?"
+        assert market.service.column(held, authorised["id"]) == 1
+
+    def test_refuses_what_the_contract_rejects_and_frees_the_number(
+        self, service: Service, owner: Party, provider: Party, printer: Printer, revision: dict[str, Any]
+    ) -> None:
+        """A claim whose deadline has passed reaches the chain: policy cannot foresee that."""
+        licence = owner.license(revision, provider, prints=1)
+        authorised = provider.authorise(licence, printer)
+        issued = PrintClaim.from_json(printer.claim(authorised["token"]).json()["claim"])
+        late = replace(issued, deadline=1)
+        key_x, key_y = printer.coordinates()
+        operation = RecordPrint(late, key_x, key_y, bytes.fromhex(printer.sign(late)[2:]), ())
+        statement = "update prints set state = 'redeeming', redeem_key = 'doomed-retry', record_operation = ?"
+        with service.services.database.write() as session:
+            submission.append(session, operation)
+        service.execute(f"{statement} where id = ?", operation.operation_id, authorised["id"])
+        refused = printer.redeem_claim(authorised["token"], issued, "doomed-retry")
+        assert refused.status_code == 409
+        (reason,) = problem(refused)["reasons"]
+        assert (reason["code"], reason["source"]) == ("claim_expired", "contract")
+        assert provider.recorded(licence) == 0
+        again = provider.authorise(licence, printer)
+        assert again["sequence"] == 1
+        assert printer.redeem(again["token"]).status_code == 200
+
+
+class TestSealedKey:
+    def test_opens_for_the_printer_and_its_release_only(
+        self, owner: Party, provider: Party, printer: Printer, revision: dict[str, Any]
+    ) -> None:
+        licence = owner.license(revision, provider)
+        release = printer.redeem(provider.authorise(licence, printer)["token"]).json()
+        blob, info = base64.b64decode(release["sealed_key"]["blob"]), release["info"]
+        assert len(open_sealed(blob, printer.sealing, info.encode()).reveal()) == 32
+        with pytest.raises(SealInvalid):
+            open_sealed(blob, provider.printer().sealing, info.encode())
+        for name, value in json.loads(info).items():
+            changed = json.dumps(json.loads(info) | {name: "x"}, separators=(",", ":"), sort_keys=True)
+            assert value != "x"
+            with pytest.raises(SealInvalid):
+                open_sealed(blob, printer.sealing, changed.encode())
+
+    def test_says_what_it_is_bound_to(
+        self, owner: Party, provider: Party, printer: Printer, revision: dict[str, Any]
+    ) -> None:
+        licence = owner.license(revision, provider)
+        release = printer.redeem(provider.authorise(licence, printer)["token"]).json()
+        assert json.loads(release["info"]) == {
+            "format": "partvault/release/v1",
+            "release": release["release_id"],
+            "printer": release["printer_hash"],
+            "object": release["object"]["context"],
+            "commitment": revision["commitment"],
+        }
+
+    def test_is_in_no_file_and_no_answer_unsealed(
+        self, service: Service, owner: Party, provider: Party, printer: Printer
+    ) -> None:
+        revision = owner.published()
+        licence = owner.license(revision, provider)
+        release = printer.redeem(provider.authorise(licence, printer)["token"]).json()
+        blob = base64.b64decode(release["sealed_key"]["blob"])
+        key = open_sealed(blob, printer.sealing, release["info"].encode()).reveal()
+        forms = [key, key.hex().encode(), base64.b64encode(key)[:-2], base64.urlsafe_b64encode(key)[:-2]]
+        files = [path.read_bytes() for path in service.data_dir.rglob("*") if path.is_file()]
+        assert not [form for form in forms for content in files if form in content]
+        assert not [form for form in forms if form in json.dumps(release).encode()]
+
+
+class TestDownload:
+    @pytest.fixture
+    def release(
+        self, owner: Party, provider: Party, printer: Printer, revision: dict[str, Any]
+    ) -> dict[str, Any]:
+        licence = owner.license(revision, provider)
+        return dict(printer.redeem(provider.authorise(licence, printer)["token"]).json())
+
+    def test_gives_ranges(self, printer: Printer, release: dict[str, Any]) -> None:
+        whole = printer.download(release)
+        total = release["object"]["bytes"]
+        assert (whole.status_code, len(whole.content)) == (200, total)
+        assert whole.headers["accept-ranges"] == "bytes"
+        wanted = {"bytes=10-19": (10, 20), "bytes=700-": (700, total), "bytes=-5": (total - 5, total)}
+        for header, (start, end) in wanted.items():
+            part = printer.download(release, Range=header)
+            assert part.status_code == 206
+            assert part.content == whole.content[start:end]
+            assert part.headers["content-range"] == f"bytes {start}-{end - 1}/{total}"
+
+    @pytest.mark.parametrize("header", ["bytes=99999999-", "bytes=5-4", "bytes=-0"])
+    def test_refuses_a_range_outside(self, printer: Printer, release: dict[str, Any], header: str) -> None:
+        refused = printer.download(release, Range=header)
+        assert refused.status_code == 416
+        problem(refused, "range-invalid")
+
+    @pytest.mark.parametrize("header", ["bytes=0-1,3-4", "lines=1-2", "bytes=x-y"])
+    def test_gives_the_whole_for_what_it_does_not_know(
+        self, printer: Printer, release: dict[str, Any], header: str
+    ) -> None:
+        assert printer.download(release, Range=header).status_code == 200
+
+    def test_hides_it_from_other_printers(self, provider: Party, release: dict[str, Any]) -> None:
+        refused = provider.printer().download(release)
+        assert refused.status_code == 404
+        problem(refused, "not-found")
+
+
+class TestSweeper:
+    def test_removes_orphans_after_hours_and_nothing_else(self, market: Impatient) -> None:
+        revision, services = market.published(), market.service.services
+        sweeper = Sweeper(services)
+        known = set(services.objects.list())
+        services.objects.put("orphan", [b"left behind"])
+        assert sweeper.sweep_objects() == 0
+        assert set(services.objects.list()) == known | {"orphan"}
+        market.service.clock.forward(7 * 3600)
+        try:
+            assert sweeper.sweep_objects() == 1
+        finally:
+            market.service.clock.forward(-7 * 3600)
+        assert set(services.objects.list()) == known
+        assert market.service.object_path(revision["id"]).exists()
