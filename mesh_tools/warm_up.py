@@ -5,10 +5,13 @@ After the fork the children can open no file, so a module that is not loaded her
 
 from __future__ import annotations
 
+import codecs
 import io
 import zipfile
 
 import numpy as np
+import numpy.ma
+from numpy.typing import NDArray
 
 from mesh_tools import stl
 from mesh_tools.answer import encode
@@ -23,8 +26,17 @@ _MODEL_TYPE = "application/vnd.ms-package.3dmanufacturing-3dmodel+xml"
 _START = "http://schemas.microsoft.com/3dmanufacturing/2013/01/3dmodel"
 
 
+_CODECS = ("ascii", "utf-8", "utf-16", "utf-16-le", "utf-16-be", "latin-1", "cp437", "unicode_escape")
+
+
 def warm_up() -> None:
-    """Inspect the samples, with pictures, and encode an answer; raises when one of them fails."""
+    """Inspect the samples, with pictures, and encode an answer; raises when a sound one fails."""
+    for name in _CODECS:
+        codecs.lookup(name)
+    np.ma.array([0])
+    examine_file(
+        memoryview(_broken_stl()), filename="broken.stl", unit_mm=1.0, pictures=True, limits=Limits()
+    )
     for name, data in samples().items():
         report = examine_file(memoryview(data), filename=name, unit_mm=1.0, pictures=True, limits=Limits())
         if report.geometry is None or not report.geometry.watertight:
@@ -34,12 +46,25 @@ def warm_up() -> None:
 
 def samples() -> dict[str, bytes]:
     """A sound tetrahedron with edges of 10 mm in every format, by file name."""
-    return {"warm.stl": _binary_stl(), "ascii.stl": _ascii_stl(), "warm.3mf": _3mf()}
+    return {"warm.stl": _sound_stl(), "ascii.stl": _ascii_stl(), "warm.3mf": _3mf()}
 
 
-def _binary_stl() -> bytes:
-    records = np.zeros(len(_FACETS), stl.RECORD)
-    records["corners"] = np.array(_POINTS, "<f4")[np.array(_FACETS)]
+def _sound_stl() -> bytes:
+    """Two shells: the tetrahedron and, beside it, its copy."""
+    corners = np.array(_POINTS, "<f4")[np.array(_FACETS)]
+    return _binary_stl(np.concatenate([corners, corners + np.float32(20)]))
+
+
+def _broken_stl() -> bytes:
+    """Open, doubled, flat and turned facets, so that everything is counted once."""
+    corners = np.array(_POINTS, "<f4")[np.array(_FACETS)]
+    flat = corners[0][[0, 1, 1]]
+    return _binary_stl(np.concatenate([corners[:3], corners[:1], corners[1:2, ::-1], flat[None]]))
+
+
+def _binary_stl(corners: NDArray[np.float32]) -> bytes:
+    records = np.zeros(len(corners), stl.RECORD)
+    records["corners"] = corners
     return bytes(80) + len(records).to_bytes(4, "little") + records.tobytes()
 
 

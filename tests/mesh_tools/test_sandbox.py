@@ -83,12 +83,12 @@ class TestKill:
         assert not [child for child in children if child.status() != psutil.STATUS_ZOMBIE]
 
 
+_GARBLED = ("text", "short", "magic", "length", "json", "nan", "infinite", "type", "extra", "list", "deep",
+            "utf8", "picture", "finding", "severity", "open")  # fmt: skip
+
+
 class TestGarbledAnswer:
-    @pytest.mark.parametrize(
-        "kind",
-        ["text", "short", "magic", "length", "json", "nan", "infinite", "type", "extra", "list", "deep"]
-        + ["utf8", "picture", "finding", "severity", "open"],
-    )
+    @pytest.mark.parametrize("kind", _GARBLED)
     def test_refuses(self, rogue: Sandbox, kind: str) -> None:
         inspection = _behave(rogue, f"frame-{kind}")
         assert [found.code for found in inspection.reasons] == ["sandbox.garbled"]

@@ -38,6 +38,9 @@ from tests.mesh_tools.threemf.packages import (
 _SMALL = Limits(package_expanded_bytes_max=64 << 20, xml_depth_max=24, instances_max=1000, facets_max=100_000)
 
 
+_UUID = "00000000-0000-0000-0000-000000000000"
+
+
 def _refusals(data: bytes) -> set[str]:
     """Codes that refuse `data`: of the exception, or of the findings of what could be read."""
     try:
@@ -95,12 +98,11 @@ def _doubling(depth: int) -> str:
 
 
 def _chain(depth: int) -> str:
-    rows = [OBJECT]
-    for level in range(2, depth + 2):
-        rows.append(
-            f'<object id="{level}"><components><component objectid="{level - 1}"/></components></object>'
-        )
-    return model("".join(rows), f'<item objectid="{depth + 1}"/>')
+    levels = [
+        _COMPONENT.format(f'<component objectid="{level - 1}"/>', level=level)
+        for level in range(2, depth + 2)
+    ]
+    return model("".join([OBJECT, *levels]), f'<item objectid="{depth + 1}"/>')
 
 
 def _dtd(text: str) -> bytes:
@@ -112,7 +114,7 @@ def _laughs() -> str:
     return f'<!DOCTYPE model [<!ENTITY a0 "ha">{rows}]>'
 
 
-_COMPONENT = '<object id="2"><components>{}</components></object>'
+_COMPONENT = '<object id="{level}"><components>{}</components></object>'
 
 _ZIP: dict[str, tuple[Callable[[], bytes], str]] = {
     "not a ZIP": (lambda: b"PK\3\4" + bytes(200), "package.zip"),
@@ -294,8 +296,7 @@ _XML: dict[str, tuple[Callable[[], bytes], str]] = {
     "same attribute by two prefixes": (
         lambda: package(
             model(
-                f'<object id="1" p:UUID="{"0" * 8}-0000-0000-0000-{"0" * 12}" q:UUID="{"1" * 8}-0000-0000-0000-{"0" * 12}">'
-                f"{MESH}</object>",
+                f'<object id="1" p:UUID="{_UUID}" q:UUID="{_UUID}">{MESH}</object>',
                 attributes=f'xmlns:p="{PRODUCTION}" xmlns:q="{PRODUCTION}"',
             )
         ),
@@ -395,11 +396,13 @@ _MEANING: dict[str, tuple[Callable[[], bytes], str]] = {
         "package.build",
     ),
     "component leads nowhere": (
-        lambda: package(model(OBJECT + _COMPONENT.format('<component objectid="9"/>'))),
+        lambda: package(model(OBJECT + _COMPONENT.format('<component objectid="9"/>', level=2))),
         "package.reference",
     ),
     "component of itself": (
-        lambda: package(model(_COMPONENT.format('<component objectid="2"/>'), '<item objectid="2"/>')),
+        lambda: package(
+            model(_COMPONENT.format('<component objectid="2"/>', level=2), '<item objectid="2"/>')
+        ),
         "package.reference",
     ),
     "components in a circle": (
