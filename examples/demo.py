@@ -132,16 +132,16 @@ class Demo:
             ]
             approved = self.stage.run(words, as_party=self.provider)
             self.account.receipt("printer enrolled", approved["receipt"])
-        return str(made["id"])
+        return f"{made['id']}={approved['printer_hash']}"
 
-    def license(self, revision: dict[str, Any], printer_id: str) -> dict[str, Any]:
+    def license(self, revision: dict[str, Any], printer: str) -> dict[str, Any]:
         """The owner permits two prints on this printer."""
         with self.account.step(f"License {PRINTS} prints to PrintCo on that printer, for 30 days"):
             words = ["partvault", "licence", "grant", "--revision", revision["id"], "--provider", "PrintCo"]
-            words += ["--prints", str(PRINTS), "--expires", "+30d", "--term", "site=Hall 3"]
+            words += ["--prints", str(PRINTS), "--expires", "+30d", "--printer", printer]
             licence = self.stage.run(words, as_party=self.owner)
             self.account.receipt(f"licence {licence['licence_hash'][:18]}… granted", licence["receipt"])
-        return {**licence, "printer_id": printer_id}
+        return {**licence, "printer_id": printer.partition("=")[0]}
 
     def print_once(self, licence: dict[str, Any], number: int) -> str:
         """Authorise, redeem, verify, decrypt, check, deliver, report."""
@@ -149,9 +149,7 @@ class Demo:
             token = str(self._authorise(licence)["token"])
             words = ["partvault-printer", "print", token, "--home", str(self.home)]
             done = self.stage.run(words, hide=token)
-            self.account.fact(
-                f"verified, decrypted in memory and delivered to the printer: {_name(done)}", good=True
-            )
+            self.account.fact(f"verified, decrypted in memory: {escape(done['detail'])}", good=True)
             shown = self._print(done["print_id"])
             self.account.receipt("print counted", shown["receipt"])
             self.account.receipt(f"outcome “{shown['state']}” recorded", shown["outcome_receipt"])
@@ -230,10 +228,6 @@ class Demo:
         return dict(self.stage.run(["partvault", "print", "show", print_id], as_party=self.provider))
 
 
-def _name(done: dict[str, Any]) -> str:
-    return escape(Path(str(done.get("file") or done.get("delivered") or "part")).name)
-
-
 def _sentence(finding: dict[str, Any]) -> str:
     return ": ".join(str(finding[name]) for name in ("row", "field", "message") if finding.get(name))
 
@@ -248,7 +242,8 @@ def _relative(path: Path) -> str:
 
 def _default_part(folder: Path) -> Path:
     path = folder / "leg_cap.stl"
-    subprocess.run([sys.executable, ROOT / "examples" / "parts" / "leg_cap.py", "-o", path], check=True)
+    maker = ROOT / "examples" / "parts" / "leg_cap.py"
+    subprocess.run([sys.executable, maker, "-o", path], check=True, stdout=subprocess.DEVNULL)
     return path
 
 
