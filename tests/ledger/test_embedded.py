@@ -169,6 +169,7 @@ class TestStart:
         socket = tmp_path / "chain" / "left.ipc"
         command = [str(native_binary(ANVIL)), "--port", "0", "--ipc", str(socket), "--quiet"]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as stale:
+            assert until(socket.exists)
             note = f'{{"pid": {stale.pid}, "socket": "{socket}", "rpc_url": "http://127.0.0.1:1"}}'
             (tmp_path / "chain" / "anvil.json").write_text(note)
             with embedded_stage(tmp_path):
