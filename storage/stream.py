@@ -1,7 +1,7 @@
 """Cobblestone-256: C2SP chunked-encryption with SHA-512 and AES-256-GCM (docs/formats/stream.md).
 
 A message is 24-byte salt ‖ 32-byte commitment ‖ sealed chunks of 16 KiB plaintext, the last always shorter.
-`encrypt` and `decrypt` turn pieces of any size into pieces of about 256 KiB in constant memory; a range is
+`encrypt` and `decrypt` turn pieces of any size into pieces of up to 256 KiB in constant memory; a range is
 read by `decrypt_range` from the chunks around it alone. All lengths and offsets are bytes.
 
 Whole messages run through `cryptography.cobblestone`; what it lacks is spelled out here: ranges, and which of
@@ -35,7 +35,8 @@ HEADER_BYTES = SALT_BYTES + COMMITMENT_BYTES
 CHUNKS_MAX = 2**38
 PLAINTEXT_BYTES_MAX = CHUNKS_MAX * CHUNK_BYTES - 1
 
-_BATCH_BYTES = 16 * CHUNK_BYTES  # fits the second-level cache, and small objects touch few pages
+_ENCRYPT_BATCH_BYTES = 16 * CHUNK_BYTES  # long enough to be worth handing to a hashing thread
+_DECRYPT_BATCH_BYTES = 6 * CHUNK_BYTES  # short enough that the allocator keeps the buffer's pages
 _NONCE_BYTES = 12
 _KEY_BYTES = 32
 _INFO = b"c2sp.org/chunked-encryption@v1+AEAD_AES_256_GCM\x00"
@@ -92,9 +93,9 @@ def encrypt(source: Iterable[Piece], key: DataKey, context: ObjectContext) -> It
     use is a `ValueError`) before its buffer is filled again. `key` must never encrypt two messages.
     """
     encryptor = Cobblestone256Encryptor(key.view(), context.encode())
-    turns = _Turns(HEADER_BYTES + _sealed_most(_BATCH_BYTES))
+    turns = _Turns(HEADER_BYTES + _sealed_most(_ENCRYPT_BATCH_BYTES))
     room, used = turns.take(), 0
-    for part in _parts(source, _BATCH_BYTES):
+    for part in _parts(source, _ENCRYPT_BATCH_BYTES):
         if used + _sealed_most(len(part)) > len(room):
             yield turns.give(used)
             room, used = turns.take(), 0
@@ -121,9 +122,9 @@ def decrypt_views(source: Iterable[Piece], key: DataKey, context: ObjectContext)
     """
     decryptor = Cobblestone256Decryptor(key.view(), context.encode())
     header, fed, used_most = b"", 0, 0
-    buffer = bytearray(_BATCH_BYTES + CHUNK_BYTES)
+    buffer = bytearray(_DECRYPT_BATCH_BYTES + CHUNK_BYTES)
     try:
-        for part in _parts(source, _BATCH_BYTES):
+        for part in _parts(source, _DECRYPT_BATCH_BYTES):
             if fed < HEADER_BYTES:
                 header += part[: HEADER_BYTES - fed]
                 if len(header) == HEADER_BYTES:
