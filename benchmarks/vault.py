@@ -1,8 +1,8 @@
 """The vault's figures: disk to disk and memory to memory, against a copy loop, raw AES-GCM and its peers.
 
 All contenders of a size run in turn within each round, and a figure is the median over the rounds of the
-reference's seconds to ours. Peers (Tink, AWS Encryption SDK, age) get an environment of their own on first use,
-where this file runs as `python vault.py PEER`.
+reference's seconds to ours. Peers (Tink, AWS Encryption SDK, age) get an environment of their own on first
+use, where this file runs as `python vault.py PEER`.
 """
 
 from __future__ import annotations
