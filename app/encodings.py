@@ -6,22 +6,62 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from app.clock import rfc3339
 from app.errors import Invalid
+from ledger.commitment import canonical_json
+from ledger.errors import TypedDataError
 
+JSON_DEPTH_MAX = 32
+
+
+def _unicode(text: str) -> str:
+    """Refuse half of a surrogate pair, which JSON can escape but nothing can store."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("must be valid Unicode") from None
+    return text
+
+
+def _canonical(value: Any) -> Any:
+    """Refuse JSON that is nested too deep or has no canonical form (RFC 8785)."""
+    level = [value]
+    for _ in range(JSON_DEPTH_MAX):
+        level = [inner for outer in level for inner in _inside(outer)]
+    if level:
+        raise ValueError(f"must not be nested more than {JSON_DEPTH_MAX} deep")
+    try:
+        canonical_json(value)
+    except TypedDataError as error:
+        raise ValueError(error.problem) from None
+    return value
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
+_Unicode = AfterValidator(_unicode)
 Hex32 = Annotated[str, StringConstraints(pattern=r"^0x[0-9a-fA-F]{64}$")]
 HexSignature = Annotated[str, StringConstraints(pattern=r"^0x([0-9a-fA-F]{2}){64,4096}$")]
 Name = Annotated[
-    str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True, pattern=r"^[^\x00-\x1f]+$")
+    str,
+    StringConstraints(min_length=1, max_length=200, strip_whitespace=True, pattern=r"^[^\x00-\x1f]+$"),
+    _Unicode,
 ]
-Prose = Annotated[str, StringConstraints(max_length=5000, pattern=r"^[^\x00]*$")]
+Prose = Annotated[str, StringConstraints(max_length=5000, pattern=r"^[^\x00]*$"), _Unicode]
 Label = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[ -~]+$")]
 RowId = Annotated[str, StringConstraints(pattern=r"^[a-z]{3}_[0-9a-z]{26}$")]
 JsonObject = dict[str, Any]
+JsonInput = Annotated[dict[str, Any], AfterValidator(_canonical)]
+JsonValue = Annotated[Any, AfterValidator(_canonical)]
 
 
 def _to_seconds(value: AwareDatetime) -> AwareDatetime:
@@ -31,7 +71,6 @@ def _to_seconds(value: AwareDatetime) -> AwareDatetime:
 
 
 Time = Annotated[AwareDatetime, AfterValidator(_to_seconds)]
-Text = Annotated[str, Field(description="RFC 3339, UTC")]
 
 
 class Body(BaseModel):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from app.encodings import Body, JsonObject, Label, Name, Prose, Receipt, SignedBody
+from app.encodings import Body, JsonInput, JsonObject, JsonValue, Label, Name, Prose, Receipt, SignedBody
 
 Length = Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)]
 
@@ -32,8 +32,8 @@ class Recipe(Body):
 
     process: Label = Field(description="ISO/ASTM 52900 process, such as MEX, PBF-LB or VPP")
     material: Label | None = None
-    parameters: JsonObject = Field(default_factory=dict)
-    orientation: Any = None
+    parameters: JsonInput = Field(default_factory=dict)
+    orientation: JsonValue = None
     build_volume_mm: tuple[Length, Length, Length] | None = None
     units: Literal["micron", "mm", "cm", "inch", "foot", "m"] | None = None
 

@@ -14,7 +14,6 @@ from app.idempotency import Attempt, Made
 from app.identifiers import DESIGN, REVISION, new_id
 from app.models import Design, Revision
 from app.wiring import Services
-from ledger.commitment import canonical_json
 
 
 def create_design(services: Services, request: Attempt, principal: Principal, body: DesignCreate) -> Made:
@@ -40,7 +39,6 @@ def create_revision(
     """Make the next revision of a design, an empty draft."""
     content = recipe.model_dump(mode="json", exclude_none=True)
     gate_policy(content)  # refuses a process or unit the gate does not know
-    canonical_json(content)  # refuses what the manifest could not hold
     with services.database.write() as session:
         made = idempotency.recall(session, services, request)
         if made is not None:

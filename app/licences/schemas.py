@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from app.encodings import Body, Hex32, HexSignature, JsonObject, Receipt, RowId, SignedBody, Time
+from app.encodings import Body, Hex32, HexSignature, JsonInput, JsonObject, Receipt, RowId, SignedBody, Time
 
 Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
@@ -23,7 +23,7 @@ class LicenceRequest(Body):
     printers: Annotated[
         list[RowId], Field(max_length=1000, description="empty: all the provider enrolled")
     ] = Field(default_factory=list)
-    terms: JsonObject = Field(
+    terms: JsonInput = Field(
         default_factory=dict,
         description="conditions kept off chain; `processes` and `materials` are enforced",
     )

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from app.encodings import Body, DomainView, Hex32, JsonObject, Receipt, RowId
+from app.encodings import Body, DomainView, Hex32, JsonInput, JsonObject, Receipt, RowId
 
 PrinterSignature = Annotated[str, Field(pattern=r"^0x[0-9a-fA-F]{128}$", description="r ‖ s, low s")]
 
@@ -85,7 +85,7 @@ class ClaimView(BaseModel):
 class RedeemRequest(Body):
     """The claim, signed by the printer."""
 
-    claim: JsonObject
+    claim: JsonInput
     signature: PrinterSignature
 
 
@@ -134,8 +134,8 @@ class RedemptionPending(BaseModel):
 class OutcomeRequest(Body):
     """The printer's signed result, with the report it commits to."""
 
-    outcome: JsonObject
-    report: JsonObject
+    outcome: JsonInput
+    report: JsonInput
     report_salt: Hex32
     signature: PrinterSignature
 

@@ -1,0 +1,125 @@
+"""What auditors read: events, operations and evidence, of their own licences and no other."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from ledger.evidence import parse
+from tests.app.parties import Party, new_party, problem
+from tests.app.service import Service
+
+
+@pytest.fixture(scope="module")
+def story(service: Service) -> dict[str, Any]:
+    """Two parties with a licence, a print and its outcome."""
+    owner, provider = new_party(service, "owner"), new_party(service, "provider")
+    revision = owner.published()
+    licence = owner.license(revision, provider)
+    printer = provider.printer()
+    release = printer.redeem(provider.authorise(licence, printer)["token"]).json()
+    assert printer.report(release, licence, 1, 1).status_code == 200
+    return {"owner": owner, "provider": provider, "licence": licence, "revision": revision}
+
+
+def auditor_of(party: Party) -> Party:
+    made = party.expect(201, "POST", "/v1/api-keys", json={"name": "audit", "roles": ["auditor"]})
+    return Party(party.service, party.id, made["key"], party.address)
+
+
+def names(party: Party, **params: Any) -> list[str]:
+    return [event["name"] for event in party.expect(200, "GET", "/v1/ledger/events", params=params)["items"]]
+
+
+class TestEvents:
+    def test_are_those_of_the_caller(self, story: dict[str, Any]) -> None:
+        about = ["LicenceGranted", "PrintRecorded", "OutcomeRecorded"]
+        assert names(story["owner"]) == ["RevisionPublished", *about]
+        assert sorted(names(story["provider"])) == sorted(["PrinterEnrolled", *about])
+        assert names(auditor_of(story["owner"]), licence_hash=story["licence"]["licence_hash"]) == about
+
+    def test_come_page_by_page(self, story: dict[str, Any]) -> None:
+        seen, cursor = [], None
+        while True:
+            params = {"limit": 1} | ({"cursor": cursor} if cursor else {})
+            page = story["owner"].expect(200, "GET", "/v1/ledger/events", params=params)
+            seen += [event["name"] for event in page["items"]]
+            cursor = page["next_cursor"]
+            if cursor is None:
+                break
+        assert seen == names(story["owner"])
+
+    def test_of_others_are_hidden(self, service: Service, story: dict[str, Any]) -> None:
+        stranger = new_party(service, "auditor")
+        assert names(stranger) == []
+        path = f"/v1/ledger/events?licence_hash={story['licence']['licence_hash']}"
+        assert stranger.call("GET", path).status_code == 404
+
+    def test_refuse_a_cursor_that_is_none(self, story: dict[str, Any]) -> None:
+        refused = story["owner"].call("GET", "/v1/ledger/events?cursor=x")
+        assert problem(refused, "invalid-request")["field"] == "cursor"
+
+
+class TestOperations:
+    def test_are_shown_to_who_caused_them(self, service: Service, story: dict[str, Any]) -> None:
+        licence = story["licence"]
+        path = f"/v1/ledger/operations/grant:{licence['licence_hash']}"
+        for party in (story["owner"], story["provider"], auditor_of(story["provider"])):
+            seen = party.expect(200, "GET", path)
+            assert (seen["state"], seen["kind"], seen["receipt"]) == (
+                "confirmed",
+                "grant",
+                licence["receipt"],
+            )
+        assert new_party(service, "owner").call("GET", path).status_code == 404
+
+    def test_of_a_revision_are_its_owners(self, story: dict[str, Any]) -> None:
+        path = f"/v1/ledger/operations/publish:{story['revision']['revision_hash']}"
+        assert story["owner"].call("GET", path).status_code == 200
+        assert story["provider"].call("GET", path).status_code == 404
+
+
+class TestEvidence:
+    def test_holds_all_that_was_signed(self, story: dict[str, Any]) -> None:
+        evidence = story["owner"].expect(200, "GET", f"/v1/licences/{story['licence']['id']}/evidence")
+        assert parse(json.dumps(evidence)) == evidence
+        counts = {name: len(rows) for name, rows in evidence.items() if isinstance(rows, list)}
+        assert counts == {
+            "publications": 1,
+            "licences": 1,
+            "revocations": 0,
+            "printers": 1,
+            "retirements": 0,
+            "prints": 1,
+            "outcomes": 1,
+            "openings": 1,
+        }
+        assert evidence["openings"][0]["manifest"] == story["revision"]["manifest"]
+
+    def test_is_the_same_for_all_licences_where_there_is_one(self, story: dict[str, Any]) -> None:
+        one = story["owner"].expect(200, "GET", f"/v1/licences/{story['licence']['id']}/evidence")
+        every = story["owner"].expect(200, "GET", "/v1/evidence")
+        unlike = {"generated_at", "digest", "head"}
+        assert {k: v for k, v in one.items() if k not in unlike} == {
+            k: v for k, v in every.items() if k not in unlike
+        }
+
+    def test_opens_no_manifest_to_an_auditor(self, story: dict[str, Any]) -> None:
+        evidence = auditor_of(story["owner"]).expect(200, "GET", "/v1/evidence")
+        assert evidence["openings"] == []
+        assert len(evidence["prints"]) == 1
+        assert "bounds_mm" not in str(evidence)
+
+    def test_of_others_is_hidden(self, service: Service, story: dict[str, Any]) -> None:
+        stranger = new_party(service, "provider")
+        assert stranger.call("GET", f"/v1/licences/{story['licence']['id']}/evidence").status_code == 404
+        assert stranger.expect(200, "GET", "/v1/evidence")["licences"] == []
+
+
+class TestLedger:
+    def test_says_which_chain_it_is(self, service: Service, owner: Party) -> None:
+        seen = owner.expect(200, "GET", "/v1/ledger")
+        assert (seen["chain_id"], seen["contract"]) == (service.domain.chain_id, service.domain.contract)
+        assert (seen["ok"], seen["embedded"], len(seen["code_hash"])) == (True, True, 66)

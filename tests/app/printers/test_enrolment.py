@@ -1,0 +1,164 @@
+"""Enrolment of a printer: one code, one key, proof of possession, the provider's approval."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ledger.typed_data import Enrolment
+from storage.recipients import SealingKey
+from tests.app.parties import MACHINE, Party, Printer, new_party, problem
+from tests.app.service import Service, running_service
+
+
+def created(provider: Party, **machine: Any) -> dict[str, Any]:
+    return provider.expect(201, "POST", "/v1/printers", json={"name": "P", "machine": MACHINE | machine})
+
+
+def send(service: Service, body: dict[str, Any]) -> Any:
+    return service.client.post("/v1/printers/enrol", json=body)
+
+
+class TestEnrol:
+    def test_leads_to_an_enrolled_printer(self, provider: Party) -> None:
+        made = created(provider)
+        assert (made["state"], made["enrolment"]) == ("awaiting_key", None)
+        printer = Printer(provider.service, made["id"])
+        answer = printer.enrol(made["enrolment_code"])
+        assert (answer.status_code, answer.json()["state"]) == (200, "awaiting_approval")
+        seen = provider.expect(200, "GET", f"/v1/printers/{made['id']}")
+        assert seen["printer_hash"] == answer.json()["printer_hash"]
+        assert seen["enrolment"]["provider"] == provider.address
+        assert len(seen["key_thumbprint"]) == 43
+        approved = provider.expect(200, "POST", f"/v1/printers/{made['id']}/approve", json={})
+        assert (approved["state"], approved["receipt"]["block_number"] > 0) == ("enrolled", True)
+        again = provider.expect(200, "POST", f"/v1/printers/{made['id']}/approve", json={})
+        assert again == approved
+
+    def test_changes_nothing_before_the_signature(self, provider: Party) -> None:
+        made = created(provider)
+        printer = Printer(provider.service, made["id"])
+        offer = send(provider.service, printer.enrolment_body(made["enrolment_code"]))
+        assert (offer.status_code, offer.json()["state"]) == (200, "awaiting_key")
+        other = Printer(provider.service, made["id"])
+        assert other.enrol(made["enrolment_code"]).status_code == 200
+
+    def test_answers_a_repeat_alike_and_other_keys_not_at_all(self, provider: Party) -> None:
+        made = created(provider)
+        printer = Printer(provider.service, made["id"])
+        first, again = (printer.enrol(made["enrolment_code"]) for _ in range(2))
+        assert first.json() == again.json()
+        refused = Printer(provider.service, made["id"]).enrol(made["enrolment_code"])
+        assert refused.status_code == 409
+        problem(refused, "conflict")
+
+    def test_wants_proof_of_possession(self, provider: Party) -> None:
+        made = created(provider)
+        printer, thief = (Printer(provider.service, made["id"]) for _ in range(2))
+        body = printer.enrolment_body(made["enrolment_code"])
+        statement = Enrolment(provider.address, *printer.coordinates())
+        refused = send(provider.service, body | {"signature": thief.sign(statement)})
+        assert refused.status_code == 422
+        problem(refused, "invalid-signature")
+        assert provider.expect(200, "GET", f"/v1/printers/{made['id']}")["state"] == "awaiting_key"
+
+    def test_takes_a_signing_key_once(self, provider: Party) -> None:
+        first, second = created(provider), created(provider)
+        printer = Printer(provider.service, first["id"])
+        assert printer.enrol(first["enrolment_code"]).status_code == 200
+        refused = printer.enrol(second["enrolment_code"])
+        assert problem(refused, "invalid-request")["field"] == "signing_key"
+
+    @pytest.mark.parametrize("suite", ["X25519", "P-256", "MLKEM768-X25519"])
+    def test_takes_every_sealing_suite(self, provider: Party, suite: str) -> None:
+        made = created(provider)
+        printer = Printer(provider.service, made["id"], sealing=SealingKey.generate(suite))
+        assert printer.enrol(made["enrolment_code"]).status_code == 200
+
+    @pytest.mark.parametrize(
+        ("sealing", "slug"),
+        [
+            ({"suite": "ROT13", "public": "AAAA"}, "sealing-key-invalid"),
+            ({"suite": "X25519", "public": "AAAA"}, "sealing-key-invalid"),
+            ({"suite": "X25519", "public": "A" * 43 + "="}, "sealing-key-invalid"),
+            ({"suite": "X25519", "public": "not base64!"}, "invalid-request"),
+        ],
+    )
+    def test_refuses_a_sealing_key_that_is_none(
+        self, provider: Party, sealing: dict[str, str], slug: str
+    ) -> None:
+        made = created(provider)
+        body = Printer(provider.service, made["id"]).enrolment_body(made["enrolment_code"])
+        refused = send(provider.service, body | {"sealing_key": sealing})
+        assert refused.status_code == 422
+        problem(refused, slug)
+
+    def test_refuses_a_point_off_the_curve(self, provider: Party) -> None:
+        made = created(provider)
+        body = Printer(provider.service, made["id"]).enrolment_body(made["enrolment_code"])
+        off = {"x": "0x" + "01" * 32, "y": "0x" + "02" * 32}
+        refused = send(provider.service, body | {"signing_key": off, "signature": "0x" + "03" * 64})
+        problem(refused, "invalid-signature")
+
+    def test_tells_no_code_from_another(self, service: Service, provider: Party) -> None:
+        made = created(provider)
+        printer = Printer(service, made["id"])
+        assert printer.enrol(made["enrolment_code"]).status_code == 200
+        provider.expect(200, "POST", f"/v1/printers/{made['id']}/approve", json={})
+        used = printer.enrol(made["enrolment_code"])
+        unknown = Printer(service, made["id"]).enrol("pve_" + "0" * 64)
+        assert used.status_code == unknown.status_code == 404
+        assert used.json() == unknown.json()
+
+    def test_is_refused_before_there_is_a_key(self, provider: Party) -> None:
+        made = created(provider)
+        refused = provider.call("POST", f"/v1/printers/{made['id']}/approve", json={})
+        assert "awaiting_key" in problem(refused, "conflict")["detail"]
+
+
+class TestCode:
+    @pytest.fixture(scope="module")
+    @staticmethod
+    def short(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+        folder: Path = tmp_path_factory.mktemp("short")
+        with running_service(folder, enrolment_ttl_s=60) as running:
+            yield running
+
+    def test_lives_for_a_while(self, short: Service) -> None:
+        provider = new_party(short, "provider")
+        made = created(provider)
+        short.clock.forward(61)
+        assert Printer(short, made["id"]).enrol(made["enrolment_code"]).status_code == 404
+
+    def test_is_kept_as_its_digest_only(self, service: Service, provider: Party) -> None:
+        code = created(provider)["enrolment_code"].encode()
+        files = [path for path in service.data_dir.rglob("*") if path.is_file()]
+        assert not [path for path in files if code in path.read_bytes()]
+
+
+class TestRetire:
+    def test_ends_a_printer_for_good(self, provider: Party) -> None:
+        printer = provider.printer()
+        path = f"/v1/printers/{printer.id}/retire"
+        retired = provider.expect(200, "POST", path, json={})
+        assert (retired["state"], retired["retirement_receipt"]["block_number"] > 0) == ("retired", True)
+        assert provider.expect(200, "POST", path, json={}) == retired
+
+    def test_needs_no_chain_before_the_approval(self, provider: Party) -> None:
+        printer = provider.printer(approve=False)
+        retired = provider.expect(200, "POST", f"/v1/printers/{printer.id}/retire", json={})
+        assert (retired["state"], retired["retirement_receipt"]) == ("retired", None)
+        refused = provider.call("POST", f"/v1/printers/{printer.id}/approve", json={})
+        problem(refused, "conflict")
+
+
+class TestTenancy:
+    def test_hides_other_providers_printers(self, service: Service, printer: Printer) -> None:
+        rival = new_party(service, "provider")
+        assert rival.call("GET", f"/v1/printers/{printer.id}").status_code == 404
+        for action in ("approve", "retire"):
+            assert rival.call("POST", f"/v1/printers/{printer.id}/{action}", json={}).status_code == 404
+        assert rival.expect(200, "GET", "/v1/printers")["items"] == []
