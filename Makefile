@@ -46,18 +46,18 @@ serve: install  ## run the service on http://127.0.0.1:8000 (PORT=…), keeping 
 
 test: install  ## the test suite without the long campaigns
 	@$(BIN)/python -m pytest -n $(JOBS) -m "not slow" -q
-	@cd contracts && node_modules/@foundry-rs/forge-*/bin/forge test
+	@cd contracts && bin/forge test
 
 test-all: install  ## every test, the long campaigns too
 	@$(BIN)/python -m pytest -n $(JOBS) -q
-	@cd contracts && FOUNDRY_PROFILE=campaign node_modules/@foundry-rs/forge-*/bin/forge test
+	@cd contracts && FOUNDRY_PROFILE=campaign bin/forge test
 
 lint: install  ## ruff, mypy, import rules, solhint, freshness of generated files
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
-	@cd contracts && node_modules/.bin/solhint --max-warnings 0 'src/**/*.sol'
+	@npm run --silent lint --prefix contracts
 	@$(BIN)/python contracts/build.py --check
 	@$(BIN)/uv lock --check --quiet
 

@@ -7,6 +7,10 @@ import socket
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("steady", deadline=None)  # a busy machine is not a failure
+settings.load_profile("steady")
 
 _CORPUS = Path(os.environ.get("PARTVAULT_CORPUS", Path(__file__).parents[2] / "shared" / "corpus"))
 

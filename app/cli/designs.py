@@ -54,8 +54,8 @@ def upload(
     with connect(url, api_key, account_file) as connection:
         work = Upload(connection, quiet=as_json, timeout_s=timeout)
         revision = work.inspected(work.send(file, name or file.stem, design, recipe))
-        if not as_json or revision["state"] != "ready":
-            show(as_json, revision, draw_revision)
+        if not as_json:
+            draw_revision(revision)
         require_ready(revision)
         if publish:
             facts = {"sha256": work.sha256, "bytes": file.stat().st_size, "recipe": revision["recipe"]}
