@@ -17,7 +17,7 @@ Order of a print, with what a crash after each step leaves behind:
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
@@ -90,9 +90,16 @@ class Summary:
         return {**vars(self)}
 
 
+def _nothing() -> None:
+    """Do nothing."""
+
+
 @dataclass(frozen=True)
 class Tools:
-    """What the agent works with, built in `printer_agent.assembly`."""
+    """What the agent works with, built in `printer_agent.assembly`.
+
+    warm: called when a sandbox will be needed soon
+    """
 
     identity: Identity
     machine: Machine
@@ -102,6 +109,7 @@ class Tools:
     sandbox: Sandbox
     clock: Clock
     file_bytes_max: int
+    warm: Callable[[], None] = _nothing
 
 
 class Agent:
@@ -204,6 +212,7 @@ class Agent:
         stored = journal.job(job.offer.print_id)
         if stored.release_id is not None and journal.was_started(stored.release_id):
             raise already_started(stored.release_id)
+        self._tools.warm()
         # (3) the same bytes each time
         body = {"claim": job.offer.claim.to_json(), "signature": "0x" + stored.signature.hex()}
         release = Release.from_json(self._tools.client.redeem(token, body))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
 import httpx2
@@ -28,22 +28,21 @@ def open_agent(
     *,
     clock: Clock | None = None,
     transport: httpx2.BaseTransport | None = None,
+    sandbox: Sandbox | None = None,
 ) -> Iterator[Agent]:
     """Open the agent of an enrolled home, alone in it until the context ends.
 
-    Prints that a crash cut off are judged first. Raises IdentityError or JournalError where the home is
-    unsafe, damaged or not enrolled.
+    Prints that a crash cut off are judged first. A `sandbox` given is shared and left open. Raises
+    IdentityError or JournalError where the home is unsafe, damaged or not enrolled.
     """
     clock = clock or Clock()
     identity = Identity.load(settings.home)
     pins = identity.enrolled
     with ExitStack() as stack:
         stack.enter_context(turn(settings.home))
-        sandbox = Sandbox()
-        stack.callback(sandbox.close)
-        warming = threading.Thread(target=_warm, args=(sandbox,), name="sandbox", daemon=True)
-        warming.start()
-        stack.callback(warming.join)
+        if sandbox is None:
+            sandbox = Sandbox()
+            stack.callback(sandbox.close)
         client = PrinterClient(
             pins.url, identity.signing, pins.printer_id, settings, clock=clock, transport=transport
         )
@@ -56,13 +55,29 @@ def open_agent(
             sandbox=sandbox,
             clock=clock,
             file_bytes_max=settings.file_bytes_max,
+            warm=stack.enter_context(_warming(sandbox)),
         )
         agent = Agent(tools, watcher)
         agent.recover()
         yield agent
 
 
-def _warm(sandbox: Sandbox) -> None:
-    """Start the sandbox while the network is waited for; where it cannot start, the gate refuses."""
-    with suppress(SandboxUnavailable):
-        sandbox.start()
+@contextmanager
+def _warming(sandbox: Sandbox) -> Iterator[Callable[[], None]]:
+    """Give a function that starts the sandbox beside the network's waits, once; joined at the end."""
+    threads: list[threading.Thread] = []
+
+    def start() -> None:
+        with suppress(SandboxUnavailable):  # the gate refuses then, and says so
+            sandbox.start()
+
+    def warm() -> None:
+        if not threads:
+            threads.append(threading.Thread(target=start, name="sandbox", daemon=True))
+            threads[0].start()
+
+    try:
+        yield warm
+    finally:
+        for thread in threads:
+            thread.join()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hmac
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
-from sqlmodel import Session, col, select
+from sqlalchemy import select as select_core
+from sqlmodel import Session, SQLModel, select
 
 from app.designs.manifest import require_intact
 from app.designs.states import RevisionState
@@ -15,10 +16,12 @@ from app.licences.states import LicenceState
 from app.models import Licence, Organisation, Print, Printer, Revision
 from app.printers.states import PrinterState
 from app.prints.lifecycle import State
+from ledger import tables
 from ledger.audit import Finding, History, StoredRow
 from ledger.commitment import canonical_json, report_commitment, terms_commitment
 from ledger.errors import LedgerError
 from ledger.typed_data import PrintOutcome, Result, Retirement, Revocation
+from storage.errors import StorageError
 
 _GRANTED = (LicenceState.ACTIVE, LicenceState.REVOKING, LicenceState.REVOKED)
 _ENROLLED = (PrinterState.ENROLLED, PrinterState.RETIRING, PrinterState.RETIRED)
@@ -26,65 +29,102 @@ _RESULTS = {State.COMPLETED: Result.COMPLETED, State.FAILED: Result.FAILED, Stat
 _COUNTED = (State.REDEEMED, *_RESULTS)
 
 
-def claims(session: Session) -> Iterator[StoredRow]:
-    """Yield what the rows claim the chain recorded; rows still on their way claim nothing."""
-    addresses = {row.id: row.address or "" for row in session.exec(select(Organisation)).all()}
-    printers = {row.id: row for row in session.exec(select(Printer)).all()}
-    licences = {row.id: row for row in session.exec(select(Licence)).all()}
-    for revision in session.exec(select(Revision).where(Revision.state == RevisionState.PUBLISHED)).all():
-        yield _revision(revision, addresses[revision.organisation_id])
-    for licence in licences.values():
-        yield from _licence(licence)
-    for printer in printers.values():
-        yield from _printer(printer, addresses[printer.organisation_id])
-    for row in session.exec(select(Print).where(col(Print.state).in_(_COUNTED))).all():
-        yield from _print(row, licences[row.licence_id], printers[row.printer_id])
+class Inventory:
+    """The rows of one moment; what a row points to and is not there is a finding, never a crash."""
+
+    def __init__(self, session: Session) -> None:
+        self.organisations = {row.id: row for row in session.exec(select(Organisation)).all()}
+        self.revisions = {row.id: row for row in session.exec(select(Revision)).all()}
+        self.licences = {row.id: row for row in session.exec(select(Licence)).all()}
+        self.printers = {row.id: row for row in session.exec(select(Printer)).all()}
+        self.prints = {row.id: row for row in session.exec(select(Print)).all()}
+
+    def address(self, organisation_id: str) -> str:
+        """Give an organisation's address, empty where there is none."""
+        row = self.organisations.get(organisation_id)
+        return (row.address or "") if row else ""
+
+    def claims(self) -> Iterator[StoredRow]:
+        """Yield what the rows claim the chain recorded; rows still on their way claim nothing."""
+        for revision in self.revisions.values():
+            yield from _revision(revision, self.address(revision.organisation_id))
+        for licence in self.licences.values():
+            yield from _licence(licence)
+        for printer in self.printers.values():
+            yield from _printer(printer, self.address(printer.organisation_id))
+        for row in self.prints.values():
+            of_licence, on_printer = self.licences.get(row.licence_id), self.printers.get(row.printer_id)
+            if of_licence is not None and on_printer is not None:
+                yield from _print(row, of_licence, on_printer)
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield dangling rows, and where manifest, terms or report no longer open what was committed to."""
+        yield from self._dangling()
+        for revision in self.revisions.values():
+            yield from _manifest(revision, self.address(revision.organisation_id))
+        for licence in self.licences.values():
+            yield from _terms(licence)
+        for row in self.prints.values():
+            yield from _report(row)
+
+    def facts(self) -> Iterator[str]:
+        """Yield every fact that a row knows of, confirmed or on its way."""
+        for revision in self.revisions.values():
+            yield f"publish:{_hex(revision.revision_hash)}"
+        for licence in self.licences.values():
+            yield f"grant:{_hex(licence.licence_hash)}"
+            if licence.state in (LicenceState.REVOKING, LicenceState.REVOKED):
+                yield _revoke_fact(licence)
+        for printer in self.printers.values():
+            yield f"enrol:{_hex(printer.printer_hash)}"
+            if printer.state in (PrinterState.RETIRING, PrinterState.RETIRED):
+                yield _retire_fact(printer)
+        for row in self.prints.values():
+            if row.licence_id in self.licences:
+                yield _print_fact(row, self.licences[row.licence_id])
+            yield _outcome_fact(row)
+
+    def _dangling(self) -> Iterator[Finding]:
+        for row_id, revision in self.revisions.items():
+            yield from _points("revisions", row_id, "organisation_id", revision, self.organisations)
+        for row_id, licence in self.licences.items():
+            yield from _points("licences", row_id, "revision_id", licence, self.revisions)
+        for row_id, printer in self.printers.items():
+            yield from _points("printers", row_id, "organisation_id", printer, self.organisations)
+        for row_id, row in self.prints.items():
+            yield from _points("prints", row_id, "licence_id", row, self.licences)
+            yield from _points("prints", row_id, "printer_id", row, self.printers)
 
 
-def openings(session: Session) -> Iterator[Finding]:
-    """Yield where manifest, terms or report no longer open what was committed to."""
-    addresses = {row.id: row.address or "" for row in session.exec(select(Organisation)).all()}
-    for revision in session.exec(select(Revision).where(Revision.state == RevisionState.PUBLISHED)).all():
-        try:
-            require_intact(revision, addresses[revision.organisation_id])
-        except (AppError, LedgerError, ValueError, KeyError) as error:
-            yield Finding(f"revisions {revision.id}", getattr(error, "field", None) or "manifest", str(error))
-    for licence in session.exec(select(Licence)).all():
-        yield from _terms(licence)
-    for row in session.exec(select(Print).where(col(Print.state).in_(tuple(_RESULTS)))).all():
-        yield from _report(row)
+def _points(
+    table: str, row_id: str, column: str, row: SQLModel, targets: Mapping[str, SQLModel]
+) -> Iterator[Finding]:
+    target = getattr(row, column)
+    if target not in targets:
+        yield Finding(f"{table} {row_id}", column, f"there is no {target}")
 
 
 def unclaimed(session: Session, history: History) -> Iterator[Finding]:
     """Yield what the chain recorded and no row tells of: for a chain that only this service writes to."""
-    known = set(_facts(session))
+    known = set(Inventory(session).facts())
+    events, operations = tables.events.c, tables.operations.c
+    connection = session.connection()
+    places = {tuple(row) for row in connection.execute(select_core(events.block_number, events.log_index))}
+    sent = set(connection.execute(select_core(operations.fact)).scalars())
     for record in history.records:
-        fact = record.seen.fact
+        fact, log = record.seen.fact, record.seen.log
+        if (log.block_number, log.index) not in places:
+            yield Finding(record.name, "ledger_events", "no row tells of this event")
+        if fact is not None and fact not in sent:
+            yield Finding(record.name, "ledger_operations", f"no row tells of {fact}")
         if fact is not None and fact not in known:
-            yield Finding(record.name, "row", f"no row of the database tells of {fact}")
+            yield Finding(record.name, "row", f"no row of the inventory tells of {fact}")
 
 
-def _facts(session: Session) -> Iterator[str]:
-    for revision in session.exec(select(Revision).where(col(Revision.revision_hash).is_not(None))).all():
-        yield f"publish:{_hex(revision.revision_hash)}"
-    licences = {row.id: row for row in session.exec(select(Licence)).all()}
-    for licence in licences.values():
-        yield f"grant:{_hex(licence.licence_hash)}"
-        if licence.state in (LicenceState.REVOKING, LicenceState.REVOKED):
-            yield _revoke_fact(licence)
-    for printer in session.exec(select(Printer).where(col(Printer.printer_hash).is_not(None))).all():
-        yield f"enrol:{_hex(printer.printer_hash)}"
-        if printer.state in (PrinterState.RETIRING, PrinterState.RETIRED):
-            yield _retire_fact(printer)
-    for row in session.exec(select(Print)).all():
-        yield _print_fact(row, licences[row.licence_id])
-        if row.outcome is not None:
-            yield _outcome_fact(row)
-
-
-def _revision(row: Revision, owner: str) -> StoredRow:
-    values = {"owner": owner, "commitment": _hex(row.commitment)}
-    return StoredRow("revisions", row.id, values, fact=f"publish:{_hex(row.revision_hash)}")
+def _revision(row: Revision, owner: str) -> Iterator[StoredRow]:
+    if row.state == RevisionState.PUBLISHED:
+        values = {"owner": owner, "commitment": _hex(row.commitment)}
+        yield StoredRow("revisions", row.id, values, fact=f"publish:{_hex(row.revision_hash)}")
 
 
 def _licence(row: Licence) -> Iterator[StoredRow]:
@@ -96,7 +136,8 @@ def _licence(row: Licence) -> Iterator[StoredRow]:
         "startsAt": row.starts_at,
         "expiresAt": row.expires_at,
     }
-    yield StoredRow("licences", row.id, {**row.statement, **counts}, fact=f"grant:{_hex(row.licence_hash)}")
+    for values in (row.statement, counts):
+        yield StoredRow("licences", row.id, values, fact=f"grant:{_hex(row.licence_hash)}")
     if row.state == LicenceState.REVOKED:
         yield StoredRow("licences", row.id, {"licence": _hex(row.licence_hash)}, fact=_revoke_fact(row))
 
@@ -111,6 +152,8 @@ def _printer(row: Printer, provider: str) -> Iterator[StoredRow]:
 
 
 def _print(row: Print, licence: Licence, printer: Printer) -> Iterator[StoredRow]:
+    if row.state not in _COUNTED:
+        return
     values = {
         "licence": _hex(licence.licence_hash),
         "sequence": row.sequence,
@@ -122,6 +165,15 @@ def _print(row: Print, licence: Licence, printer: Printer) -> Iterator[StoredRow
     if row.state in _RESULTS:
         outcome = {**(row.outcome or {}), "result": int(_RESULTS[State(row.state)])}
         yield StoredRow("prints", row.id, outcome, fact=_outcome_fact(row))
+
+
+def _manifest(row: Revision, owner: str) -> Iterator[Finding]:
+    if row.state != RevisionState.PUBLISHED:
+        return
+    try:
+        require_intact(row, owner)
+    except (AppError, LedgerError, StorageError, ValueError, KeyError) as error:
+        yield Finding(f"revisions {row.id}", getattr(error, "field", None) or "manifest", str(error))
 
 
 def _terms(row: Licence) -> Iterator[Finding]:
@@ -136,6 +188,8 @@ def _terms(row: Licence) -> Iterator[Finding]:
 
 
 def _report(row: Print) -> Iterator[Finding]:
+    if row.state not in _RESULTS:
+        return
     try:
         report = canonical_json(json.loads(row.report or ""))
         made = report_commitment(row.report_salt or b"", report)

@@ -75,8 +75,9 @@ def audit_local(settings: Settings, evidence: Mapping[str, Any] | None, *, quiet
 
 def _rows(database: Database, reader: _Reader, evidence: Mapping[str, Any] | None) -> AuditReport:
     with database.read() as session:
-        rows = [*stored_rows(session.connection()), *audit_rows.claims(session)]
-        found = list(audit_rows.openings(session))
+        inventory = audit_rows.Inventory(session)
+        rows = [*stored_rows(session.connection()), *inventory.claims()]
+        found = list(inventory.findings())
         found += [
             Finding(f"ledger_transactions {name}", "raw", "the bytes are not those of this transaction")
             for name in damaged_transactions(session.connection())

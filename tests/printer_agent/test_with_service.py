@@ -8,22 +8,30 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ledger.typed_data import Enrolment
+from ledger.typed_data import Enrolment, Result
+from mesh_tools.sandbox import Sandbox
+from printer_agent.agent import Agent, Summary
+from printer_agent.assembly import open_agent
+from printer_agent.enrol_command import MachineWishes, enrol_home
+from printer_agent.errors import GateRefused, JournalError, ServiceProblem
 from printer_agent.inbox import inbox_of
+from printer_agent.print_token import PrintToken
+from printer_agent.settings import Settings
 from tests.e2e.conftest import Market
 from tests.e2e.parts import box
 from tests.e2e.service_process import ServiceProcess
 
 PRINTER = Path(sys.executable).with_name("partvault-printer")
 STAGES = ("claimed", "released", "verified", "decrypted", "gated", "started")
-QUICK = {"released", "gated", "started"}
+QUICK = {"released", "started"}
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +48,7 @@ class Machine:
     home: Path
     id: str
     licence: dict[str, Any]
+    sandbox: Sandbox
 
     def run(self, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         command = [PRINTER, *words, "--home", self.home]
@@ -51,9 +60,18 @@ class Machine:
         answer = self.market.provider.expect(201, "POST", "/v1/prints", json=request, headers=headers)
         return str(answer["token"])
 
-    def print(self, token: str, *words: str) -> tuple[int, dict[str, Any]]:
-        done = self.run("print", "-", "--json", *words, stdin=token + "\n")
-        return done.returncode, json.loads(done.stdout or "{}")
+    def act(self, deed: Callable[[Agent], Summary]) -> Summary:
+        """Do something in this process, with the tests' own sandbox."""
+        with open_agent(Settings.read({}, home=self.home), sandbox=self.sandbox) as agent:
+            return deed(agent)
+
+    def print(self, token: str, result: Result | None = Result.COMPLETED) -> Summary:
+        return self.act(lambda agent: agent.print(PrintToken(token), result))
+
+    def settle(self) -> None:
+        """Recover and send what waits, as the next start would."""
+        with open_agent(Settings.read({}, home=self.home), sandbox=self.sandbox) as agent:
+            assert agent.send_outcomes() == 0
 
     def print_killed_at(self, token: str, stage: str) -> None:
         """Run the agent and `kill -9` it as soon as it says that it reached a stage."""
@@ -80,124 +98,136 @@ class Machine:
         return [row["state"] for row in rows if row["licence_id"] == self.licence["id"]]
 
 
-def open_machine(market: Market, home: Path, build_volume: str = "250x210x210", **terms: Any) -> Machine:
-    """Enrol a printer by its own command, have it approved, and license a part to its provider."""
-    body = {
-        "name": "Workhorse",
-        "machine": {
-            "model": "W",
-            "build_volume_mm": [250, 210, 210],
-            "processes": ["MEX"],
-            "materials": ["PETG"],
-        },
-    }
-    made = market.provider.expect(201, "POST", "/v1/printers", json=body)
-    words = ["--url", market.service.url, "--code", made["enrolment_code"], "--build-volume", build_volume]
-    command = [PRINTER, "enrol", *words, "--home", home, "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    shown = market.provider.expect(200, "GET", f"/v1/printers/{made['id']}")
-    assert shown["key_thumbprint"] == json.loads(done.stdout)["key_thumbprint"]
-    signature = market.provider.sign(Enrolment.from_json(shown["enrolment"]))
-    path = f"/v1/printers/{made['id']}/approve"
-    market.provider.expect(200, "POST", path, json={"signature": signature})
-    licence = market.owner.license(
-        market.published(), market.provider, **{"prints": 20, "reprints": 2, **terms}
-    )
-    return Machine(market, home, made["id"], licence)
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def revision(market: Market) -> dict[str, Any]:
+    return market.published()
+
+
+Opener = Callable[..., Machine]
 
 
 @pytest.fixture
-def machine(market: Market, tmp_path: Path) -> Machine:
-    return open_machine(market, tmp_path / "home")
+def open_machine(
+    market: Market, sandbox: Sandbox, revision: dict[str, Any], tmp_path: Path
+) -> Callable[..., Machine]:
+    """Enrol a printer as its command does, have it approved, and license the part to its provider."""
+
+    def opened(name: str = "home", build_volume: str = "250x210x210") -> Machine:
+        body = {
+            "name": name,
+            "machine": {
+                "model": "W",
+                "build_volume_mm": [250, 210, 210],
+                "processes": ["MEX"],
+                "materials": ["PETG"],
+            },
+        }
+        made = market.provider.expect(201, "POST", "/v1/printers", json=body)
+        settings = Settings.read({}, home=tmp_path / name)
+        wishes = MachineWishes(build_volume=build_volume)
+        url, code = market.service.url, made["enrolment_code"]
+        enrolled = enrol_home(settings, url, code, suite="MLKEM768-X25519", provider=None, machine=wishes)
+        shown = market.provider.expect(200, "GET", f"/v1/printers/{made['id']}")
+        assert shown["key_thumbprint"] == enrolled["key_thumbprint"]
+        signed = {"signature": market.provider.sign(Enrolment.from_json(shown["enrolment"]))}
+        market.provider.expect(200, "POST", f"/v1/printers/{made['id']}/approve", json=signed)
+        licence = market.owner.license(revision, market.provider, prints=20, reprints=2)
+        return Machine(market, tmp_path / name, made["id"], licence, sandbox)
+
+    return opened
+
+
+@pytest.fixture
+def machine(open_machine: Opener) -> Machine:
+    return open_machine()
 
 
 class TestPrint:
     def test_delivers_the_owners_bytes(self, machine: Machine) -> None:
-        code, summary = machine.print(machine.token())
-        assert code == 0, summary
-        assert (summary["state"], summary["result"], summary["sequence"]) == ("reported", "completed", 1)
-        assert summary["receipt"]["block_number"] > 0
-        assert summary["outcome"]["state"] == "completed"
+        summary = machine.print(machine.token())
+        assert (summary.state, summary.result, summary.sequence) == ("reported", "completed", 1)
+        assert summary.receipt is not None
+        assert summary.receipt["block_number"] > 0
+        assert summary.outcome is not None
+        assert summary.outcome["state"] == "completed"
         assert [path.read_bytes() for path in machine.delivered()] == [box()]
         assert machine.counts() == (1, 0)
 
     def test_refuses_a_token_used_twice(self, machine: Machine) -> None:
         token = machine.token()
-        assert machine.print(token)[0] == 0
-        code, answer = machine.print(token)
-        assert (code, answer["error"]["kind"]) == (1, "already_started")
+        machine.print(token)
+        with pytest.raises(JournalError) as caught:
+            machine.print(token)
+        assert caught.value.kind == "already_started"
         assert len(machine.delivered()) == 1
         assert machine.counts() == (1, 0)
 
     def test_credits_a_failed_print(self, machine: Machine) -> None:
-        code, summary = machine.print(machine.token(), "--result", "failed")
-        assert (code, summary["result"]) == (0, "failed")
+        assert machine.print(machine.token(), Result.FAILED).result == "failed"
         assert machine.counts() == (1, 1)
 
     def test_takes_the_operators_word(self, machine: Machine) -> None:
-        code, summary = machine.print(machine.token(), "--result", "later")
-        assert (code, summary["state"]) == (0, "awaiting")
-        assert machine.states() == ["redeemed"]
-        done = machine.run("report", summary["print_id"], "--result", "cancelled", "--json")
-        assert done.returncode == 0, done.stderr
+        summary = machine.print(machine.token(), None)
+        assert (summary.state, machine.states()) == ("awaiting", ["redeemed"])
+        machine.act(lambda agent: agent.report(summary.print_id, Result.CANCELLED, "the wrong colour"))
         assert machine.states() == ["cancelled"]
 
-    def test_refuses_another_printers_token(self, market: Market, machine: Machine, tmp_path: Path) -> None:
-        thief = open_machine(market, tmp_path / "thief")
-        code, answer = thief.print(machine.token())
-        assert (code, answer["error"]["kind"]) == (1, "invalid-proof")
-        assert (thief.delivered(), machine.counts()) == ([], (0, 0))
+    def test_refuses_another_printers_token(self, open_machine: Opener) -> None:
+        honest, thief = open_machine("honest"), open_machine("thief")
+        with pytest.raises(ServiceProblem) as caught:
+            thief.print(honest.token())
+        assert caught.value.kind == "invalid-proof"
+        assert (thief.delivered(), honest.counts()) == ([], (0, 0))
 
-    def test_refuses_a_part_too_large_for_this_machine(self, market: Market, tmp_path: Path) -> None:
-        small = open_machine(market, tmp_path / "home", build_volume="15x15x15")
-        code, answer = small.print(small.token())
-        assert (code, answer["error"]["kind"]) == (1, "gate")
-        assert small.delivered() == []
-        assert small.states() == ["failed"]
-        assert small.counts() == (1, 1)
+    def test_refuses_a_part_too_large_for_this_machine(self, open_machine: Opener) -> None:
+        small = open_machine("small", build_volume="15x15x15")
+        with pytest.raises(GateRefused):
+            small.print(small.token())
+        assert (small.delivered(), small.states(), small.counts()) == ([], ["failed"], (1, 1))
 
     def test_says_why_a_revoked_licence_prints_nothing(self, machine: Machine) -> None:
         token = machine.token()
         machine.market.owner.revoke(machine.licence)
-        code, answer = machine.print(token)
-        assert code == 1
-        assert "revoked" in answer["error"]["message"]
+        with pytest.raises(ServiceProblem, match="revoked"):
+            machine.print(token)
         assert machine.delivered() == []
 
 
 class TestRun:
-    def test_takes_what_waits_in_the_inbox(self, machine: Machine) -> None:
+    def test_takes_what_waits_until_it_is_told_to_stop(self, machine: Machine) -> None:
         inbox = inbox_of(machine.home)
-        for name in ("b", "a"):
+        (inbox / "a.token").write_text("no token of anybody\n")
+        for name in ("b", "c"):
             (inbox / f"{name}.token").write_text(machine.token() + "\n")
-        (inbox / "c.token").write_text("no token of anybody\n")
-        done = machine.run("run", "--once", "--json")
-        assert done.returncode == 1, done.stderr
-        assert list(inbox.iterdir()) == []
-        assert len(machine.delivered()) == 2
-        assert machine.states() == ["completed", "completed"]
-
-    def test_stops_when_it_is_told(self, machine: Machine) -> None:
-        (inbox_of(machine.home) / "a.token").write_text(machine.token())
         agent = subprocess.Popen([PRINTER, "run", "--home", machine.home], stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + 60
-        while "completed" not in machine.states() and time.monotonic() < deadline:
-            time.sleep(0.05)
+        while machine.states() != ["completed", "completed"] and time.monotonic() < deadline:
+            time.sleep(0.1)
         agent.terminate()
         assert agent.wait(timeout=30) == 0
-        assert machine.states() == ["completed"]
+        assert machine.states() == ["completed", "completed"]
+        assert list(inbox.iterdir()) == []
 
 
-class TestStatus:
-    def test_works_without_the_service(self, machine: Machine) -> None:
-        assert machine.print(machine.token())[0] == 0
-        done = machine.run("status", "--json")
-        found = json.loads(done.stdout)
+class TestCommand:
+    def test_prints_and_tells(self, machine: Machine) -> None:
+        done = machine.run("print", "-", "--json", stdin=machine.token() + "\n")
+        assert (done.returncode, json.loads(done.stdout)["state"]) == (0, "reported"), done.stderr
+        found = json.loads(machine.run("status", "--json").stdout)
         assert [job["state"] for job in found["prints"]] == ["reported"]
         assert found["outcomes_waiting"] == 0
 
-    def test_doctor_finds_everything_well(self, machine: Machine) -> None:
+    def test_refuses_with_a_reason(self, machine: Machine) -> None:
+        done = machine.run("print", "pvt_unknown", "--json")
+        assert (done.returncode, json.loads(done.stdout)["error"]["kind"]) == (1, "invalid-proof")
+
+    def test_doctor_says_what_is_wrong(self, machine: Machine) -> None:
         done = machine.run("doctor", "--json")
         assert done.returncode == 0, done.stdout
         (machine.home / "identity.json").chmod(0o644)
@@ -214,10 +244,9 @@ class TestKill:
     def test_leaves_one_print_and_one_outcome(self, machine: Machine, stage: str) -> None:
         token = machine.token()
         machine.print_killed_at(token, stage)
-        code, answer = machine.print(token)
-        if code != 0:
-            assert answer["error"]["kind"] == "already_started"
-            machine.run("run", "--once")
+        with suppress(JournalError):
+            machine.print(token)
+        machine.settle()
         (state,) = machine.states()
         files = machine.delivered()
         assert (state, len(files)) in {("completed", 1), ("failed", 0)}
