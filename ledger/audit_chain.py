@@ -147,13 +147,13 @@ class ChainReader:
     def _unseen_outcomes(self, events: Sequence[Event]) -> Iterator[tuple[bytes, int]]:
         """Yield the prints that the contract calls reported though their outcome is not among the events."""
         told = {(e.licence, e.sequence) for e in events if isinstance(e, OutcomeRecorded)}
-        for event in events:
-            if isinstance(event, PrintRecorded) and (event.licence, event.sequence) not in told:
-                answer = self._chain.call(
-                    self._contract, encode_query("isReported", event.licence, event.sequence)
-                )
-                if decode_query("isReported", answer)[0]:
-                    yield event.licence, event.sequence
+        prints = [(e.licence, e.sequence) for e in events if isinstance(e, PrintRecorded)]
+        untold = [place for place in prints if place not in told]
+        questions = [encode_query("isReported", *place) for place in untold]
+        answers = self._chain.query(self._contract, questions)
+        for place, answer in zip(untold, answers, strict=True):
+            if decode_query("isReported", answer)[0]:
+                yield place
 
 
 class _Source:

@@ -185,9 +185,7 @@ class Ledger:
             granted = self._licences.get(licence)
             if granted is None or sequence not in granted.reported:
                 name = f"chain licence 0x{licence.hex()}"
-                yield Finding(
-                    name, "outcomes", f"the contract has one of print {sequence}, no event tells"
-                )
+                yield Finding(name, "outcomes", f"the contract has one of print {sequence}, no event tells")
         for printer, retired in self._history.retired.items():
             if retired != (printer in self._retired):
                 yield Finding(f"chain printer 0x{printer.hex()}", "retired", "differs from its events")

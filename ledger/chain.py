@@ -144,6 +144,10 @@ class Chain(Protocol):
         """Run a view at a block (None: the newest) and return its output; `RevertError` if it reverts."""
         ...
 
+    def query(self, to: str, calls: Sequence[bytes]) -> list[bytes]:
+        """Run views on the newest block and return their outputs in order; `RevertError` if one reverts."""
+        ...
+
     def simulate(self, to: str, calls: Sequence[bytes], *, time: int | None = None) -> list[bytes | None]:
         """Run each call by itself on the newest state, as if the block's time were `time`.
 

@@ -171,6 +171,11 @@ class Web3Chain:
         where = "latest" if block is None else hex(block)
         return _bytes(self._ask("eth_call", {"to": to, "data": _hex(data)}, where))
 
+    def query(self, to: str, calls: Sequence[bytes]) -> list[bytes]:
+        """Run views on the newest block and return their outputs in order; `RevertError` if one reverts."""
+        asked = [[{"to": to, "data": _hex(data)}, "latest"] for data in calls]
+        return [_bytes(_result(answer, "eth_call")) for answer in self._batch("eth_call", asked)]
+
     def simulate(self, to: str, calls: Sequence[bytes], *, time: int | None = None) -> list[bytes | None]:
         """Run each call by itself on the newest state; None where it runs through, else the revert data."""
         override: list[Any] = [{}, {"time": hex(time)}] if time is not None and self._mines else []

@@ -184,6 +184,9 @@ class FaultyChain:
     def call(self, to: str, data: bytes, *, block: int | None = None) -> bytes:
         return bytes(self._ask("call", to, data, block=block))
 
+    def query(self, to: str, calls: Sequence[bytes]) -> list[bytes]:
+        return list(self._ask("query", to, calls))
+
     def simulate(self, to: str, calls: Sequence[bytes], *, time: int | None = None) -> list[bytes | None]:
         return list(self._ask("simulate", to, calls, time=time))
 
