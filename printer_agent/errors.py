@@ -35,14 +35,14 @@ class JournalError(AgentError):
     """The journal refuses: a release was started before, an outcome was given, the file is damaged."""
 
 
-class ReleaseRefused(AgentError):
+class ReleaseRefused(AgentError):  # noqa: N818 - it names the verdict
     """What the service sent does not hold; nothing is printed.
 
     `kind` names the step of the checklist in `printer_agent.release` that failed.
     """
 
 
-class GateRefused(AgentError):
+class GateRefused(AgentError):  # noqa: N818 - it names the verdict
     """The gate beside the printer refused the part; nothing is printed."""
 
 
@@ -50,7 +50,7 @@ class DriverError(AgentError):
     """The printer, or the folder it watches, did not take the job."""
 
 
-class Unreachable(AgentError):
+class Unreachable(AgentError):  # noqa: N818 - it names the state
     """No answer from the service after every retry; the same command may be run again."""
 
 
@@ -62,7 +62,7 @@ class Reason:
     message: str
 
 
-class ServiceProblem(AgentError):
+class ServiceProblem(AgentError):  # noqa: N818 - RFC 9457's word
     """The service answered with a problem document (RFC 9457).
 
     `kind` is the last part of the problem's type, `status` the HTTP status, `reasons` what policy or contract

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import typer
+
 from app.cli.account import Account
 from app.cli.connection import Connection
 from app.cli.failures import CliError, Exit, usage
+from app.cli.output import show
 from app.cli.progress import waiting
 from app.cli.recipes import rfc3339
 from app.cli.statements import LicenceWish, printer_hash, publication_of, sign_licence
@@ -93,6 +96,14 @@ def settled(connection: Connection, licence: dict[str, Any], *, quiet: bool) -> 
         {**licence, "pending": licence["state"] == "pending"}, f"partvault licence show {licence['id']}"
     )
     return licence
+
+
+def show_final(as_json: bool, answer: dict[str, Any], draw: Callable[[Any], None], command: str) -> None:
+    """Show an answer; then end with exit code 3 where the ledger has not confirmed it yet."""
+    show(as_json, answer, draw)
+    if as_json and answer.get("pending"):
+        raise typer.Exit(Exit.PENDING)
+    require_final(answer, command)
 
 
 def require_final(answer: Mapping[str, Any], command: str) -> None:

@@ -90,7 +90,7 @@ def revoke(
 ) -> None:
     """Withdraw a licence on the ledger; prints already counted stand."""
     from app.cli.connection import connect
-    from app.cli.grant import require_final
+    from app.cli.grant import show_final
     from app.cli.statements import sign_revocation
 
     with connect(url, api_key, account_file) as connection:
@@ -98,8 +98,7 @@ def revoke(
         signature = sign_revocation(connection, connection.account(), shown)
         body = {"signature": signature} if signature else None
         revoked = connection.client.post(f"/v1/licences/{licence_id}/revoke", body)
-    show(as_json, revoked, draw)
-    require_final(revoked, f"partvault licence show {licence_id}")
+    show_final(as_json, revoked, draw, f"partvault licence show {licence_id}")
 
 
 def draw(licence: dict[str, Any]) -> None:

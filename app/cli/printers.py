@@ -76,7 +76,7 @@ def approve(
     """Put the printer's key on the ledger, after comparing its thumbprint with the machine's own display."""
     from app.cli.connection import connect
     from app.cli.failures import CliError
-    from app.cli.grant import require_final
+    from app.cli.grant import show_final
     from app.cli.statements import enrolment_of, sign_enrolment
 
     with connect(url, api_key, account_file) as connection:
@@ -91,8 +91,7 @@ def approve(
         signature = sign_enrolment(connection, connection.account(), shown)
         body = {"signature": signature} if signature else None
         approved = connection.client.post(f"/v1/printers/{printer_id}/approve", body)
-    show(as_json, approved, draw)
-    require_final(approved, f"partvault printer show {printer_id}")
+    show_final(as_json, approved, draw, f"partvault printer show {printer_id}")
 
 
 @commands.command()
@@ -105,7 +104,7 @@ def retire(
 ) -> None:
     """Retire a printer on the ledger, for good."""
     from app.cli.connection import connect
-    from app.cli.grant import require_final
+    from app.cli.grant import show_final
     from app.cli.statements import sign_retirement
 
     with connect(url, api_key, account_file) as connection:
@@ -113,8 +112,7 @@ def retire(
         signature = sign_retirement(connection, connection.account(), shown)
         body = {"signature": signature} if signature else None
         retired = connection.client.post(f"/v1/printers/{printer_id}/retire", body)
-    show(as_json, retired, draw)
-    require_final(retired, f"partvault printer show {printer_id}")
+    show_final(as_json, retired, draw, f"partvault printer show {printer_id}")
 
 
 def draw(printer: dict[str, Any]) -> None:

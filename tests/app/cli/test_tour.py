@@ -192,9 +192,9 @@ class TestDesigns:
 
     def test_tell_programs_why(self, operator: Command, open_part: Path) -> None:
         owner, _ = party(operator, "owner")
-        result = owner("design", "upload", open_part, "--json")
-        assert result.code == 1
-        assert "mesh.open_edges" in result.out
+        error = owner.refused("design", "upload", open_part)
+        assert error["kind"] == "gate_refused"
+        assert "mesh.open_edges" in {reason["code"] for reason in error["reasons"]}
 
     def test_of_others_are_not_there(self, operator: Command, part: Path) -> None:
         revision = publish(party(operator, "owner")[0], part)
