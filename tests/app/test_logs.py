@@ -70,6 +70,7 @@ class TestBlankCredentials:
             "DPoP abcdefgh",
             "eyJhbGciOiJFUzI1NiJ9.eyJqdGkiOiIxIn0.c2ln",
         ],
+        ids=["token", "code", "key", "bearer", "dpop", "jwt"],
     )
     def test_blanks_it_wherever_it_stands(self, secret: str, capsys: pytest.CaptureFixture[str]) -> None:
         structlog.get_logger("t").info("slip", deep={"list": [f"got {secret}"]}, plain=secret)
