@@ -118,33 +118,37 @@ def _exact_pairs(corners: Keys) -> tuple[Labels, Labels] | None:
         return None
     packed, low = _sorted_edges(corners)
     flat = corners.reshape(-1)
-    facets = np.empty(len(packed), np.int32)
+    neighbours = np.empty(len(packed), np.int32)
     doubtful: list[HalfEdges] = []
     for start in range(0, len(packed), _BLOCK):
         half = (packed[start : start + _BLOCK] & low).view(np.int64)
-        facets[start : start + _BLOCK] = half // 3
-        wrong = ~_opposite(flat, half)
+        facet = half // 3
+        neighbours[half[0::2]], neighbours[half[1::2]] = facet[1::2], facet[0::2]
+        wrong = ~_opposite(flat, half, facet)
         _mark_collisions(packed, low, start, wrong)
         if wrong.any():
             doubtful.append(start // 2 + np.flatnonzero(wrong))
             if sum(map(len, doubtful)) > max(_DOUBTFUL_MIN, len(packed) >> _DOUBTFUL_SHIFT):
                 return None
-    if doubtful and not _settle(flat, packed, low, np.concatenate(doubtful), facets):
+    if doubtful and not _settle(flat, packed, low, np.concatenate(doubtful), neighbours):
         return None
-    return facets[0::2], facets[1::2]
+    del packed
+    own = np.repeat(np.arange(len(corners), dtype=np.int32), 3)
+    once = neighbours > own
+    return own[once], neighbours[once]
 
 
-def _opposite(flat: Keys, half: HalfEdges) -> Mask:
+def _opposite(flat: Keys, half: HalfEdges, facet: HalfEdges) -> Mask:
     """For each two neighbours of `half`: are they one edge, run through in opposite directions?"""
-    start, end = flat[half], flat[_successor(half)]
+    start, end = flat[half], flat[_successor(half, facet)]
     fits: Mask = (start[0::2] == end[1::2]) & (end[0::2] == start[1::2])
     return fits
 
 
-def _successor(half: HalfEdges) -> HalfEdges:
+def _successor(half: HalfEdges, facet: HalfEdges) -> HalfEdges:
     """The next half-edge of the same facet."""
     following = half + 1
-    following -= 3 * (following % 3 == 0)
+    following -= 3 * (following == 3 * facet + 3)
     return following
 
 
@@ -161,15 +165,15 @@ def _mark_collisions(packed: Keys, low: np.uint64, start: int, wrong: Mask) -> N
         wrong[-1] = True
 
 
-def _settle(flat: Keys, packed: Keys, low: np.uint64, pairs: HalfEdges, facets: Labels) -> bool:
+def _settle(flat: Keys, packed: Keys, low: np.uint64, pairs: HalfEdges, neighbours: Labels) -> bool:
     """Pair the half-edges of `pairs` anew by their full keys; False when they do not pair up exactly."""
     half = np.stack([packed[2 * pairs] & low, packed[2 * pairs + 1] & low], axis=1).reshape(-1).view(np.int64)
-    sums = flat[half] + flat[_successor(half)]
+    sums = flat[half] + flat[_successor(half, half // 3)]
     order = np.argsort(sums, kind="stable")
     half, sums = half[order], sums[order]
-    if (sums[1:-1:2] == sums[2::2]).any() or not _opposite(flat, half).all():
+    if (sums[1:-1:2] == sums[2::2]).any() or not _opposite(flat, half, half // 3).all():
         return False
-    facets[2 * pairs], facets[2 * pairs + 1] = half[0::2] // 3, half[1::2] // 3
+    neighbours[half[0::2]], neighbours[half[1::2]] = half[1::2] // 3, half[0::2] // 3
     return True
 
 
