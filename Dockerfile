@@ -2,7 +2,7 @@
 FROM node:20-bookworm-slim AS chain
 WORKDIR /build/contracts
 COPY contracts/package.json contracts/package-lock.json ./
-RUN npm ci --ignore-scripts --no-audit --no-fund
+RUN npm install --no-save --ignore-scripts --no-audit --no-fund
 
 FROM python:3.11-slim-bookworm AS build
 WORKDIR /srv/partvault

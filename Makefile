@@ -32,10 +32,11 @@ install: .venv/.installed contracts/node_modules/.installed  ## install all that
 	@$(BIN)/python -m compileall -q app ledger storage mesh_tools printer_agent
 	@touch $@
 
+# `npm ci` would refuse where a registry lacks the binaries of another platform; this keeps to the lock file as well.
 contracts/node_modules/.installed: contracts/package.json contracts/package-lock.json
 	@command -v npm >/dev/null || { echo "PartVault needs Node 20 or newer with npm (for the embedded chain): install it first"; exit 1; }
 	@echo "→ chain and contract compiler (into contracts/node_modules, pinned by package-lock.json)"
-	@npm ci --prefix contracts --ignore-scripts --no-audit --no-fund --loglevel=error
+	@npm install --prefix contracts --no-save --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
 demo: install  ## one real part through the whole path, both ways (FILE=part.stl or .3mf for your own)

@@ -47,7 +47,7 @@ def has_p256(chain: Chain) -> bool:
 
 
 def operation_gas(kind: str, calldata: int, *, precompile: bool, reverts: int) -> int:
-    """Return a bound on the gas of one operation in a batch, `calldata` bytes long, that reverted so often."""
+    """Return a bound on the gas of one operation in a batch, `calldata` bytes long, reverted so often."""
     if reverts:
         return BATCH_ITEM_GAS
     extra = 0 if precompile or kind not in _PRINTER_SIGNED else _P256_IN_SOLIDITY

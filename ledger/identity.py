@@ -24,7 +24,7 @@ _DEPLOYMENT_GAS: Final = 6_000_000
 
 
 class IdentityMismatch(LedgerError):  # noqa: N818 - it names what was found
-    """The node serves another chain or contract than this database belongs to; nothing may be issued on it."""
+    """The node serves another chain or contract than this database belongs to; nothing is issued on it."""
 
     kind = "ledger_identity"
 
