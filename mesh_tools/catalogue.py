@@ -28,7 +28,6 @@ CATALOGUE: Final[dict[str, tuple[_Severity, str]]] = {
     "sandbox.unavailable": ("refuse", "Nothing is wrong with the file: ask the operator, then try again."),
     "limit.facets": ("refuse", _SMALLER),
     "limit.vertices": ("refuse", _SMALLER),
-    "limit.bodies": ("refuse", _SMALLER),
     "limit.instances": ("refuse", _SMALLER),
     "stl.truncated": ("refuse", "The file ends early: check the transfer. " + _SEND_AGAIN),
     "stl.facet_count": ("refuse", "Header and length disagree about the number of facets. " + _SEND_AGAIN),
@@ -63,7 +62,6 @@ CATALOGUE: Final[dict[str, tuple[_Severity, str]]] = {
     "mesh.mirrored": ("warn", "The part is mirrored when placed: check that this is meant."),
     "mesh.empty": ("refuse", "The file holds no facet. " + _SEND_AGAIN),
     "mesh.not_finite": ("refuse", "A coordinate is not a finite number. " + _REPAIR),
-    "mesh.index_range": ("refuse", "A facet names a vertex that does not exist. " + _SEND_AGAIN),
     "mesh.open_edges": ("refuse", "The surface has a hole at these edges. Close it. " + _REPAIR),
     "mesh.open_edges_welded": ("info", "Corners that should meet differ by a hair: weld vertices."),
     "mesh.non_manifold_edges": ("refuse", "More than two facets meet in an edge: merge bodies. " + _REPAIR),
@@ -79,6 +77,19 @@ CATALOGUE: Final[dict[str, tuple[_Severity, str]]] = {
     "build.too_large": ("refuse", "Use a larger machine, split the part, or check the unit."),
     "build.turned": ("info", "The part fits the build volume only when it is turned."),
 }  # fmt: skip
+
+
+NEGOTIABLE: Final = frozenset(
+    {
+        "content.metadata",
+        "content.missing_thumbnail",
+        "content.properties",
+        "content.unrelated_part",
+        "mesh.shells",
+        "units.doubtful",
+    }
+)
+"""Refusals that a policy may lower: the shape is fully judged all the same."""
 
 
 def severity_for(code: str) -> _Severity:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
+from mesh_tools.catalogue import NEGOTIABLE
 from mesh_tools.errors import PolicyInvalid
 from mesh_tools.findings import Finding, Geometry, Severity, Verdict, finding
 
@@ -27,7 +28,7 @@ class Policy:
 
     `units` names the unit of formats that carry none (STL, OBJ, PLY, OFF); None assumes millimetres and
     then holds the size to what is plausible for that. `severities` overrides the severity of single
-    codes, but never lowers one that the engine cannot judge without (`mesh.not_finite` and the like).
+    codes; of those that refuse by default it lowers only the negotiable ones (see `catalogue`).
     """
 
     process: str = "MEX"
@@ -44,6 +45,9 @@ class Policy:
             raise PolicyInvalid(f"process {self.process!r} is not one of {', '.join(PROCESSES)}")
         if self.units is not None and self.units not in UNITS_MM:
             raise PolicyInvalid(f"units {self.units!r} is not one of {', '.join(UNITS_MM)}")
+        unknown = set(self.severities.values()) - {"refuse", "warn", "info"}
+        if unknown:
+            raise PolicyInvalid(f"severities {sorted(unknown)} are not refuse, warn or info")
         volume = self.build_volume_mm
         if volume is not None and not all(math.isfinite(axis) and axis > 0 for axis in volume):
             raise PolicyInvalid(f"build_volume_mm {volume!r} is not three positive lengths")
@@ -87,7 +91,7 @@ def judge(findings: Iterable[Finding], policy: Policy) -> Verdict:
 
 
 def graded(findings: Iterable[Finding], policy: Policy) -> tuple[Finding, ...]:
-    """The findings with the policy's severities. A default refusal is never lowered."""
+    """The findings with the policy's severities."""
     return tuple(_grade(found, policy) for found in findings)
 
 
@@ -128,9 +132,9 @@ def _lengths(sides: Iterable[float]) -> str:
 
 
 def _grade(found: Finding, policy: Policy) -> Finding:
-    severity = policy.severities.get(found.code, found.severity)
-    if found.code == "mesh.cavities" and policy.process not in _POWDER_OR_RESIN:
-        severity = policy.severities.get(found.code, "info")
-    if found.severity == "refuse":
+    if found.severity == "refuse" and found.code not in NEGOTIABLE:
         return found
-    return replace(found, severity=severity)
+    severity = policy.severities.get(found.code)
+    if severity is None and found.code == "mesh.cavities" and policy.process not in _POWDER_OR_RESIN:
+        severity = "info"
+    return found if severity is None else replace(found, severity=severity)

@@ -12,13 +12,14 @@ import numpy as np
 from mesh_tools.errors import Refused
 from mesh_tools.findings import Finding, Geometry, Inspection, Point, Severity, Verdict, finding
 from mesh_tools.limits import Limits
-from mesh_tools.load import load
+from mesh_tools.load import format_of, load
 from mesh_tools.measure import Lengths, Measures, measure
 from mesh_tools.model import Body, Placement
 from mesh_tools.render import thumbnail
 from mesh_tools.shells import shell_findings
 from mesh_tools.topology import Fault, Topology, examine
 from mesh_tools.vertex_keys import VertexKeys
+from mesh_tools.welding import TOLERANCE_MM, closes_when_welded
 
 __all__ = ["Finding", "Geometry", "Inspection", "Severity", "Verdict"]
 
@@ -52,7 +53,7 @@ def examine_file(
         model = load(data, filename, limits)
     except Refused as refusal:
         found = finding(refusal.code, refusal.message, sample=refusal.sample)
-        return Report("unknown", False, (found,), None, None)
+        return Report(format_of(data, filename), False, (found,), None, None)
     scale = unit_mm if model.unit_mm is None else model.unit_mm
     findings = list(model.findings)
     if not any(body.facet_count for body in model.bodies):
@@ -89,6 +90,13 @@ def _body_findings(fact: _BodyFacts, scale: float) -> list[Finding]:
         if fault.count
     ]
     if not measures.not_finite.count:
+        if topology.open_edges.count and closes_when_welded(body, scale):
+            message = f"The holes{named} close when corners within {TOLERANCE_MM} mm are welded."
+            found.append(finding("mesh.open_edges_welded", message))
+        mirrored = sum(float(np.linalg.det(placement[:3])) < 0 for placement in body.placements)
+        if mirrored:
+            message = f"{mirrored} transforms mirror the part{named}."
+            found.append(finding("mesh.mirrored", message, count=mirrored))
         found.extend(shell_findings(body, topology, measures, scale))
     return found
 
@@ -108,7 +116,7 @@ def _geometry(facts: list[_BodyFacts], scale: float) -> Geometry:
             low, high = _placed_bounds(fact, placement)
             lows.append(low * scale)
             highs.append(high * scale)
-            volume += fact.measures.volume * float(np.linalg.det(placement[:3])) * scale**3
+            volume += fact.measures.volume * abs(float(np.linalg.det(placement[:3]))) * scale**3
             area += _placed_area(fact, placement) * scale**2
     low, high = np.min(lows, axis=0), np.max(highs, axis=0)
 

@@ -19,12 +19,10 @@ class Limits:
     file_bytes_max: int = 2048 * MIB
     facets_max: int = 50_000_000
     vertices_max: int = 50_000_000
-    bodies_max: int = 10_000
     instances_max: int = 100_000
-    shells_max: int = 1_000_000
 
     memory_base_bytes: int = 512 * MIB
-    memory_per_input_byte: float = 8.0
+    memory_per_input_byte: float = 16.0
     cpu_base_s: float = 12.0
     cpu_input_bytes_per_s: float = 8 * MIB
     wall_base_s: float = 20.0

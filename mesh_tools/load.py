@@ -28,6 +28,16 @@ def load(data: memoryview, filename: str, limits: Limits) -> Model:
     return model
 
 
+def format_of(data: memoryview, filename: str) -> str:
+    """The format the bytes look like, for the report on a file that could not be read."""
+    extension = PurePosixPath(filename.replace("\\", "/")).suffix.lower()
+    if bytes(data[:4]) == b"PK\x03\x04" or extension == ".3mf":
+        return "3mf"
+    if stl.looks_ascii(data) and not _has_binary(data):
+        return "stl-ascii"
+    return "stl-binary" if stl.is_binary(data) or extension == ".stl" else "unknown"
+
+
 def _read(data: memoryview, extension: str, limits: Limits) -> Model:
     if bytes(data[:4]) == b"PK\x03\x04" or extension == ".3mf":
         return load_3mf(data, limits)
