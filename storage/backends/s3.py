@@ -36,7 +36,7 @@ LIFECYCLE_RULE: dict[str, object] = {
     "Filter": {"Prefix": ""},
     "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1},
 }
-"""The bucket's own sweep; an operator adds it to the bucket's lifecycle rules."""
+"""The bucket's own sweep, which works even while no service runs."""
 
 _READ_TRIES = 3
 _TOKEN = "partvault-put"  # noqa: S105  # a metadata name
@@ -124,6 +124,14 @@ class S3Objects:
                         removed += 1
         return removed
 
+    def install_lifecycle(self) -> None:
+        """Add `LIFECYCLE_RULE` to the bucket's rules, leaving the others; needs the right to change them."""
+        with _reported("read the lifecycle rules", self._bucket):
+            rules = [rule for rule in self._rules() if rule.get("ID") != LIFECYCLE_RULE["ID"]]
+            self._client.put_bucket_lifecycle_configuration(
+                Bucket=self._bucket, LifecycleConfiguration={"Rules": [*rules, LIFECYCLE_RULE]}
+            )
+
     def presign(self, key: str, seconds: int) -> str:
         """Return a URL that reads the stored bytes (ciphertext) for `seconds`, without credentials."""
         target = {"Bucket": self._bucket, "Key": self._name(key)}
@@ -131,6 +139,17 @@ class S3Objects:
 
     def _name(self, key: str) -> str:
         return self._prefix + check_key(key)
+
+    def _rules(self) -> Iterable[dict[str, Any]]:
+        try:
+            rules: Iterable[dict[str, Any]] = self._client.get_bucket_lifecycle_configuration(
+                Bucket=self._bucket
+            )["Rules"]
+        except ClientError as error:
+            if _code(error) == "NoSuchLifecycleConfiguration":
+                return ()
+            raise
+        return rules
 
     def _put_whole(self, name: str, body: bytearray, token: str) -> None:
         self._client.put_object(

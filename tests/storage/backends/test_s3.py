@@ -16,7 +16,7 @@ from botocore.httpsession import URLLib3Session
 
 from storage.backends import open_objects
 from storage.backends.base import ObjectStore
-from storage.backends.s3 import ABANDONED_AFTER, PART_BYTES, S3Objects, _part_bytes
+from storage.backends.s3 import ABANDONED_AFTER, LIFECYCLE_RULE, PART_BYTES, S3Objects, _part_bytes
 from storage.errors import ObjectExists, ObjectMissing, StoreUnavailable, UriInvalid
 from tests.conformance.object_store import MIB, ObjectStoreContract
 from tests.storage.backends import seaweedfs
@@ -229,6 +229,33 @@ class TestSweep:
         assert uploads(bucket, prefix) == []
         with pytest.raises(client.exceptions.NoSuchUpload):
             client.list_parts(Bucket=bucket.name, Key=f"{prefix}left", UploadId=begun["UploadId"])
+
+
+class TestInstallLifecycle:
+    def test_adds_its_rule_once_and_keeps_the_others(
+        self, bucket: seaweedfs.Bucket, store: S3Objects
+    ) -> None:
+        client = bucket.client()
+        other = {
+            "ID": "others",
+            "Status": "Enabled",
+            "Filter": {"Prefix": "logs/"},
+            "Expiration": {"Days": 9},
+        }
+        for before in (None, [other]):
+            if before:
+                rules = {"Rules": before}
+                client.put_bucket_lifecycle_configuration(Bucket=bucket.name, LifecycleConfiguration=rules)
+            store.install_lifecycle()
+            store.install_lifecycle()
+            found = client.get_bucket_lifecycle_configuration(Bucket=bucket.name)["Rules"]
+            names = [rule["ID"] for rule in found]
+            assert names == [*(["others"] if before else []), LIFECYCLE_RULE["ID"]]
+        client.delete_bucket_lifecycle(Bucket=bucket.name)
+
+    def test_names_a_refusal(self, bucket: seaweedfs.Bucket) -> None:
+        with pytest.raises((StoreUnavailable, ObjectMissing)):
+            S3Objects(bucket.client(), "no-such-bucket").install_lifecycle()
 
 
 class TestPresign:
