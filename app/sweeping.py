@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import structlog
 from sqlmodel import Session, col, select
 
 from app import idempotency, submission
@@ -17,10 +18,12 @@ from app.prints import outcome, release
 from app.prints.authorisation import expire_due
 from app.prints.lifecycle import State
 from app.wiring import Services
+from storage.errors import StorageError
 
 ORPHAN_AGE_S = 6 * 3600
 OBJECTS_EVERY_S = 900
 BATCH_ROWS_MAX = 200
+_log = structlog.get_logger("app.worker")
 
 
 class Sweeper:
@@ -67,7 +70,10 @@ class Sweeper:
                 if row.record_operation and submission.status_of(session, row.record_operation).final
             ]
         for print_id in decided:
-            release.conclude(self._services, print_id)
+            try:
+                release.conclude(self._services, print_id)
+            except StorageError as error:
+                _log.warning("print not concluded", print=print_id, error=error.kind)
 
     def _settle_rows(self) -> None:
         """Write down what reading would show anyway."""

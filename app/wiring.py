@@ -16,9 +16,10 @@ from app.database import Database, open_database, upgrade
 from app.identifiers import Entropy
 from app.models import ServiceSecret
 from app.observability.metrics import Metrics
-from app.settings import Settings
+from app.settings import Settings, UnsafeSettings
 from app.signal import Signal
 from ledger import runtime
+from ledger.errors import SignatureError
 from ledger.runtime import LedgerRuntime
 from ledger.signer import AccountKey
 from mesh_tools.limits import Limits
@@ -100,12 +101,22 @@ def prepare_data_dir(folder: Path) -> None:
 def relay_account(settings: Settings, database: Database, keys: KeyBackend, clock: Clock) -> AccountKey:
     """Give the account that pays gas: the one set, the one stored, or a new one that is stored wrapped."""
     if settings.relay_key is not None:
-        return AccountKey.from_bytes(bytes.fromhex(settings.relay_key.get_secret_value().removeprefix("0x")))
+        return _given_relay(settings.relay_key.get_secret_value())
     context = ObjectContext(tenant=SERVICE_TENANT, object_id=_RELAY, version=1, kind="account")
     with database.write() as session:
         row = session.get(ServiceSecret, _RELAY) or _new_relay(session, keys, context, clock)
         with keys.unwrap(WrappedKey.from_json(row.wrapped), context) as secret:
             return AccountKey.from_bytes(secret.reveal())
+
+
+def _given_relay(text: str) -> AccountKey:
+    try:
+        return AccountKey.from_bytes(bytes.fromhex(text.removeprefix("0x")))
+    except (ValueError, SignatureError):
+        raise UnsafeSettings(
+            "PARTVAULT_RELAY_KEY is no account key",
+            remedy="set 32 bytes in hex, or leave it out to have one made",
+        ) from None
 
 
 def _new_relay(session: Session, keys: KeyBackend, context: ObjectContext, clock: Clock) -> ServiceSecret:

@@ -26,6 +26,7 @@ from ledger.errors import LedgerError
 from mesh_tools.errors import MeshError
 from storage.errors import StorageError
 
+STOP_S = 5.0
 _PASSING = (AppError, LedgerError, MeshError, StorageError, SQLAlchemyError)
 _log = structlog.get_logger("app.worker")
 
@@ -47,16 +48,21 @@ class Worker:
             thread.start()
 
     def stop(self) -> None:
-        """Let each loop end its step, then return."""
+        """Let each loop end its step; an inspection that takes longer is left, and done again after the next
+        start.
+        """
         self._stopping.set()
         self._services.inspections.ring()
         for thread in self._threads:
-            thread.join()
+            thread.join(STOP_S)
 
     def _inspections(self) -> None:
         while not self._stopping.is_set():
-            if not self._step("inspection", lambda: inspect_next(self._services, self._name)):
+            if not self._step("inspection", self._inspect):
                 self._services.inspections.wait(self._services.settings.worker_interval_s)
+
+    def _inspect(self) -> bool:
+        return inspect_next(self._services, self._name, self._stopping)
 
     def _sweeps(self) -> None:
         while not self._stopping.is_set():

@@ -7,6 +7,7 @@ died are all refusals. A key or object store that does not answer is neither: th
 from __future__ import annotations
 
 import hmac
+import threading
 
 import structlog
 
@@ -29,17 +30,21 @@ THUMBNAIL_BYTES_MAX = 8 * 1024**2
 _log = structlog.get_logger("app.worker")
 
 
-def inspect_next(services: Services, worker: str) -> bool:
-    """Claim one waiting revision and inspect it; False where none waits."""
+def inspect_next(services: Services, worker: str, stopping: threading.Event | None = None) -> bool:
+    """Claim one waiting revision and inspect it; False where none waits.
+
+    A refusal that comes while `stopping` is set may be that of a sandbox that is being closed: it does not
+    count.
+    """
     claim = lease.claim_next(services, worker)
     if claim is None:
         return False
     with lease.renewing(services, claim):
-        _inspect(services, claim)
+        _inspect(services, claim, stopping or threading.Event())
     return True
 
 
-def _inspect(services: Services, claim: Claim) -> None:
+def _inspect(services: Services, claim: Claim, stopping: threading.Event) -> None:
     with services.database.read() as session:
         row = session.get_one(Revision, claim.revision_id)
     if claim.attempt > services.settings.inspect_attempts_max:
@@ -55,6 +60,9 @@ def _inspect(services: Services, claim: Claim) -> None:
         return
     except (ObjectDamaged, WrongContext) as error:
         _refuse(services, claim, "object.damaged", str(error))
+        return
+    if stopping.is_set() and inspection.verdict != "pass":
+        lease.give_back(services, claim)
         return
     _conclude(services, claim, row, inspection)
 

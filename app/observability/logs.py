@@ -18,7 +18,8 @@ _CREDENTIAL = re.compile(r"\b(pv|pvt|pve)_[0-9A-Za-z_]{16,}|\b(Bearer|DPoP)\s+\S
 
 
 def configure(level: str) -> None:
-    """Send structlog's events as JSON lines to the standard error stream."""
+    """Send structlog's events, and those of `logging`, as JSON lines to the standard error stream."""
+    number = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -28,10 +29,23 @@ def configure(level: str) -> None:
             blank_credentials,
             structlog.processors.JSONRenderer(sort_keys=True),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.PrintLoggerFactory(file=cast("TextIO", _StandardError())),
         cache_logger_on_first_use=False,
     )
+    root = logging.getLogger()
+    root.handlers = [handler for handler in root.handlers if not isinstance(handler, _Forward)] + [_Forward()]
+    root.setLevel(number)
+    logging.getLogger("alembic").setLevel(max(number, logging.WARNING))
+
+
+class _Forward(logging.Handler):
+    """Hands records of `logging` (the libraries', uvicorn's) to structlog."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the record as an event."""
+        logger = structlog.get_logger().bind(logger=record.name)
+        logger.log(record.levelno, record.getMessage(), exc_info=record.exc_info)
 
 
 def blank_credentials(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 
 import pytest
 import structlog
@@ -43,7 +44,8 @@ class TestRequestRecorder:
         answer = client.get("/things/7", headers={"X-Request-Id": "my-request-1"})
         lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
         assert answer.headers["x-request-id"] == "my-request-1"
-        assert [line["request_id"] for line in lines] == ["my-request-1"] * 2
+        own = [line["request_id"] for line in lines if "logger" not in line]
+        assert own == ["my-request-1"] * 2
 
     def test_makes_an_id_where_the_given_one_is_odd(self, client: TestClient) -> None:
         answer = client.get("/things/7", headers={"X-Request-Id": 'x" , "forged": "1'})
@@ -81,3 +83,15 @@ class TestBlankCredentials:
     def test_shows_a_token_as_stars(self) -> None:
         token = new_token("pvt_")
         assert (repr(token), str(token), f"{token}") == ("***", "***", "***")
+
+
+class TestConfigure:
+    def test_takes_the_libraries_records_too(self, capsys: pytest.CaptureFixture[str]) -> None:
+        logging.getLogger("some.library").warning("it said %s", "Bearer abcdefgh")
+        line = json.loads(capsys.readouterr().err)
+        assert (line["logger"], line["event"], line["level"]) == ("some.library", "it said ***", "warning")
+
+    def test_writes_each_record_once(self, capsys: pytest.CaptureFixture[str]) -> None:
+        logs.configure("INFO")
+        logging.getLogger("some.library").warning("once")
+        assert capsys.readouterr().err.count("once") == 1
