@@ -15,7 +15,7 @@ from mesh_tools.shading import blur, shade
 
 THUMBNAIL_PIXELS = 512
 _SAMPLES = 2
-_MARGIN = 0.15
+_MARGINS = (0.175, 0.09, 0.115, 0.13)
 _TOP, _BOTTOM = np.array([0.985, 0.989, 0.994]), np.array([0.885, 0.905, 0.93])
 _SHADOW_FACETS_MAX = 2_000_000
 
@@ -29,7 +29,7 @@ def thumbnail(model: Model, unit_mm: float, size: int = THUMBNAIL_PIXELS) -> byt
     low, high = _bounds(placed, unit_mm)
     axes = view_axes(32, 26)
     picture = _picture(placed, unit_mm, low, high, axes, size)
-    camera = aim(low, high, axes, size, size, _MARGIN * size)
+    camera = aim(low, high, axes, size, size, _MARGINS)
     draw_dimensions(picture, camera, low, high)
     return _png(picture)
 
@@ -39,7 +39,7 @@ def _picture(
 ) -> Image.Image:
     """Part, ground shadow and background, drawn at twice the size and reduced."""
     large = size * _SAMPLES
-    camera = aim(low, high, axes, large, large, _MARGIN * large)
+    camera = aim(low, high, axes, large, large, _MARGINS)
     depth = float(
         camera.project(np.stack([low, high]))[:, 2].max() + np.linalg.norm(high - low) * camera.scale
     )

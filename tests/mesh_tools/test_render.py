@@ -62,7 +62,7 @@ class TestVisibility:
         """No hole shows the background through a closed ball: the disc it covers is full."""
         model = _model(shapes.sphere(10, 20, 40))
         axes = view_axes(20, 30)
-        camera = aim(np.full(3, -10.0), np.full(3, 10.0), axes, 200, 200, 10)
+        camera = aim(np.full(3, -10.0), np.full(3, 10.0), axes, 200, 200, (0.05,) * 4)
         visibility = Visibility(200, 200, 1000)
         for draw in draws(model):
             visibility.draw(draw, camera, 1.0)
@@ -73,7 +73,7 @@ class TestVisibility:
     def test_shows_the_nearer_facet(self) -> None:
         near = shapes.box(10, 10, 10, at=(0, -50, 0))
         model = _model(shapes.box(10, 10, 10), near)
-        camera = aim(np.array([0, -50, 0.0]), np.array([10, 10, 10.0]), view_axes(0, 0), 64, 64, 4)
+        camera = aim(np.array([0, -50, 0.0]), np.array([10, 10, 10.0]), view_axes(0, 0), 64, 64, (0.1,) * 4)
         visibility = Visibility(64, 64, 10_000)
         for draw in draws(model):
             visibility.draw(draw, camera, 1.0)
@@ -83,8 +83,8 @@ class TestVisibility:
 class TestCamera:
     def test_keeps_the_box_inside_the_margin(self) -> None:
         low, high = np.array([-5.0, 0, 10]), np.array([50.0, 3, 12])
-        camera = aim(low, high, view_axes(32, 26), 300, 200, 20)
+        camera = aim(low, high, view_axes(32, 26), 300, 200, (0.2, 0.1, 0.1, 0.15))
         projected = camera.project(box_corners(low, high))
-        assert projected[:, :2].min() >= 20 - 1e-9
-        assert (projected[:, :2].max(axis=0) <= np.array([280, 180]) + 1e-9).all()
+        assert (projected[:, :2].min(axis=0) >= np.array([60, 20]) - 1e-9).all()
+        assert (projected[:, :2].max(axis=0) <= np.array([270, 170]) + 1e-9).all()
         assert projected[:, 2].min() >= -1e-9
