@@ -18,7 +18,7 @@ from app.errors import InvalidProof
 ALGORITHM = "ES256"
 TYPE = "dpop+jwt"
 PROOF_BYTES_MAX = 4096
-JTI_CHARS_MAX = 128
+JTI_CHARS_MIN, JTI_CHARS_MAX = 8, 128
 _CHECKED_HERE = dict.fromkeys(
     ("verify_exp", "verify_nbf", "verify_iat", "verify_aud", "verify_iss", "verify_sub", "verify_jti"), False
 )
@@ -107,6 +107,10 @@ def verify(
         raise InvalidProof("the proof is for another URL (htu)", field="DPoP", remedy=f"sign htu {url}")
     _require_claim(claims, "ath", _b64url(hashlib.sha256(access_token.encode()).digest()))
     # (4) the time
+    return _fresh(claims, now, window_s)
+
+
+def _fresh(claims: Mapping[str, Any], now: int, window_s: int) -> Proof:
     issued_at = claims.get("iat")
     if type(issued_at) is not int or abs(now - issued_at) > window_s:
         raise InvalidProof(
@@ -115,8 +119,10 @@ def verify(
             remedy="set the machine's clock and sign a fresh proof",
         )
     jti = _text(claims, "jti")
-    if not 8 <= len(jti) <= JTI_CHARS_MAX:
-        raise InvalidProof(f"the proof's jti must have 8 to {JTI_CHARS_MAX} characters", field="DPoP")
+    if not JTI_CHARS_MIN <= len(jti) <= JTI_CHARS_MAX:
+        raise InvalidProof(
+            f"the proof's jti must have {JTI_CHARS_MIN} to {JTI_CHARS_MAX} characters", field="DPoP"
+        )
     return Proof(jti, issued_at)
 
 

@@ -35,9 +35,6 @@ class Draft:
     printers: tuple[str, ...]
     terms: str
     terms_salt: bytes
-    salt: bytes
-    starts_at: int
-    expires_at: int
     request: dict[str, Any]
 
 
@@ -67,25 +64,17 @@ def draft(services: Services, principal: Principal, body: LicenceRequest) -> Dra
         terms=terms_commitment(terms_salt, terms),
         salt=salt,
     )
-    request = body.model_dump(mode="json", exclude={"signature"}) | {
-        "starts_at": rfc3339(starts_at),
-        "expires_at": rfc3339(expires_at),
-        "terms_salt": to_hex(terms_salt),
-        "salt": to_hex(salt),
-    }
-    printers = tuple(sorted(set(body.printers)))
+    salts = {"terms_salt": to_hex(terms_salt), "salt": to_hex(salt)}
+    window = {"starts_at": rfc3339(starts_at), "expires_at": rfc3339(expires_at)}
     return Draft(
-        statement,
-        owner,
-        provider,
-        revision,
-        printers,
-        terms.decode(),
-        terms_salt,
-        salt,
-        starts_at,
-        expires_at,
-        request,
+        statement=statement,
+        owner=owner,
+        provider=provider,
+        revision=revision,
+        printers=tuple(sorted(set(body.printers))),
+        terms=terms.decode(),
+        terms_salt=terms_salt,
+        request=body.model_dump(mode="json", exclude={"signature"}) | window | salts,
     )
 
 

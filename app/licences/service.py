@@ -81,8 +81,8 @@ def _store(services: Services, request: Attempt, prepared: Draft, operation: Gra
             terms_salt=prepared.terms_salt,
             prints=prepared.statement.prints,
             reprints=prepared.statement.reprints,
-            starts_at=prepared.starts_at,
-            expires_at=prepared.expires_at,
+            starts_at=prepared.statement.starts_at,
+            expires_at=prepared.statement.expires_at,
             grant_operation=submission.append(session, operation),
             created_at=services.clock.now(),
         )

@@ -8,6 +8,7 @@ from app.accounts.signing import address_of
 from app.encodings import from_base64, from_hex
 from app.errors import Conflict, Invalid, InvalidSignature, NotFound
 from app.models import Organisation, Printer
+from app.printers.binding import bind
 from app.printers.schemas import EnrolRequest
 from app.printers.states import PrinterState
 from app.tokens import Token
@@ -61,6 +62,7 @@ def enrol(services: Services, body: EnrolRequest) -> tuple[Printer, Enrolment]:
             printer.sealing_suite, printer.sealing_public = body.sealing_key.suite, sealing
             printer.possession_signature = signature
             printer.printer_hash = statement.struct_hash()
+            printer.key_binding = bind(services.keys, printer)
             printer.state = PrinterState.AWAITING_APPROVAL
             session.add(printer)
         return printer, statement

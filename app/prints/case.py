@@ -15,11 +15,13 @@ from app.errors import IntegrityBroken, Reason
 from app.licences import service as licences
 from app.models import Licence, Organisation, Print, Printer, Revision
 from app.printers import service as printers
+from app.printers.binding import require_bound
 from app.prints.policy import SEQUENCE_WINDOW, Device, Part, Permission, Question, judge
 from app.wiring import Services
 from ledger import runtime
 from ledger.commitment import terms_commitment
 from ledger.typed_data import printers_root
+from storage.keys import KeyBackend
 
 
 @dataclass(frozen=True)
@@ -78,8 +80,8 @@ class Case:
         )
         return judge(Question(self.now, self.permission, device, _part(self.revision)))
 
-    def require_intact(self) -> None:
-        """Verify that the rows still say what was signed: manifest, licence, terms and printer list.
+    def require_intact(self, keys: KeyBackend) -> None:
+        """Verify that the rows still say what was signed: manifest, licence, terms, and the printer's keys.
 
         Raises IntegrityBroken naming what differs.
         """
@@ -91,6 +93,7 @@ class Case:
             raise _changed("licence", f"licence {self.licence.id} is for another revision")
         if statement.terms != terms_commitment(self.licence.terms_salt, self.licence.terms.encode()):
             raise _changed("terms", f"the terms of licence {self.licence.id} are not those that were signed")
+        require_bound(keys, self.printer, statement.provider)
 
 
 def ask_chain(services: Services, licence_hash: bytes, printer_hash: bytes | None) -> Counts:

@@ -79,8 +79,7 @@ def redeem(services: Services, principal: PrinterPrincipal, redemption: Redempti
     8. The chain has confirmed the print.
     9. Only then the key is sealed and the release stored, in the transaction that marks the print redeemed.
 
-    Raises TokenSpent, Invalid, InvalidSignature, NotPermitted, IntegrityBroken, ObjectDamaged,
-    LedgerRejected.
+    Raises TokenSpent, Invalid, InvalidSignature, NotPermitted, IntegrityBroken, ObjectDamaged.
     """
     with services.database.read() as session:
         row = queries.on_printer(session, principal, principal.print_id or "")
@@ -105,7 +104,7 @@ def redeem(services: Services, principal: PrinterPrincipal, redemption: Redempti
         case = cases.gather_print(services, session, row, counts)
         _require_permitted(services, case, row)
         hashes = cases.listed_hashes(session, case.licence)
-    case.require_intact()
+    case.require_intact(services.keys)
     cases.check_object(services, case.revision)
     # (7) the transaction
     _begin(services, principal, redemption, counts, _operation(printer, redemption, hashes))

@@ -23,6 +23,8 @@ from app.prints.transition import apply
 from app.wiring import Services
 from ledger.commitment import canonical_json
 from ledger.outbox import OperationStatus
+from storage.envelope import ObjectContext
+from storage.keys import KeyBackend
 from storage.recipients import seal
 
 INFO_FORMAT = "partvault/release/v1"
@@ -58,7 +60,7 @@ def conclude(services: Services, print_id: str) -> None:
     with services.database.read() as session:
         case = cases.gather_print(services, session, row, counts)
     # (2) withdrawn meanwhile
-    against = _withdrawn(case)
+    against = _withdrawn(case, services.keys)
     if against is not None:
         _end(services, print_id, Event.WITHHOLD, against)
         return
@@ -66,14 +68,14 @@ def conclude(services: Services, print_id: str) -> None:
     _store(services, row, _sealed(services, row, case, status))
 
 
-def _withdrawn(case: Case) -> Reason | None:
+def _withdrawn(case: Case, keys: KeyBackend) -> Reason | None:
     """Recheck at release what may have changed since the number was asked for."""
     codes = {"licence_revoked", "printer_retired"}
     for reason in case.reasons():
         if reason.code in codes:
             return reason
     try:
-        case.require_intact()
+        case.require_intact(keys)
     except IntegrityBroken as error:
         return Reason("integrity", error.detail)
     return None
@@ -82,51 +84,59 @@ def _withdrawn(case: Case) -> Reason | None:
 def _sealed(services: Services, row: Print, case: Case, status: OperationStatus) -> Release:
     """Unwrap the data key, seal it to the enrolled key, and write the answer."""
     stored, context = file_of(case.revision)
-    printer, revision = case.printer, case.revision
     release_id = new_id(RELEASE, services.entropy)
-    printer_hash, commitment = to_hex(printer.printer_hash or b""), to_hex(revision.commitment or b"")
-    info = canonical_json(
-        {
-            "format": INFO_FORMAT,
-            "release": release_id,
-            "printer": printer_hash,
-            "object": context.to_json(),
-            "commitment": commitment,
-        }
-    )
-    suite = printer.sealing_suite or ""
+    info = info_of(release_id, case, context)
+    suite, public = case.printer.sealing_suite or "", case.printer.sealing_public or b""
     with services.vault.data_key(stored, context) as key:
-        blob = seal(key, suite, printer.sealing_public or b"", info)
+        sealed = SealedKey(suite=suite, blob=to_base64(seal(key, suite, public, info)))
     receipt = submission.receipt(status)
     assert receipt is not None  # noqa: S101  # a confirmed operation has one
     view = ReleaseView(
         release_id=release_id,
         print_id=row.id,
-        printer_hash=printer_hash,
-        sealed_key=SealedKey(suite=suite, blob=to_base64(blob)),
+        printer_hash=to_hex(case.printer.printer_hash or b""),
+        sealed_key=sealed,
         info=info.decode(),
-        object=ReleasedObject(
-            url=f"/v1/releases/{release_id}/object",
-            sha256=to_hex(stored.ciphertext_sha256),
-            bytes=stored.ciphertext_bytes,
-            plaintext_sha256=to_hex(stored.plaintext_sha256),
-            plaintext_bytes=stored.plaintext_bytes,
-            filename=revision.filename or "",
-            context=dict(context.to_json()),
-        ),
-        manifest=revision.manifest or "",
-        salt=to_hex(revision.salt or b""),
-        commitment=commitment,
+        object=_object(release_id, case.revision),
+        manifest=case.revision.manifest or "",
+        salt=to_hex(case.revision.salt or b""),
+        commitment=to_hex(case.revision.commitment or b""),
         licence=case.licence.statement,
         receipt=receipt,
     )
     return Release(
         id=release_id,
         print_id=row.id,
-        printer_id=printer.id,
-        revision_id=revision.id,
+        printer_id=case.printer.id,
+        revision_id=case.revision.id,
         body=canonical_json(view.model_dump(mode="json")),
         created_at=services.clock.now(),
+    )
+
+
+def info_of(release_id: str, case: Case, context: ObjectContext) -> bytes:
+    """Give the HPKE info string: release, printer, object and commitment, as canonical JSON."""
+    return canonical_json(
+        {
+            "format": INFO_FORMAT,
+            "release": release_id,
+            "printer": to_hex(case.printer.printer_hash or b""),
+            "object": context.to_json(),
+            "commitment": to_hex(case.revision.commitment or b""),
+        }
+    )
+
+
+def _object(release_id: str, revision: Revision) -> ReleasedObject:
+    stored, context = file_of(revision)
+    return ReleasedObject(
+        url=f"/v1/releases/{release_id}/object",
+        sha256=to_hex(stored.ciphertext_sha256),
+        bytes=stored.ciphertext_bytes,
+        plaintext_sha256=to_hex(stored.plaintext_sha256),
+        plaintext_bytes=stored.plaintext_bytes,
+        filename=revision.filename or "",
+        context=dict(context.to_json()),
     )
 
 

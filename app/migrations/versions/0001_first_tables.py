@@ -1,4 +1,4 @@
-"""first tables."""
+"""First tables."""
 
 from __future__ import annotations
 
@@ -105,6 +105,7 @@ def upgrade() -> None:
         sa.Column("sealing_suite", sa.String(), nullable=True),
         sa.Column("sealing_public", sa.LargeBinary(), nullable=True),
         sa.Column("possession_signature", sa.LargeBinary(), nullable=True),
+        sa.Column("key_binding", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("printer_hash", sa.LargeBinary(), nullable=True),
         sa.Column("enrol_operation", sa.String(), nullable=True),
         sa.Column("retire_operation", sa.String(), nullable=True),

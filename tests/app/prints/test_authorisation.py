@@ -218,6 +218,28 @@ class TestIntegrity:
         assert refused.status_code == 409
         assert problem(refused, "integrity")["field"] == field
 
+    @pytest.mark.parametrize(
+        "column",
+        [
+            "sealing_public = (select sealing_public from printers where id = :other)",
+            "sealing_suite = 'X25519'",
+            "key_binding = (select key_binding from printers where id = :other)",
+            "key_binding = null",
+            "printer_hash = randomblob(32)",
+        ],
+    )
+    def test_seals_to_no_key_but_the_enrolled_one(
+        self, service: Service, owner: Party, provider: Party, revision: dict[str, Any], column: str
+    ) -> None:
+        licence, machine, other = owner.license(revision, provider), provider.printer(), provider.printer()
+        token = provider.authorise(licence, machine)["token"]
+        statement = column.replace(":other", f"'{other.id}'")
+        service.execute(f"update printers set {statement} where id = ?", machine.id)
+        for refused in (provider.ask(licence, machine), machine.redeem(token)):
+            assert refused.status_code == 409
+            assert problem(refused)["type"].rpartition(":")[2] in {"integrity", "print-not-permitted"}
+        assert provider.recorded(licence) == 0
+
     def test_counts_what_the_chain_counts_not_the_row(
         self, service: Service, owner: Party, provider: Party, printer: Printer, revision: dict[str, Any]
     ) -> None:
