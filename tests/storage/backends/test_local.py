@@ -4,6 +4,7 @@ import errno
 import os
 import resource
 import signal
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -28,9 +29,13 @@ class FailingSync:
     def __init__(self, fail_at: int = 0) -> None:
         self.fail_at = fail_at
         self.calls = 0
+        self.file_sizes: list[int] = []
 
     def __call__(self, descriptor: int) -> None:
         self.calls += 1
+        status = os.fstat(descriptor)
+        if stat.S_ISREG(status.st_mode):
+            self.file_sizes.append(status.st_size)
         if self.calls == self.fail_at:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         os.fsync(descriptor)
@@ -75,6 +80,12 @@ class TestLocalObjects(ObjectStoreContract):
 
 
 class TestPutFaults:
+    def test_syncs_the_whole_file_before_it_is_visible(self, tmp_path: Path) -> None:
+        sync = FailingSync()
+        store = LocalObjects(tmp_path, sync)
+        store.put("one", [bytes(70_000)])
+        assert sync.file_sizes == [70_000]
+
     def test_survives_a_failure_of_every_sync(self, tmp_path: Path) -> None:
         healthy = FailingSync()
         LocalObjects(tmp_path / "count", healthy).put("one", [b"x"])
