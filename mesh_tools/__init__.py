@@ -1,10 +1,14 @@
 """The gate: reads print files in a sandbox, judges them and draws them.
 
-Public face:
+Formats: STL (binary, ASCII), 3MF, OBJ, PLY, OFF, GLB. Public face:
 
-- `mesh_tools.sandbox.Sandbox` — `inspect(source, filename=…, policy=…) -> Inspection`; one child per file.
-- `mesh_tools.gate.Policy` — process, build volume, units; `judge(findings, policy)`.
+- `mesh_tools.sandbox.Sandbox` — `inspect(source, filename=…, policy=…) -> Inspection`; one confined child a
+  file. `start()` returns at once, `wait_ready()` when the process server is warm. Threads may share one.
+- `mesh_tools.gate` — `Policy` (process, build volume, units, severities), `judge(findings, policy)`.
 - `mesh_tools.inspect` — `Finding`, `Geometry`, `Inspection`, the words of an answer.
+- `mesh_tools.check` — `check_file(sandbox, path, policy)`; `python -m mesh_tools check FILE…`.
 - `mesh_tools.limits.Limits` — every limit, in one frozen record.
 - `mesh_tools.errors` — what callers may have to catch.
+
+docs/findings.md explains every code.
 """

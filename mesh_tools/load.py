@@ -8,11 +8,17 @@ from pathlib import PurePosixPath
 from mesh_tools import stl
 from mesh_tools.errors import Refused
 from mesh_tools.findings import finding
+from mesh_tools.foreign import KINDS, kind_of, load_foreign
 from mesh_tools.limits import Limits
 from mesh_tools.model import Model
 from mesh_tools.threemf.reader import load_3mf
 
-_EXTENSIONS = {"stl-binary": {".stl"}, "stl-ascii": {".stl"}, "3mf": {".3mf"}}
+_EXTENSIONS = {
+    "stl-binary": {".stl"},
+    "stl-ascii": {".stl"},
+    "3mf": {".3mf"},
+    **{kind: {"." + kind} for kind in KINDS},
+}
 
 
 def load(data: memoryview, filename: str, limits: Limits) -> Model:
@@ -33,6 +39,9 @@ def format_of(data: memoryview, filename: str) -> str:
     extension = PurePosixPath(filename.replace("\\", "/")).suffix.lower()
     if bytes(data[:4]) == b"PK\x03\x04" or extension == ".3mf":
         return "3mf"
+    kind = kind_of(data, extension)
+    if kind is not None:
+        return kind
     if stl.looks_ascii(data) and not _has_binary(data):
         return "stl-ascii"
     return "stl-binary" if stl.is_binary(data) or extension == ".stl" else "unknown"
@@ -41,6 +50,9 @@ def format_of(data: memoryview, filename: str) -> str:
 def _read(data: memoryview, extension: str, limits: Limits) -> Model:
     if bytes(data[:4]) == b"PK\x03\x04" or extension == ".3mf":
         return load_3mf(data, limits)
+    kind = kind_of(data, extension)
+    if kind is not None:
+        return load_foreign(data, kind, limits)
     if stl.is_binary(data):
         return stl.load_binary(data, limits)
     if stl.looks_ascii(data) and not _has_binary(data):

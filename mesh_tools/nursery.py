@@ -127,7 +127,10 @@ def main(job: Job = examine_file) -> None:
     control = socket.socket(fileno=int(sys.argv[1]))
     isolated = confine.without_network()
     warm_up()
-    control.send(json.dumps({"ready": True, "network_namespace": isolated}).encode())
+    try:
+        control.send(json.dumps({"ready": True, "network_namespace": isolated}).encode())
+    except OSError:
+        return
     Nursery(control, job, isolated=isolated).serve()
 
 

@@ -37,6 +37,7 @@ from mesh_tools.nursery import EXIT_MEMORY, EXIT_UNCONFINED
 _SERVER = ("-m", "mesh_tools.nursery")
 _START_S = 60.0
 _END_S = 10.0
+_GONE_S = 0.5
 _READ_BYTES = 1 << 16
 _SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 
@@ -68,6 +69,7 @@ class Sandbox:
         self._slots = threading.BoundedSemaphore(self.limits.children_max)
         self._server: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
+        self._ready = False
         self._closed = False
 
     @property
@@ -77,7 +79,12 @@ class Sandbox:
         return None if server is None else server.pid
 
     def start(self) -> None:
-        """Start the process server; SandboxUnavailable when it does not come up. Idempotent."""
+        """Start the process server and return at once; it warms up while the caller goes on. Idempotent."""
+        with self._lock:
+            self._launched()
+
+    def wait_ready(self) -> None:
+        """Return when the server is warm; SandboxUnavailable when it does not come up."""
         with self._lock:
             self._ensure_server()
 
@@ -148,22 +155,26 @@ class Sandbox:
     def _send(self, message: bytes, descriptors: list[int]) -> None:
         with self._lock:
             for attempt in (1, 2):
-                control = self._ensure_server()
                 try:
-                    socket.send_fds(control, [message], descriptors)
+                    socket.send_fds(self._ensure_server(), [message], descriptors)
                     return
-                except OSError as error:
+                except (OSError, SandboxUnavailable) as error:
                     self._stop_server()
-                    if attempt == 2:
+                    if attempt == 2 or self._closed:
                         raise SandboxUnavailable(f"the process server is gone: {error}") from error
 
     def _drop_server(self) -> None:
         """Forget a server that went away before it made a child: no byte of the file was read."""
         with self._lock:
-            if self._server is not None and self._server.poll() is not None:
-                self._stop_server()
+            if self._server is None:
+                return
+            try:
+                self._server.wait(_GONE_S)
+            except subprocess.TimeoutExpired:
+                return
+            self._stop_server()
 
-    def _ensure_server(self) -> socket.socket:
+    def _launched(self) -> socket.socket:
         if self._closed:
             raise SandboxUnavailable("the sandbox is closed")
         if self._control is not None and self._server is not None and self._server.poll() is None:
@@ -171,6 +182,17 @@ class Sandbox:
         self._stop_server()
         self._server, self._control = _launch(self._arguments)
         return self._control
+
+    def _ensure_server(self) -> socket.socket:
+        control = self._launched()
+        if not self._ready:
+            try:
+                _await_ready(control)
+            except SandboxUnavailable:
+                self._stop_server()
+                raise
+            self._ready = True
+        return control
 
     def _stop_server(self) -> None:
         if self._control is not None:
@@ -182,10 +204,11 @@ class Sandbox:
                 self._server.kill()
                 self._server.wait()
         self._server = self._control = None
+        self._ready = False
 
 
 def _launch(arguments: Sequence[str]) -> tuple[subprocess.Popen[bytes], socket.socket]:
-    """Start the process server with an empty environment and wait until it is warm."""
+    """Start the process server with an empty environment."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     root = str(Path(__file__).parent.parent)
     environment = {
@@ -203,18 +226,18 @@ def _launch(arguments: Sequence[str]) -> tuple[subprocess.Popen[bytes], socket.s
             pass_fds=[theirs.fileno()], env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             cwd="/",
         )  # fmt: skip
-    ours.settimeout(_START_S)
+    return server, ours
+
+
+def _await_ready(control: socket.socket) -> None:
+    control.settimeout(_START_S)
     try:
-        ready = ours.recv(4096)
+        ready = control.recv(4096)
     except OSError:
         ready = b""
     if not ready:
-        ours.close()
-        server.kill()
-        server.wait()
         raise SandboxUnavailable("the process server did not come up")
-    ours.settimeout(None)
-    return server, ours
+    control.settimeout(None)
 
 
 def _take(source: Iterable[bytes], bytes_max: int) -> _Input:

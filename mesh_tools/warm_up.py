@@ -11,10 +11,12 @@ import zipfile
 
 import numpy as np
 import numpy.ma
+import trimesh
 from numpy.typing import NDArray
 
 from mesh_tools import stl
 from mesh_tools.answer import encode
+from mesh_tools.foreign import KINDS
 from mesh_tools.inspect import examine_file
 from mesh_tools.limits import Limits
 
@@ -38,7 +40,7 @@ def warm_up() -> None:
         memoryview(_broken_stl()), filename="broken.stl", unit_mm=1.0, pictures=True, limits=Limits()
     )
     for name, data in samples().items():
-        report = examine_file(memoryview(data), filename=name, unit_mm=1.0, pictures=True, limits=Limits())
+        report = examine_file(memoryview(data), filename=name, unit_mm=1.0, pictures=False, limits=Limits())
         if report.geometry is None or not report.geometry.watertight:
             raise RuntimeError(f"the warm-up part {name} was refused: {report.findings}")
         encode(report)
@@ -46,7 +48,20 @@ def warm_up() -> None:
 
 def samples() -> dict[str, bytes]:
     """A sound tetrahedron with edges of 10 mm in every format, by file name."""
-    return {"warm.stl": _sound_stl(), "ascii.stl": _ascii_stl(), "warm.3mf": _3mf()}
+    found = {"warm.stl": _sound_stl(), "ascii.stl": _ascii_stl(), "warm.3mf": _3mf()}
+    mesh = trimesh.Trimesh(_POINTS, _FACETS, process=False)
+    for kind in KINDS:
+        found[f"warm.{kind}"] = _bytes(mesh.export(file_type=kind))
+    found["ascii.ply"] = _bytes(mesh.export(file_type="ply", encoding="ascii"))
+    return found
+
+
+def _bytes(exported: object) -> bytes:
+    if isinstance(exported, str):
+        return exported.encode()
+    if isinstance(exported, bytes):
+        return exported
+    raise TypeError(f"trimesh exported {type(exported).__name__}")
 
 
 def _sound_stl() -> bytes:

@@ -163,8 +163,11 @@ class TestInspect:
             starter.join()
             assert _verdict(fresh) == "pass"
 
-    def test_restarts_a_server_that_was_killed(self) -> None:
+    @pytest.mark.parametrize("warm", [True, False], ids=["warm", "warming"])
+    def test_restarts_a_server_that_was_killed(self, *, warm: bool) -> None:
         with Sandbox() as fresh:
+            if warm:
+                fresh.wait_ready()
             assert fresh.server_pid is not None
             psutil.Process(fresh.server_pid).kill()
             assert _verdict(fresh) == "pass"
@@ -177,10 +180,16 @@ class TestInspect:
 
 
 class TestStart:
+    def test_returns_at_once(self) -> None:
+        with Sandbox(server=("-c", "import time; time.sleep(3)")) as slow:
+            begun = time.monotonic()
+            slow.start()
+            assert time.monotonic() - begun < 2
+
     def test_says_when_the_server_does_not_come_up(self) -> None:
         broken = Sandbox(server=("-c", "raise SystemExit(1)"))
         with pytest.raises(SandboxUnavailable, match="did not come up"):
-            broken.start()
+            broken.wait_ready()
         inspection = broken.inspect([_SOUND], filename="a.stl", policy=Policy())
         assert [found.code for found in inspection.reasons] == ["sandbox.unavailable"]
         broken.close()
