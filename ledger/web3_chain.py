@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import select
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -31,6 +32,10 @@ from ledger.chain import (
     SendError,
     Transaction,
 )
+
+# A library that web3 brings sets the recursion limit to 100,000 when it is imported. A request body of deeply
+# nested JSON would then overflow the C stack and end the process; with Python's own limit it is an error.
+sys.setrecursionlimit(1000)
 
 _T = TypeVar("_T")
 _BATCH_REQUESTS_MAX: Final = 200

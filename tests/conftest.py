@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from pathlib import Path
 
+import eth_account  # noqa: F401  # first, because it raises the recursion limit
 import pytest
 from hypothesis import settings
+
+sys.setrecursionlimit(1000)  # as the product has it: ledger/web3_chain.py
 
 settings.register_profile("steady", deadline=None)  # a busy machine is not a failure
 settings.load_profile("steady")

@@ -180,6 +180,15 @@ class TestCaller:
             assert answer.status_code == 401
             problem(answer)
 
+    def test_survives_deeply_nested_json(self, market: Market) -> None:
+        depth = 200_000
+        headers = {"Content-Type": "application/json"}
+        for body in ("[" * depth + "]" * depth, '{"a":' * depth + "1" + "}" * depth):
+            answer = market.owner.call("POST", "/v1/designs", content=body, headers=headers)
+            assert 400 <= answer.status_code < 500
+            problem(answer)
+        assert market.owner.call("GET", "/livez").status_code == 200
+
     def test_hides_another_organisations_design(self, market: Market) -> None:
         revision = market.published()
         rival = market.operator.new_organisation("Rival", "owner")
