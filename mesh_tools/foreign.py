@@ -58,6 +58,8 @@ def _body(geometry: Any, name: str, placements: list[Placement], limits: Limits)
         raise Refused("content.no_mesh", f"{name[:80]!r} is {type(geometry).__name__}, not a mesh.")
     points = np.ascontiguousarray(geometry.vertices, np.float64)
     facets = np.asarray(geometry.faces)
+    if points.ndim != 2 or points.shape[1] != 3 or facets.ndim != 2 or facets.shape[1] != 3:
+        raise Refused("format.unreadable", f"{name[:80]!r} has vertices or facets of the wrong width.")
     if len(points) > limits.vertices_max:
         raise Refused("limit.vertices", f"{len(points)} vertices; the limit is {limits.vertices_max}.")
     if facets.size and (int(facets.min()) < 0 or int(facets.max()) >= len(points)):

@@ -61,6 +61,8 @@ class TestLoadForeign:
             ("a.obj", b"v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 9\n"),
             ("a.obj", b"v nan 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n"),
             ("a.obj", b"v 0 0 0\n"),
+            ("a.obj", b"v 0 0\nv 1 0\nv 0 1\nf 1 2 3\n"),
+            ("a.obj", b"v 0 0 0 1 1 1 9\nv 1 0 0 1 1 1 9\nv 0 1 0 1 1 1 9\nf 1 2 3\n"),
             ("a.obj", b"mtllib ../../../../etc/passwd\nusemtl x\nv 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n"),
             ("a.glb", b"glTF" + bytes(20)),
             ("a.glb", b"glTF" + struct.pack("<II", 2, 2**31)),
