@@ -20,6 +20,7 @@ from app.body_limit import BodyLimit
 from app.clock import Clock
 from app.designs import routes as designs
 from app.evidence import routes as evidence
+from app.health import documentation
 from app.health import routes as health
 from app.identifiers import Entropy
 from app.licences import routes as licences
@@ -75,12 +76,14 @@ def assemble(
         version=version("partvault"),
         description=DESCRIPTION,
         lifespan=lifespan,
+        docs_url=None,
         redoc_url=None,
     )
     refusals = problems.responses(422, "4XX", "5XX")
     for module in (accounts, designs, licences, printers, prints, evidence, health):
         app.include_router(module.router, responses=refusals)
     app.include_router(designs.upload_router, responses=refusals)
+    documentation.install(app)
     problems.install(app)
     app.add_middleware(BodyLimit, bytes_max=body_bytes_max)
     app.add_middleware(RequestRecorder, metrics=metrics)

@@ -18,7 +18,7 @@ from app.observability.metrics import Metrics
 from tests.app.parties import Party, new_party, problem
 from tests.app.service import Service
 
-DOCUMENTATION = {"/docs", "/docs/oauth2-redirect", "/openapi.json"}
+DOCUMENTATION = {"/docs", "/docs/assets", "/openapi.json"}
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,8 @@ def routes_of(app: FastAPI) -> list[Route]:
         route: Any = context
         dependant = getattr(route, "dependant", None)
         needed = tuple(_authorisations(dependant)) if dependant else ()
-        found += [Route(method, route.path, needed) for method in sorted(route.methods - {"HEAD"})]
+        methods = sorted((route.methods or {"GET"}) - {"HEAD"})  # a folder of static files has no methods
+        found += [Route(method, route.path, needed) for method in methods]
     return found
 
 
