@@ -7,8 +7,8 @@ is read from the outbox, so a crash between the two loses nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from sqlalchemy import select
 from sqlmodel import Session
@@ -17,9 +17,12 @@ from app.encodings import Receipt
 from app.errors import LedgerRejected, Reason, Unavailable
 from app.wiring import Services
 from ledger import outbox, tables
+from ledger.chain import RefusedError
 from ledger.operations import Operation
 from ledger.outbox import OperationStatus
 
+Answer = TypeVar("Answer")
+ASKS_MAX = 5
 CONFIRMED, REJECTED = "confirmed", "rejected"
 _WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
@@ -54,6 +57,19 @@ def require_healthy(services: Services) -> None:
         raise Unavailable(f"the ledger is not ready: {health.reason}", remedy="try again in a moment")
 
 
+def ask(question: Callable[[], Answer]) -> Answer:
+    """Ask the chain something; again where the node refuses, as one does that made a block meanwhile.
+
+    A node that keeps only its newest state forgets the block it was about to answer for.
+    """
+    for _ in range(ASKS_MAX - 1):
+        try:
+            return question()
+        except RefusedError:
+            continue
+    return question()
+
+
 def wait(services: Services, operation_id: str, timeout_s: float) -> OperationStatus:
     """Wait until the operation is final, `timeout_s` at the most."""
     services.ledger.wake()
@@ -62,7 +78,7 @@ def wait(services: Services, operation_id: str, timeout_s: float) -> OperationSt
 
 def require_acceptable(services: Services, operation: Operation) -> None:
     """Ask the contract beforehand; LedgerRejected with its reason where it would refuse."""
-    error = services.ledger.simulate(operation)
+    error = ask(lambda: services.ledger.simulate(operation))
     if error is not None:
         message = f"the contract refuses this {operation.kind}: {error.sentence}"
         raise LedgerRejected(message, reasons=[contract_reason(error.name, error.sentence)])

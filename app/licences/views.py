@@ -19,7 +19,7 @@ from ledger.typed_data import Revocation
 def licence_view(session: Session, services: Services, row: Licence) -> LicenceView:
     """Show a licence, in line with the outbox and with the chain's counts."""
     granted, revoked = settle(session, row)
-    counted = services.ledger.licence_state(row.licence_hash)
+    counted = submission.ask(lambda: services.ledger.licence_state(row.licence_hash))
     return LicenceView(
         id=row.id,
         state=row.state,

@@ -98,8 +98,9 @@ class Case:
 
 def ask_chain(services: Services, licence_hash: bytes, printer_hash: bytes | None) -> Counts:
     """Ask the chain what it counts; never within a transaction."""
-    printer = services.ledger.printer_state(printer_hash) if printer_hash else None
-    return Counts(services.ledger.licence_state(licence_hash), printer)
+    ledger = services.ledger
+    printer = submission.ask(lambda: ledger.printer_state(printer_hash)) if printer_hash else None
+    return Counts(submission.ask(lambda: ledger.licence_state(licence_hash)), printer)
 
 
 def gather(services: Services, session: Session, licence: Licence, printer: Printer, counts: Counts) -> Case:
