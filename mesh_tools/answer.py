@@ -9,8 +9,10 @@ import json
 import struct
 from typing import Any, NoReturn
 
-from mesh_tools.findings import Finding, Geometry
-from mesh_tools.inspect import Report
+from mesh_tools.findings import Finding, Geometry, Report
+
+EXIT_FAILED, EXIT_MEMORY, EXIT_UNCONFINED = 70, 71, 72
+"""Exit codes of a child that gives no answer: it broke, ran out of memory, could not be confined."""
 
 _HEAD = struct.Struct(">4sII")
 _MAGIC = b"PVA1"

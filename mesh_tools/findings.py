@@ -126,6 +126,17 @@ class Geometry:
 
 
 @dataclass(frozen=True, slots=True)
+class Report:
+    """What a child found: the parent adds the policy's findings and the verdict."""
+
+    format: str
+    unit_known: bool
+    findings: tuple[Finding, ...]
+    geometry: Geometry | None
+    thumbnail_png: Blob | None
+
+
+@dataclass(frozen=True, slots=True)
 class Inspection:
     """The gate's answer for one file. `verdict` is `pass` only when no finding refuses.
 

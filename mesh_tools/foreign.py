@@ -1,7 +1,8 @@
 """OBJ, PLY, OFF and GLB, read by trimesh inside the sandbox and held to the gate's own rules afterwards.
 
 Materials, textures and files beside the part are never opened. A scene's instances become placements. What is
-no mesh (points, lines) and what holds no facet is refused: trimesh would pass over it in silence.
+no mesh (points, lines) and what holds no facet is refused: trimesh would pass over it in silence. It is
+imported on first use, which is the process server's warm-up.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from collections import defaultdict
 from typing import Any, Final
 
 import numpy as np
-import trimesh
 
 from mesh_tools.errors import Refused
 from mesh_tools.limits import Limits
@@ -36,6 +36,8 @@ def kind_of(data: memoryview, extension: str) -> str | None:
 
 def load_foreign(data: memoryview, kind: str, limits: Limits) -> Model:
     """Read `data` as `kind`; raises Refused."""
+    import trimesh
+
     try:
         scene = trimesh.load_scene(io.BytesIO(data), file_type=kind, process=False, skip_materials=True)
     except (MemoryError, Refused):
@@ -54,11 +56,11 @@ def load_foreign(data: memoryview, kind: str, limits: Limits) -> Model:
 
 
 def _body(geometry: Any, name: str, placements: list[Placement], limits: Limits) -> Body:
-    if not isinstance(geometry, trimesh.Trimesh):
+    if not hasattr(geometry, "faces"):
         raise Refused("content.no_mesh", f"{name[:80]!r} is {type(geometry).__name__}, not a mesh.")
     points = np.ascontiguousarray(geometry.vertices, np.float64)
     facets = np.asarray(geometry.faces)
-    if points.ndim != 2 or points.shape[1] != 3 or facets.ndim != 2 or facets.shape[1] != 3:
+    if points.size and facets.size and (points.shape[1:] != (3,) or facets.shape[1:] != (3,)):
         raise Refused("format.unreadable", f"{name[:80]!r} has vertices or facets of the wrong width.")
     if len(points) > limits.vertices_max:
         raise Refused("limit.vertices", f"{len(points)} vertices; the limit is {limits.vertices_max}.")

@@ -19,13 +19,14 @@ from collections.abc import Callable
 from typing import Any
 
 from mesh_tools import answer, confine, system_calls
-from mesh_tools.inspect import Report, examine_file
+from mesh_tools.answer import EXIT_FAILED, EXIT_MEMORY, EXIT_UNCONFINED
+from mesh_tools.examine import examine_file
+from mesh_tools.findings import Report
 from mesh_tools.limits import Limits
 from mesh_tools.warm_up import warm_up
 
 REQUEST_BYTES_MAX = 65_536
 Job = Callable[..., Report]
-EXIT_FAILED, EXIT_MEMORY, EXIT_UNCONFINED = 70, 71, 72
 
 
 class Nursery:

@@ -27,12 +27,11 @@ from types import TracebackType
 from typing import Any, Self
 
 from mesh_tools import answer
+from mesh_tools.answer import EXIT_MEMORY, EXIT_UNCONFINED
 from mesh_tools.errors import SandboxUnavailable
-from mesh_tools.findings import Finding, Inspection, finding
+from mesh_tools.findings import Finding, Inspection, Report, finding
 from mesh_tools.gate import Policy, fit, graded
-from mesh_tools.inspect import Report
 from mesh_tools.limits import Limits
-from mesh_tools.nursery import EXIT_MEMORY, EXIT_UNCONFINED
 
 _SERVER = ("-m", "mesh_tools.nursery")
 _START_S = 60.0

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from mesh_tools import stl
 from mesh_tools.answer import encode
+from mesh_tools.examine import examine_file
 from mesh_tools.foreign import KINDS
-from mesh_tools.inspect import examine_file
 from mesh_tools.limits import Limits
 
 _POINTS = ((0, 0, 0), (10, 0, 0), (0, 10, 0), (0, 0, 10))

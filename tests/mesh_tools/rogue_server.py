@@ -10,8 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from mesh_tools.findings import Geometry, finding
-from mesh_tools.inspect import Report
+from mesh_tools.findings import Geometry, Report, finding
 from mesh_tools.nursery import main
 
 _SOUND = Geometry(12, 8, 1, 1, 6000.0, 2200.0, ((0.0, 0.0, 0.0), (10.0, 20.0, 30.0)), True)

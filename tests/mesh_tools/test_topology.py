@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from mesh_tools.inspect import examine_file
+from mesh_tools.examine import examine_file
 from mesh_tools.limits import Limits
 from mesh_tools.measure import measure
 from mesh_tools.model import Body

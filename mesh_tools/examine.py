@@ -1,0 +1,151 @@
+"""The inspection itself: read, judge, measure and draw one file. Runs inside the sandbox."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mesh_tools.errors import Refused
+from mesh_tools.findings import Finding, Geometry, Point, Report, finding
+from mesh_tools.limits import Limits
+from mesh_tools.load import format_of, load
+from mesh_tools.measure import Lengths, Measures, measure
+from mesh_tools.model import Body, Placement
+from mesh_tools.render import thumbnail
+from mesh_tools.shells import shell_findings
+from mesh_tools.topology import Fault, Topology, examine
+from mesh_tools.vertex_keys import VertexKeys
+from mesh_tools.welding import TOLERANCE_MM, closes_when_welded
+
+
+@dataclass(frozen=True, eq=False)
+class _BodyFacts:
+    body: Body
+    measures: Measures
+    topology: Topology
+
+
+def examine_file(
+    data: memoryview, *, filename: str, unit_mm: float, pictures: bool, limits: Limits
+) -> Report:
+    """Read and judge `data`; a refusal by the reader is a report with one finding and no geometry.
+
+    `unit_mm` is the length of the file's unit when its format carries none.
+    """
+    try:
+        model = load(data, filename, limits)
+    except Refused as refusal:
+        found = finding(refusal.code, refusal.message, sample=refusal.sample)
+        return Report(format_of(data, filename), False, (found,), None, None)
+    scale = unit_mm if model.unit_mm is None else model.unit_mm
+    findings = list(model.findings)
+    if not any(body.facet_count for body in model.bodies):
+        findings.append(finding("mesh.empty", "The file holds no facet."))
+        return Report(model.format, model.unit_mm is not None, tuple(findings), None, None)
+    facts = [_facts(body) for body in model.bodies if body.facet_count]
+    for fact in facts:
+        findings.extend(_body_findings(fact, scale))
+    finite = not any(fact.measures.not_finite.count for fact in facts)
+    geometry = _geometry(facts, scale) if finite else None
+    picture = thumbnail(model, scale) if pictures and finite else None
+    return Report(model.format, model.unit_mm is not None, tuple(findings), geometry, picture)
+
+
+def _facts(body: Body) -> _BodyFacts:
+    measures = measure(body)
+    return _BodyFacts(body, measures, examine(VertexKeys().of_corners(body)))
+
+
+def _body_findings(fact: _BodyFacts, scale: float) -> list[Finding]:
+    body, topology, measures = fact.body, fact.topology, fact.measures
+    named = f" in {body.name}" if body.name else ""
+    rows = (
+        ("mesh.not_finite", measures.not_finite, "facets with a coordinate that is not finite"),
+        ("mesh.open_edges", topology.open_edges, "open edges"),
+        ("mesh.non_manifold_edges", topology.crowded_edges, "edges with more than two facets"),
+        ("mesh.winding", topology.winding, "edges whose two facets disagree about the outside"),
+        ("mesh.duplicate_facets", topology.duplicates, "facets that stand twice"),
+        ("mesh.degenerate_facets", measures.flat, "facets without area"),
+    )
+    found = [
+        finding(code, f"{fault.count} {words}{named}.", count=fault.count, sample=_where(body, fault, scale))
+        for code, fault, words in rows
+        if fault.count
+    ]
+    if not measures.not_finite.count:
+        if topology.open_edges.count and closes_when_welded(body, scale):
+            message = f"The holes{named} close when corners within {TOLERANCE_MM} mm are welded."
+            found.append(finding("mesh.open_edges_welded", message))
+        mirrored = sum(float(np.linalg.det(placement[:3])) < 0 for placement in body.placements)
+        if mirrored:
+            message = f"{mirrored} transforms mirror the part{named}."
+            found.append(finding("mesh.mirrored", message, count=mirrored))
+        found.extend(shell_findings(body, topology, measures, scale))
+    return found
+
+
+def _where(body: Body, fault: Fault, scale: float) -> Point | None:
+    centre = body.corners(fault.facet, fault.facet + 1)[0].astype(np.float64).mean(axis=0)
+    if not np.isfinite(centre).all():
+        return None
+    placed = (centre @ body.placements[0][:3] + body.placements[0][3]) * scale
+    return (float(placed[0]), float(placed[1]), float(placed[2]))
+
+
+def _geometry(facts: list[_BodyFacts], scale: float) -> Geometry:
+    lows, highs, volume, area = [], [], 0.0, 0.0
+    for fact in facts:
+        for placement in fact.body.placements:
+            low, high = _placed_bounds(fact, placement)
+            lows.append(low * scale)
+            highs.append(high * scale)
+            volume += fact.measures.volume * abs(float(np.linalg.det(placement[:3]))) * scale**3
+            area += _placed_area(fact, placement) * scale**2
+    low, high = np.min(lows, axis=0), np.max(highs, axis=0)
+
+    def total(counts: list[int]) -> int:
+        return sum(count * len(fact.body.placements) for count, fact in zip(counts, facts, strict=True))
+
+    return Geometry(
+        facets=total([fact.body.facet_count for fact in facts]),
+        vertices=total([fact.topology.vertices for fact in facts]),
+        bodies=sum(len(fact.body.placements) for fact in facts),
+        shells=total([fact.topology.shells for fact in facts]),
+        volume_mm3=volume,
+        area_mm2=area,
+        bounds_mm=(
+            (float(low[0]), float(low[1]), float(low[2])),
+            (float(high[0]), float(high[1]), float(high[2])),
+        ),
+        watertight=all(fact.topology.sound for fact in facts),
+    )
+
+
+def _placed_bounds(fact: _BodyFacts, placement: Placement) -> tuple[Lengths, Lengths]:
+    linear = placement[:3]
+    if np.count_nonzero(linear) == 3 and np.count_nonzero(np.diag(linear)) == 3:
+        ends = (
+            np.stack([fact.measures.low * np.diag(linear), fact.measures.high * np.diag(linear)])
+            + placement[3]
+        )
+        return ends.min(axis=0), ends.max(axis=0)
+    lows, highs = [], []
+    for _, corners in fact.body.chunks():
+        placed = corners.reshape(-1, 3).astype(np.float64) @ linear + placement[3]
+        lows.append(placed.min(axis=0))
+        highs.append(placed.max(axis=0))
+    return np.min(lows, axis=0), np.max(highs, axis=0)
+
+
+def _placed_area(fact: _BodyFacts, placement: Placement) -> float:
+    linear = placement[:3]
+    gram = linear @ linear.T
+    factor = gram[0, 0]
+    if np.allclose(gram, factor * np.eye(3), rtol=1e-9, atol=0):
+        return fact.measures.area * float(factor)
+    return sum(
+        float(np.linalg.norm(np.cross(edges[:, 1], edges[:, 2]), axis=1).sum()) / 2
+        for _, corners in fact.body.chunks()
+        for edges in [(corners.astype(np.float64) - corners[:, :1]) @ linear]
+    )
