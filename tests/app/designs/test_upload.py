@@ -19,6 +19,19 @@ def digest_of(content: bytes) -> str:
     return f"sha-256=:{base64.b64encode(hashlib.sha256(content).digest()).decode()}:"
 
 
+@pytest.fixture(scope="module")
+def still(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service without a worker, so that only uploads bring objects."""
+    folder: Path = tmp_path_factory.mktemp("still")
+    with running_service(folder, worker=False) as running:
+        yield running
+
+
+@pytest.fixture
+def sender(still: Service) -> Party:
+    return new_party(still, "owner")
+
+
 class TestUpload:
     def test_keeps_digest_and_length(self, owner: Party) -> None:
         content = box((7, 8, 9))
@@ -40,13 +53,13 @@ class TestUpload:
 
         assert owner.upload(revision, pieces()).status_code == 202
 
-    def test_compares_the_announced_digest(self, service: Service, owner: Party) -> None:
-        revision, before = owner.draft(), len(service.objects())
-        refused = owner.upload(revision, box(), headers={"Repr-Digest": digest_of(b"something else")})
+    def test_compares_the_announced_digest(self, still: Service, sender: Party) -> None:
+        revision, before = sender.draft(), len(still.objects())
+        refused = sender.upload(revision, box(), headers={"Repr-Digest": digest_of(b"something else")})
         assert refused.status_code == 400
         assert problem(refused, "digest-mismatch")["field"] == "Repr-Digest"
-        assert len(service.objects()) == before
-        assert owner.upload(revision, box(), headers={"Repr-Digest": digest_of(box())}).status_code == 202
+        assert len(still.objects()) == before
+        assert sender.upload(revision, box(), headers={"Repr-Digest": digest_of(box())}).status_code == 202
 
     @pytest.mark.parametrize("header", ["sha-256=:AAAA:", "md5=:AAAA:", "nonsense", "sha-256=:####:"])
     def test_refuses_a_digest_it_cannot_compare(self, owner: Party, header: str) -> None:
@@ -55,20 +68,20 @@ class TestUpload:
 
     @pytest.mark.parametrize("length", ["683", "685", "1000000"])
     def test_keeps_nothing_of_a_body_of_another_length(
-        self, service: Service, owner: Party, length: str
+        self, still: Service, sender: Party, length: str
     ) -> None:
-        revision, before = owner.draft(), len(service.objects())
-        refused = owner.upload(revision, box(), headers={"Content-Length": length})
+        revision, before = sender.draft(), len(still.objects())
+        refused = sender.upload(revision, box(), headers={"Content-Length": length})
         assert refused.status_code == 400
         problem(refused, "upload-incomplete")
-        assert len(service.objects()) == before
-        assert owner.expect(200, "GET", f"/v1/revisions/{revision['id']}")["state"] == "draft"
-        assert owner.upload(revision, box()).status_code == 202
+        assert len(still.objects()) == before
+        assert sender.expect(200, "GET", f"/v1/revisions/{revision['id']}")["state"] == "draft"
+        assert sender.upload(revision, box()).status_code == 202
 
-    def test_refuses_an_empty_body(self, service: Service, owner: Party) -> None:
-        revision, before = owner.draft(), len(service.objects())
-        assert problem(owner.upload(revision, b""), "invalid-request")["field"] == "body"
-        assert len(service.objects()) == before
+    def test_refuses_an_empty_body(self, still: Service, sender: Party) -> None:
+        revision, before = sender.draft(), len(still.objects())
+        assert problem(sender.upload(revision, b""), "invalid-request")["field"] == "body"
+        assert len(still.objects()) == before
 
     @pytest.mark.parametrize("name", ["", "a/b.stl", "..", "a\\b.stl", "a\nb.stl", "x" * 201])
     def test_refuses_a_filename_that_is_none(self, owner: Party, name: str) -> None:
@@ -147,9 +160,9 @@ class TestPlaintext:
 
 
 class TestDisconnect:
-    def test_leaves_a_draft_and_no_object(self, service: Service, owner: Party) -> None:
+    def test_leaves_a_draft_and_no_object(self, still: Service, sender: Party) -> None:
         """The client goes away in the middle, as an ASGI server tells it."""
-        revision, before = owner.draft(), len(service.objects())
+        revision, before = sender.draft(), len(still.objects())
         messages = [
             {"type": "http.request", "body": b"x" * 300_000, "more_body": True},
             {"type": "http.disconnect"},
@@ -164,7 +177,7 @@ class TestDisconnect:
             "raw_path": b"",
             "root_path": "",
             "query_string": b"filename=a.stl",
-            "headers": [(b"authorization", f"Bearer {owner.key}".encode()), (b"content-length", b"1000000")],
+            "headers": [(b"authorization", f"Bearer {sender.key}".encode()), (b"content-length", b"1000000")],
             "server": ("testserver", 80),
             "client": ("127.0.0.1", 1),
         }
@@ -177,9 +190,9 @@ class TestDisconnect:
             async def send(message: dict[str, object]) -> None:
                 sent.append(message)
 
-            await service.app(scope, receive, send)  # type: ignore[arg-type]
+            await still.app(scope, receive, send)  # type: ignore[arg-type]
 
         asyncio.run(exchange())
         assert sent[0]["status"] == 400
-        until(lambda: len(service.objects()) == before)
-        assert owner.expect(200, "GET", f"/v1/revisions/{revision['id']}")["state"] == "draft"
+        until(lambda: len(still.objects()) == before)
+        assert sender.expect(200, "GET", f"/v1/revisions/{revision['id']}")["state"] == "draft"
