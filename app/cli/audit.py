@@ -40,15 +40,17 @@ def audit(
 def _run(
     rpc: str | None, contract: str | None, evidence: Path | None, data_dir: Path | None, *, quiet: bool
 ) -> AuditReport:
-    from app.cli.audit_run import audit_local, audit_remote, read_evidence
+    from app.cli.audit_remote import audit_remote, read_evidence
     from app.cli.failures import usage
-    from app.cli.start import service_settings
 
     if (rpc is None) != (contract is None):
         raise usage("--rpc and --contract belong together", "name both, or neither for the data folder")
     claimed = None if evidence is None else read_evidence(evidence)
     if rpc is not None and contract is not None:
         return audit_remote(rpc, contract, claimed, quiet=quiet)
+    from app.cli.audit_local import audit_local
+    from app.cli.start import service_settings
+
     return audit_local(service_settings(data_dir=data_dir), claimed, quiet=quiet)
 
 

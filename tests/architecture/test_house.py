@@ -68,7 +68,6 @@ class TestImports:
             ("web3", r"ledger/web3_chain\.py"),
             ("boto3", r"storage/(backends/s3|keys/awskms)\.py"),
             ("trimesh", r"mesh_tools/.*"),
-            ("lib3mf", r"mesh_tools/.*"),
         ],
     )
     def test_a_library_has_one_home(self, library: str, allowed: str) -> None:

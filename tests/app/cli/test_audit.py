@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from app.cli.audit_run import audit_local
+from app.cli.audit_local import audit_local
 from app.settings import Settings
 from ledger.audit import AuditReport
 from tests.e2e.conftest import Market

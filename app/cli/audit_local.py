@@ -1,16 +1,15 @@
-"""An audit from beginning to end: by a stranger over RPC, or by the operator on the data folder."""
+"""The operator's audit: the data folder's rows and objects against the chain, and the chain against them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from app.cli import audit_objects, audit_rows
+from app.cli.audit_remote import require_answer
 from app.cli.embedded import embedded_chain, identity_of
-from app.cli.failures import CliError, Exit
 from app.cli.progress import transfer, waiting
 from app.database import Database, open_database
 from app.settings import Settings
@@ -19,7 +18,6 @@ from ledger.audit import AuditReport, Finding, History
 from ledger.audit_chain import ChainReader, audit
 from ledger.audit_rows import damaged_transactions, stored_rows
 from ledger.chain import ChainError
-from ledger.evidence import EvidenceError, parse
 from ledger.web3_chain import Web3Chain
 from storage.backends import open_objects
 from storage.keys import open_keys
@@ -35,25 +33,6 @@ class _Reader(ChainReader):
         """Read, and remember."""
         self.history = super().read(*arguments)
         return self.history
-
-
-def read_evidence(path: Path) -> Mapping[str, Any]:
-    """Read an evidence file; CliError: exit 2 where it is no JSON, exit 1 where its outline was changed."""
-    try:
-        return parse(path.read_bytes())
-    except EvidenceError as error:
-        code = Exit.UNUSABLE if error.field == "file" else Exit.REFUSED
-        raise CliError("evidence", f"{path}: {error}", "ask for the file again", exit_code=code) from None
-
-
-def audit_remote(
-    rpc_url: str, contract: str, evidence: Mapping[str, Any] | None, *, quiet: bool
-) -> AuditReport:
-    """Audit a chain, and evidence against it, with nothing but its RPC endpoint."""
-    chain = Web3Chain.http(rpc_url)
-    _require_answer(chain, rpc_url)
-    with waiting(f"reading the chain at {rpc_url}", quiet=quiet):
-        return audit(ChainReader(chain, contract), evidence)
 
 
 def audit_local(settings: Settings, evidence: Mapping[str, Any] | None, *, quiet: bool) -> AuditReport:
@@ -104,7 +83,7 @@ def _chain(settings: Settings, *, quiet: bool) -> Iterator[str]:
     """Give the RPC URL of the chain: the set one, the running service's, or the restored one's."""
     running = settings.rpc_url or noted_url(settings.data_dir / "chain")
     if running is not None and (settings.rpc_url is not None or _answers(running)):
-        _require_answer(Web3Chain.http(running), running)
+        require_answer(Web3Chain.http(running), running)
         yield running
         return
     with ExitStack() as stack:
@@ -119,18 +98,6 @@ def _answers(rpc_url: str) -> bool:
     except ChainError:
         return False
     return True
-
-
-def _require_answer(chain: Web3Chain, rpc_url: str) -> None:
-    try:
-        chain.chain_id()
-    except ChainError as error:
-        raise CliError(
-            "unreachable",
-            f"no chain answers at {rpc_url}: {error}",
-            "check --rpc; an embedded chain is served by `partvault ledger serve`",
-            exit_code=Exit.UNUSABLE,
-        ) from None
 
 
 def _with(report: AuditReport, *findings: Finding) -> AuditReport:
