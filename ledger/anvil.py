@@ -31,6 +31,8 @@ _SOCKET_PATH_BYTES_MAX: Final = 100
 _LOG_TAIL_BYTES: Final = 600
 _NOTE: Final = "anvil.json"
 _SOCKET_FOLDER: Final = "partvault-anvil-"
+_SOCKET_NAME: Final = "anvil.ipc"
+_SHORT_FOLDER: Final = "/tmp"  # noqa: S108  # mkdtemp makes a private folder in it
 
 # Runs in place of the child until it becomes anvil: dies with its parent, also if the parent died meanwhile.
 _LAUNCHER: Final = """
@@ -177,11 +179,16 @@ def _arguments(options: AnvilOptions, port: int, socket_path: Path) -> list[str]
 
 
 def _socket_path(directory: Path) -> Path:
-    """Return a fresh socket path, in a temporary folder where the directory's is too long for one."""
+    """Return a fresh socket path, in a private temporary folder where the directory's is too long for one."""
     path = directory / f"anvil-{os.getpid()}-{time.monotonic_ns():x}.ipc"
-    if len(os.fsencode(path)) <= _SOCKET_PATH_BYTES_MAX:
+    if _fits(path):
         return path
-    return Path(tempfile.mkdtemp(prefix=_SOCKET_FOLDER)) / "anvil.ipc"
+    roomy = _fits(Path(tempfile.gettempdir()) / f"{_SOCKET_FOLDER}12345678" / _SOCKET_NAME)
+    return Path(tempfile.mkdtemp(prefix=_SOCKET_FOLDER, dir=None if roomy else _SHORT_FOLDER)) / _SOCKET_NAME
+
+
+def _fits(path: Path) -> bool:
+    return len(os.fsencode(path)) <= _SOCKET_PATH_BYTES_MAX
 
 
 def _free_port(wanted: int | None) -> int:
