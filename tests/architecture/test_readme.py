@@ -39,7 +39,7 @@ class TestFirstScreen:
         assert named <= targets
 
     def test_ci_calls_its_test_command(self) -> None:
-        assert "make lint test" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+        assert "make lint test\n" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
 
 class TestLinks:
