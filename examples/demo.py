@@ -97,7 +97,7 @@ class Demo:
         size = " × ".join(f"{b - a:.1f}" for a, b in zip(low, high, strict=True))
         self.account.fact(
             f"the gate passes it: {geometry['facets']:,} facets, closed, {size} mm,"
-            f" {geometry['volume_mm3'] / 1000:.2f} cm³",
+            f" {_volume(geometry['volume_mm3'])}",
             good=True,
         )
         picture = OUTPUT / "thumbnail.png"
@@ -228,8 +228,12 @@ class Demo:
         return dict(self.stage.run(["partvault", "print", "show", print_id], as_party=self.provider))
 
 
+def _volume(mm3: float) -> str:
+    return f"{mm3 / 1000:.2f} cm³" if mm3 >= 1000 else f"{mm3:.3g} mm³"
+
+
 def _sentence(finding: dict[str, Any]) -> str:
-    return ": ".join(str(finding[name]) for name in ("row", "field", "message") if finding.get(name))
+    return ": ".join(str(finding[name]) for name in ("row", "field", "problem") if finding.get(name))
 
 
 def _ordinal(number: int) -> str:

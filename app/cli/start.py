@@ -27,23 +27,27 @@ def serve(
     run(service_settings(host=host, port=port, data_dir=data_dir), as_json=as_json)
 
 
-def worker(data_dir: DataDir = None) -> None:
-    """Run a further worker: inspections, and whatever no request waits for; stop with Ctrl-C."""
+def worker(data_dir: DataDir = None, as_json: Json = False) -> None:
+    """Run a further worker on the same data: inspections, and on a network of its own whatever no request
+    waits for; stop with Ctrl-C.
+    """
+    import os
     import signal
     import threading
 
-    from app.cli.failures import usage
+    from app.cli.output import emit_line, plain, say
     from app.worker import run
 
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     settings = service_settings(data_dir=data_dir)
-    if settings.embedded_chain:
-        raise usage(
-            "the embedded chain lives in the process of `partvault serve`, which has a worker of its own",
-            "further workers need a chain of their own: set PARTVAULT_RPC_URL and PARTVAULT_CONTRACT",
-        )
+    said = {"pid": os.getpid(), "data_dir": str(settings.data_dir), "inspects_only": settings.embedded_chain}
+    if as_json:
+        emit_line(said)
+    else:
+        duty = "inspections" if settings.embedded_chain else "inspections and what no request waits for"
+        say(f"A worker for {duty} on {plain(settings.data_dir)}; stop with Ctrl-C")
     run(settings, stop)
 
 

@@ -24,7 +24,6 @@ HEAVY = (
     "rich.progress",
     "cryptography",
 )
-WITHOUT_JSON = {"partvault worker"}
 
 
 def leaves(command: Any, path: str) -> Iterator[tuple[str, Any]]:
@@ -52,8 +51,7 @@ class TestEveryCommand:
         assert [item.name for item in options if not getattr(item, "help", None)] == []
 
     def test_speaks_json(self, path: str, command: Any) -> None:
-        if path not in WITHOUT_JSON:
-            assert "--json" in [word for item in command.params for word in item.opts]
+        assert "--json" in [word for item in command.params for word in item.opts]
 
 
 class TestNouns:
