@@ -57,6 +57,24 @@ class Verdict(StrEnum):
     CANCELLED = "cancelled"
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(version("partvault"))
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[  # its callback answers
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit"),
+    ] = False,
+) -> None:
+    """Take what stands before the command."""
+
+
 @app.command()
 def enrol(
     url: Annotated[str, typer.Option("--url", help="The service's address, pinned from now on")],

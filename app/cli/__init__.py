@@ -26,6 +26,7 @@ from app.cli import (
     start,
 )
 from app.cli.failures import Exit, translate
+from app.cli.options import Version
 from app.cli.output import fail
 
 app = typer.Typer(
@@ -35,6 +36,13 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+
+
+@app.callback()
+def options(version: Version = False) -> None:  # its callback answers
+    """Take what stands before the command."""
+
+
 app.command()(start.serve)
 app.command()(start.worker)
 for noun in (organisations, keys, designs, licences, printers, prints, chain, meshes):

@@ -34,6 +34,19 @@ DataDir = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="One JSON value on stdout, nothing else")]
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(version("partvault"))
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit")
+]
+
+
 def group(name: str, help_: str) -> typer.Typer:
     """Make the group of a noun's commands."""
     return typer.Typer(name=name, help=help_, no_args_is_help=True, pretty_exceptions_enable=False)

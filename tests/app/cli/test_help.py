@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -73,3 +75,11 @@ class TestStart:
         script = f"import sys, {module}; print([name for name in {HEAVY!r} if name in sys.modules])"
         run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
         assert run.stdout.strip() == "[]"
+
+
+class TestVersion:
+    @pytest.mark.parametrize("program", ["partvault", "partvault-printer"])
+    def test_is_that_of_the_distribution(self, program: str) -> None:
+        command = [Path(sys.executable).with_name(program), "--version"]
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        assert said.strip() == metadata.version("partvault")
