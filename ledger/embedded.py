@@ -55,7 +55,7 @@ class EmbeddedChain:
         history: bool = False,
         restored: Callable[[], None] = lambda: None,
     ) -> None:
-        self._directory = directory
+        self._directory = directory.absolute()  # the child runs in it, so a relative name would lead astray
         self._engine = engine
         self._reading = tables.reading(engine)
         self._relay_address = relay_address

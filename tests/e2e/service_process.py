@@ -20,13 +20,14 @@ READY_TIMEOUT_S = 30.0
 class ServiceProcess:
     """Starts, stops and kills the service; every start takes up the same data folder."""
 
-    def __init__(self, data_dir: Path, **settings: str) -> None:
+    def __init__(self, data_dir: Path, *, relative: bool = False, **settings: str) -> None:
+        """`relative` names the data folder as `make serve` does, relative to the working directory."""
         self.data_dir = data_dir
         self.log = data_dir.with_suffix(".log")
         self.environment = {
             **os.environ,
             **{f"PARTVAULT_{name.upper()}": value for name, value in settings.items()},
-            "PARTVAULT_DATA_DIR": str(data_dir),
+            "PARTVAULT_DATA_DIR": data_dir.name if relative else str(data_dir),
         }
         self._process: subprocess.Popen[bytes] | None = None
         self.url = ""
@@ -55,6 +56,7 @@ class ServiceProcess:
             self._process = subprocess.Popen(
                 [Path(sys.executable).with_name("partvault"), "serve", "--port", "0"],
                 env=self.environment,
+                cwd=self.data_dir.parent,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

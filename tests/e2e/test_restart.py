@@ -72,7 +72,7 @@ def _until_replaced(service: ServiceProcess, old: int) -> None:
 class TestState:
     @pytest.mark.parametrize("how", ["stop", "kill service", "kill chain", "kill both"])
     def test_is_all_back(self, tmp_path: Path, how: str) -> None:
-        with ServiceProcess(tmp_path / "data") as service:
+        with ServiceProcess(tmp_path / "data", relative=True) as service:
             market = Market.open(service)
             licence = market.owner.license(market.published(), market.provider, prints=3, reprints=1)
             printer = market.provider.new_printer()
