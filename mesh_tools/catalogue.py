@@ -75,7 +75,7 @@ CATALOGUE: Final[dict[str, tuple[_Severity, str]]] = {
     "mesh.degenerate_facets": ("warn", "Facets without area are ignored: remove them when you can."),
     "mesh.shells": ("refuse", "The part falls into more separate shells than allowed. " + _REPAIR),
     "mesh.cavities": ("warn", "Closed voids trap powder, resin or support: add a drain hole."),
-    "units.assumed": ("info", "The format has no unit; millimetres were assumed."),
+    "units.assumed": ("info", "State the unit in the recipe where it is not millimetres."),
     "units.doubtful": ("refuse", "State the unit in the recipe, or scale the part to millimetres."),
     "build.too_large": ("refuse", "Use a larger machine, split the part, or check the unit."),
     "build.turned": ("info", "The part fits the build volume only when it is turned."),
