@@ -76,6 +76,21 @@ def wait(services: Services, operation_id: str, timeout_s: float) -> OperationSt
     return services.ledger.wait(operation_id, timeout_s)
 
 
+def concluded(
+    services: Services, operation_id: str, what: str, settle: Callable[[Session], object]
+) -> OperationStatus:
+    """Wait as long as a request may, let `settle` bring the row in line, and give how far it came.
+
+    Raises LedgerRejected, naming `what`, where the contract refused; the row is in line then too.
+    """
+    status = wait(services, operation_id, services.settings.ledger_timeout_s)
+    with services.database.write() as session:
+        settle(session)
+    if status.state == REJECTED:
+        raise rejected(status, what)
+    return status
+
+
 def require_acceptable(services: Services, operation: Operation) -> None:
     """Ask the contract beforehand; LedgerRejected with its reason where it would refuse."""
     error = ask(lambda: services.ledger.simulate(operation))

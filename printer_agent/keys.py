@@ -62,8 +62,8 @@ class SigningKey:
 
     def thumbprint(self) -> str:
         """Give the JWK thumbprint (RFC 7638, SHA-256, base64url), as the provider sees it."""
-        members = {"crv": "P-256", "kty": "EC", "x": _base64url(self.x), "y": _base64url(self.y)}
-        return _base64url(hashlib.sha256(json.dumps(members, separators=(",", ":")).encode()).digest())
+        members = {"crv": "P-256", "kty": "EC", "x": base64url(self.x), "y": base64url(self.y)}
+        return base64url(hashlib.sha256(json.dumps(members, separators=(",", ":")).encode()).digest())
 
     def sign(self, digest: bytes) -> bytes:
         """Sign a 32-byte digest as it is; r ‖ s, 64 bytes, s in the lower half of the order."""
@@ -76,5 +76,6 @@ class SigningKey:
         return "SigningKey(***)"
 
 
-def _base64url(raw: bytes) -> str:
+def base64url(raw: bytes) -> str:
+    """Encode without padding (RFC 7515, section 2)."""
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import secrets
 from collections.abc import Callable
@@ -10,7 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import jwt
 
-from printer_agent.keys import SigningKey
+from printer_agent.keys import SigningKey, base64url
 
 
 def make_proof(
@@ -32,7 +31,7 @@ def make_proof(
         "htm": method.upper(),
         "htu": urlunsplit((parts.scheme, parts.netloc, parts.path, "", "")),
         "iat": int(clock()),
-        "ath": _base64url(hashlib.sha256(access_token.encode()).digest()),
+        "ath": base64url(hashlib.sha256(access_token.encode()).digest()),
     }
     if nonce is not None:
         claims["nonce"] = nonce
@@ -43,8 +42,4 @@ def make_proof(
 
 def public_jwk(key: SigningKey) -> dict[str, str]:
     """Give the public key as a JWK (RFC 7517)."""
-    return {"kty": "EC", "crv": "P-256", "x": _base64url(key.x), "y": _base64url(key.y)}
-
-
-def _base64url(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+    return {"kty": "EC", "crv": "P-256", "x": base64url(key.x), "y": base64url(key.y)}

@@ -78,9 +78,10 @@ def _wait(services: Services, principal: Principal, revision_id: str) -> bool:
         operation_id = queries.revision(session, principal, revision_id).publish_operation
     if operation_id is None:
         raise Conflict(f"revision {revision_id} changed meanwhile", remedy="read it and publish again")
-    status = submission.wait(services, operation_id, services.settings.ledger_timeout_s)
-    with services.database.write() as session:
-        settle(session, queries.revision(session, principal, revision_id))
-    if status.state == submission.REJECTED:
-        raise submission.rejected(status, "the publication")
+    status = submission.concluded(
+        services,
+        operation_id,
+        "the publication",
+        lambda session: settle(session, queries.revision(session, principal, revision_id)),
+    )
     return status.state == submission.CONFIRMED

@@ -93,11 +93,12 @@ def _store(services: Services, request: Attempt, prepared: Draft, operation: Gra
 def _wait_for_grant(services: Services, licence_id: str) -> None:
     with services.database.read() as session:
         operation_id = session.get_one(Licence, licence_id).grant_operation
-    status = submission.wait(services, operation_id, services.settings.ledger_timeout_s)
-    with services.database.write() as session:
-        settle(session, session.get_one(Licence, licence_id))
-    if status.state == submission.REJECTED:
-        raise submission.rejected(status, f"licence {licence_id}")
+    submission.concluded(
+        services,
+        operation_id,
+        f"licence {licence_id}",
+        lambda session: settle(session, session.get_one(Licence, licence_id)),
+    )
 
 
 def revoke(services: Services, principal: Principal, licence_id: str, supplied: bytes | None) -> bool:
@@ -136,9 +137,10 @@ def _wait_for_revocation(services: Services, principal: Principal, licence_id: s
         operation_id = queries.owned(session, principal, licence_id).revoke_operation
     if operation_id is None:
         raise Conflict(f"licence {licence_id} changed meanwhile", remedy="read it and revoke again")
-    status = submission.wait(services, operation_id, services.settings.ledger_timeout_s)
-    with services.database.write() as session:
-        settle(session, queries.owned(session, principal, licence_id))
-    if status.state == submission.REJECTED:
-        raise submission.rejected(status, "the revocation")
+    status = submission.concluded(
+        services,
+        operation_id,
+        "the revocation",
+        lambda session: settle(session, queries.owned(session, principal, licence_id)),
+    )
     return status.state == submission.CONFIRMED

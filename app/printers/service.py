@@ -136,9 +136,10 @@ def _wait(
 ) -> bool:
     if operation_id is None:
         return False
-    status = submission.wait(services, operation_id, services.settings.ledger_timeout_s)
-    with services.database.write() as session:
-        settle(session, queries.printer(session, principal, printer_id))
-    if status.state == submission.REJECTED:
-        raise submission.rejected(status, what)
+    status = submission.concluded(
+        services,
+        operation_id,
+        what,
+        lambda session: settle(session, queries.printer(session, principal, printer_id)),
+    )
     return status.state == submission.CONFIRMED

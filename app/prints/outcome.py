@@ -133,9 +133,9 @@ def _wait(
         row = queries.on_printer(session, principal, printed)
     if row.outcome != outcome.to_json() or row.outcome_operation is None:
         raise Conflict(f"print {printed} has another outcome already", remedy="a print has one outcome")
-    status = submission.wait(services, row.outcome_operation, services.settings.ledger_timeout_s)
-    with services.database.write() as session:
-        settle(session, queries.on_printer(session, principal, printed))
-    if status.state == submission.REJECTED:
-        raise submission.rejected(status, "the outcome")
-    return status
+    return submission.concluded(
+        services,
+        row.outcome_operation,
+        "the outcome",
+        lambda session: settle(session, queries.on_printer(session, principal, printed)),
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import time
@@ -59,12 +60,10 @@ def end(service: ServiceProcess, how: str) -> None:
 def _until_replaced(service: ServiceProcess, old: int) -> None:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
-        try:
+        with contextlib.suppress(httpx2.TransportError, ValueError):  # no answer, or no chain, for a moment
             ready = httpx2.get(f"{service.url}/readyz", timeout=5).status_code == 200
             if ready and service.chain_process().pid != old:
                 return
-        except (httpx2.TransportError, ValueError):
-            pass
         time.sleep(0.05)
     raise AssertionError(f"the chain did not come back:\n{service.tail()}")
 
