@@ -18,20 +18,21 @@ from app.prints import outcome, release
 from app.prints.authorisation import expire_due
 from app.prints.lifecycle import State
 from app.wiring import Services
-from storage.errors import StorageError
+from storage.errors import ObjectMissing, StorageError
 
-ORPHAN_AGE_S = 6 * 3600
+ORPHAN_AGE_S = 2 * 24 * 3600
+"""Twice the longest upload: an object in a bucket may be dated from when its upload began."""
+
 OBJECTS_EVERY_S = 900
 BATCH_ROWS_MAX = 200
 _log = structlog.get_logger("app.worker")
 
 
 class Sweeper:
-    """Brings rows in line and clears away; remembers which objects it has seen without a row."""
+    """Brings rows in line and clears away."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._suspects: dict[str, int] = {}
         self._objects_due = 0
 
     def sweep(self) -> bool:
@@ -46,19 +47,23 @@ class Sweeper:
         return False
 
     def sweep_objects(self) -> int:
-        """Remove parts of interrupted puts, and objects that for hours no row has known; gives how many of
-        these.
-        """
-        services, now = self._services, self._services.clock.now()
+        """Remove parts of interrupted puts, and old objects that no row knows; gives how many of these."""
+        services = self._services
         services.objects.sweep()
         with services.database.read() as session:
             known = _known_objects(session)
-        present = set(services.objects.list())
-        self._suspects = {key: self._suspects.get(key, now) for key in present - known}
-        orphans = [key for key, since in self._suspects.items() if now - since >= ORPHAN_AGE_S]
+        orphans = [key for key in services.objects.list() if key not in known and self._is_old(key)]
         for key in orphans:
             services.objects.delete(key)
         return len(orphans)
+
+    def _is_old(self, key: str) -> bool:
+        """Tell whether nobody can still be about to write the object's row."""
+        try:
+            modified_at = self._services.objects.stat(key).modified_at
+        except ObjectMissing:
+            return False  # another process swept it
+        return self._services.clock.time() - modified_at.timestamp() > ORPHAN_AGE_S
 
     def _conclude_prints(self) -> None:
         """Release or refuse what the chain has decided while nobody waited."""

@@ -150,7 +150,7 @@ class Vault:
 
     def _check_size(self, stored: StoredObject) -> None:
         try:
-            size = self.objects.size(stored.object_key)
+            size = self.objects.stat(stored.object_key).bytes
         except ObjectMissing:
             raise ObjectDamaged("missing", f"{stored.object_key} is not in the store") from None
         if size != stored.ciphertext_bytes:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from storage.backends.base import ObjectStore, PutResult
+from storage.backends.base import ObjectStat, ObjectStore, PutResult
 from storage.backends.local import LocalObjects
 from storage.backends.memory import MemoryObjects
 from storage.errors import UriInvalid
 
-__all__ = ["ObjectStore", "PutResult", "open_objects"]
+__all__ = ["ObjectStat", "ObjectStore", "PutResult", "open_objects"]
 
 
 def open_objects(uri: str) -> ObjectStore:

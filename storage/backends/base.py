@@ -6,8 +6,9 @@ Every back end passes tests/conformance/object_store.py.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Protocol
 
 from storage.errors import InvalidName, RangeInvalid
@@ -23,6 +24,9 @@ _KEY = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT})*")
 
 _Digest = bytes
 
+Clock = Callable[[], datetime]
+"""Gives the time, in UTC."""
+
 
 @dataclass(frozen=True)
 class PutResult:
@@ -30,6 +34,19 @@ class PutResult:
 
     bytes: int
     sha256: _Digest
+
+
+@dataclass(frozen=True)
+class ObjectStat:
+    """What the store knows of an object without reading it: its length in bytes, and its age.
+
+    `modified_at` (UTC) is when the store made the object visible, by the clock of whoever keeps the store.
+    Amazon's S3 dates an object of several parts from when its upload began, so a caller that takes an object
+    for forgotten leaves more time than the longest upload.
+    """
+
+    bytes: int
+    modified_at: datetime
 
 
 class ObjectStore(Protocol):
@@ -55,8 +72,8 @@ class ObjectStore(Protocol):
         """
         ...
 
-    def size(self, key: str) -> int:
-        """Return the length in bytes; raises `ObjectMissing`."""
+    def stat(self, key: str) -> ObjectStat:
+        """Return the object's length and age; raises `ObjectMissing`."""
         ...
 
     def delete(self, key: str) -> None:
@@ -70,6 +87,11 @@ class ObjectStore(Protocol):
     def sweep(self) -> int:
         """Remove what interrupted puts left behind, never a running put; returns how many were removed."""
         ...
+
+
+def utc_now() -> datetime:
+    """Return the machine's time."""
+    return datetime.now(UTC)
 
 
 def check_key(key: str) -> str:

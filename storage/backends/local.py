@@ -12,9 +12,10 @@ import os
 import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
-from storage.backends.base import READ_BYTES, PutResult, check_key, span
+from storage.backends.base import READ_BYTES, ObjectStat, PutResult, check_key, span
 from storage.digest import BackgroundDigest
 from storage.durable import Sync, make_directory, sync_directory, write_all
 from storage.errors import ObjectExists, ObjectMissing, StoreUnavailable
@@ -43,6 +44,7 @@ class LocalObjects:
                 with _reported(f"write object {key!r}"):
                     write_all(descriptor, piece)
             with _reported(f"write object {key!r}"):
+                os.utime(descriptor)  # the age counts from now, however long the source took
                 self._fsync(descriptor)
                 self._publish(part, path, key)
             return PutResult(digest.bytes, digest.finish())
@@ -64,10 +66,11 @@ class LocalObjects:
         finally:
             os.close(descriptor)
 
-    def size(self, key: str) -> int:
-        """Return the file's length."""
+    def stat(self, key: str) -> ObjectStat:
+        """Return the file's length and the time it was synced, just before it got its name."""
         with _reported(f"look up object {key!r}"), _found(key):
-            return self._path(key).lstat().st_size
+            status = self._path(key).lstat()
+        return ObjectStat(status.st_size, datetime.fromtimestamp(status.st_mtime, UTC))
 
     def delete(self, key: str) -> None:
         """Unlink the file and fsync its folder."""

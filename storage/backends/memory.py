@@ -5,17 +5,26 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
 
-from storage.backends.base import READ_BYTES, PutResult, check_key, span
+from storage.backends.base import READ_BYTES, Clock, ObjectStat, PutResult, check_key, span, utc_now
 from storage.errors import ObjectExists, ObjectMissing
 from storage.stream import Piece
+
+
+@dataclass(frozen=True)
+class _Held:
+    content: bytes
+    modified_at: datetime
 
 
 class MemoryObjects:
     """Objects in a dictionary; see `ObjectStore` for the contract."""
 
-    def __init__(self) -> None:
-        self._objects: dict[str, bytes] = {}
+    def __init__(self, clock: Clock = utc_now) -> None:
+        self._objects: dict[str, _Held] = {}
+        self._clock = clock
         self._lock = threading.Lock()
 
     def put(self, key: str, source: Iterable[Piece]) -> PutResult:
@@ -28,19 +37,20 @@ class MemoryObjects:
         with self._lock:
             if key in self._objects:
                 raise ObjectExists(key)
-            self._objects[key] = bytes(collected)
+            self._objects[key] = _Held(bytes(collected), self._clock())
         return PutResult(len(collected), hashlib.sha256(collected).digest())
 
     def read(self, key: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
         """Yield slices."""
-        content = self._get(key)
+        content = self._get(key).content
         first, end = span(start, length, len(content))
         for at in range(first, end, READ_BYTES):
             yield content[at : min(at + READ_BYTES, end)]
 
-    def size(self, key: str) -> int:
-        """Return the length."""
-        return len(self._get(key))
+    def stat(self, key: str) -> ObjectStat:
+        """Return the length and the time of the put."""
+        held = self._get(key)
+        return ObjectStat(len(held.content), held.modified_at)
 
     def delete(self, key: str) -> None:
         """Forget the object."""
@@ -54,8 +64,8 @@ class MemoryObjects:
         """Return 0: an interrupted put leaves nothing here."""
         return 0
 
-    def _get(self, key: str) -> bytes:
-        content = self._objects.get(check_key(key))
-        if content is None:
+    def _get(self, key: str) -> _Held:
+        held = self._objects.get(check_key(key))
+        if held is None:
             raise ObjectMissing(key)
-        return content
+        return held

@@ -9,9 +9,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import secrets
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -19,7 +19,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from storage.backends.base import READ_BYTES, PutResult, check_key, span
+from storage.backends.base import READ_BYTES, Clock, ObjectStat, PutResult, check_key, span, utc_now
 from storage.digest import BackgroundDigest
 from storage.errors import ObjectExists, ObjectMissing, StorageError, StoreUnavailable, UriInvalid
 from storage.stream import Piece
@@ -44,16 +44,10 @@ _EXISTS = {"PreconditionFailed", "412"}
 _ABSENT = {"NoSuchKey", "NotFound", "404"}
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 class S3Objects:
     """Objects below `prefix` in `bucket`; see `ObjectStore`. `client` is a boto3 S3 client, safe to share."""
 
-    def __init__(
-        self, client: Any, bucket: str, prefix: str = "", clock: Callable[[], datetime] = _utc_now
-    ) -> None:
+    def __init__(self, client: Any, bucket: str, prefix: str = "", clock: Clock = utc_now) -> None:
         self._client = client
         self._bucket = bucket
         self._prefix = prefix
@@ -77,7 +71,7 @@ class S3Objects:
 
     def read(self, key: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
         """Yield from one ranged GET, taken up again where a connection breaks."""
-        at, end = span(start, length, self.size(key))
+        at, end = span(start, length, self.stat(key).bytes)
         reason: object = "no answer"
         for _ in range(_READ_TRIES):
             if at == end:
@@ -91,11 +85,12 @@ class S3Objects:
         if at < end:
             raise _unavailable(f"read object {key!r}", reason)
 
-    def size(self, key: str) -> int:
+    def stat(self, key: str) -> ObjectStat:
         """Ask by HEAD."""
         name = self._name(key)
         with _reported(f"look up object {key!r}", key):
-            return int(self._client.head_object(Bucket=self._bucket, Key=name)["ContentLength"])
+            found = self._client.head_object(Bucket=self._bucket, Key=name)
+        return ObjectStat(found["ContentLength"], found["LastModified"])
 
     def delete(self, key: str) -> None:
         """Delete; S3 forgives an absent object."""

@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -13,6 +14,7 @@ from storage.backends.base import ObjectStore, PutResult
 from storage.errors import InvalidName, ObjectExists, ObjectMissing, RangeInvalid
 
 MIB = 1024 * 1024
+CLOCK_GRAIN = timedelta(seconds=1)  # S3 dates to the second, a file system to a timer tick
 BAD_KEYS = [
     "", "/", "/etc/passwd", "..", "../up", "a/../b", "a//b", "a/", ".hidden", "a/.b", "A", "ü", "a b", "a\\b",
     "a\0b", "a\n", "-a", "_a", "a,b", "a" * 201,
@@ -41,7 +43,14 @@ class ObjectStoreContract:
         pieces = [content[at : at + 100_001] for at in range(0, size, 100_001)]
         assert store.put("a/b.c-d_e", pieces) == PutResult(size, hashlib.sha256(content).digest())
         assert b"".join(store.read("a/b.c-d_e")) == content
-        assert store.size("a/b.c-d_e") == size
+        assert store.stat("a/b.c-d_e").bytes == size
+
+    def test_dates_an_object_when_it_is_put(self, store: ObjectStore) -> None:
+        before = datetime.now(UTC)
+        store.put("dated", [b"x"])
+        found = store.stat("dated").modified_at
+        assert found.utcoffset() == timedelta(0)
+        assert before - CLOCK_GRAIN <= found <= datetime.now(UTC) + CLOCK_GRAIN
 
     def test_takes_any_kind_of_piece(self, store: ObjectStore) -> None:
         store.put("mixed", [b"one", bytearray(b"two"), memoryview(b"three"), b""])
@@ -111,14 +120,14 @@ class ObjectStoreContract:
             store.put("partial", failing_source(size))
         assert list(store.list()) == []
         with pytest.raises(ObjectMissing):
-            store.size("partial")
+            store.stat("partial")
         assert store.sweep() == 0
         store.put("partial", [b"whole"])
         assert b"".join(store.read("partial")) == b"whole"
 
     def test_names_what_is_missing(self, store: ObjectStore) -> None:
         with pytest.raises(ObjectMissing) as caught:
-            store.size("absent")
+            store.stat("absent")
         assert caught.value.key == "absent"
         with pytest.raises(ObjectMissing):
             list(store.read("absent"))
@@ -145,7 +154,7 @@ class ObjectStoreContract:
         for use in (
             lambda: store.put(key, [b"x"]),
             lambda: list(store.read(key)),
-            lambda: store.size(key),
+            lambda: store.stat(key),
             lambda: store.delete(key),
         ):
             with pytest.raises(InvalidName):

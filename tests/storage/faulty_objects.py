@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from storage.backends.base import PutResult
-from storage.backends.memory import MemoryObjects
+from storage.backends.base import ObjectStat, PutResult
+from storage.backends.memory import MemoryObjects, _Held
 from storage.errors import StoreUnavailable
 from storage.stream import Piece
 
@@ -13,7 +13,7 @@ from storage.stream import Piece
 class FaultyObjects(MemoryObjects):
     """Fails the next calls named in `faults`: `"put"` before, `"put after"` after the object is stored.
 
-    `"vanish"` removes the object right after its size was asked for.
+    `"vanish"` removes the object right after its length was asked for.
     """
 
     def __init__(self) -> None:
@@ -37,17 +37,17 @@ class FaultyObjects(MemoryObjects):
             self.read_bytes += len(piece)
             yield piece
 
-    def size(self, key: str) -> int:
-        size = super().size(key)
+    def stat(self, key: str) -> ObjectStat:
+        found = super().stat(key)
         if "vanish" in self.faults:
             super().delete(key)
-        return size
+        return found
 
     def swap(self, one: str, other: str) -> None:
         self._objects[one], self._objects[other] = self._objects[other], self._objects[one]
 
     def write(self, key: str, content: bytes) -> None:
-        self._objects[key] = content
+        self._objects[key] = _Held(content, self._clock())
 
     def _fail(self, call: str) -> None:
         if call in self.faults:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from app import submission
-from app.sweeping import Sweeper
+from app.sweeping import ORPHAN_AGE_S, Sweeper
 from ledger.operations import RecordPrint
 from ledger.typed_data import PrintClaim
 from storage.errors import SealInvalid
@@ -184,17 +184,17 @@ class TestDownload:
 
 
 class TestSweeper:
-    def test_removes_orphans_after_hours_and_nothing_else(self, market: Impatient) -> None:
+    def test_removes_orphans_after_days_and_nothing_else(self, market: Impatient) -> None:
         revision, services = market.published(), market.service.services
         sweeper = Sweeper(services)
         known = set(services.objects.list())
         services.objects.put("orphan", [b"left behind"])
         assert sweeper.sweep_objects() == 0
         assert set(services.objects.list()) == known | {"orphan"}
-        market.service.clock.forward(7 * 3600)
+        market.service.clock.forward(ORPHAN_AGE_S + 60)
         try:
             assert sweeper.sweep_objects() == 1
         finally:
-            market.service.clock.forward(-7 * 3600)
+            market.service.clock.forward(-ORPHAN_AGE_S - 60)
         assert set(services.objects.list()) == known
         assert market.service.object_path(revision["id"]).exists()

@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,18 @@ class TestPutFaults:
             assert files_below(root) == []
             LocalObjects(root).put("one", [b"x"])
 
+    def test_dates_the_object_when_it_is_whole(self, tmp_path: Path) -> None:
+        """A slow upload must not look old, and so forgotten, on the day it ends."""
+
+        def slow() -> Iterator[bytes]:
+            yield b"the only piece"
+            (part,) = files_below(tmp_path)
+            os.utime(part, (0, 0))
+
+        store = LocalObjects(tmp_path)
+        store.put("one", slow())
+        assert store.stat("one").modified_at > datetime(2000, 1, 1, tzinfo=UTC)
+
     def test_keeps_nothing_when_the_disk_is_full(self, tmp_path: Path) -> None:
         store = LocalObjects(tmp_path)
         limits = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -153,7 +166,7 @@ class TestSweep:
             writer.send_signal(signal.SIGKILL)
         assert len(files_below(tmp_path)) == 1
         with pytest.raises(ObjectMissing):
-            store.size("endless")
+            store.stat("endless")
         assert store.sweep() == 1
         assert files_below(tmp_path) == []
 

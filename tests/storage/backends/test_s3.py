@@ -178,7 +178,7 @@ class TestReadFaults:
             list(S3Objects(client, bucket.name, prefix).read("one"))
 
     @pytest.mark.parametrize(
-        "use", [lambda s: s.size("a"), lambda s: s.delete("a"), lambda s: list(s.list())]
+        "use", [lambda s: s.stat("a"), lambda s: s.delete("a"), lambda s: list(s.list())]
     )
     def test_says_when_the_service_is_gone(self, use: Any) -> None:
         client = seaweedfs.Bucket("http://127.0.0.1:1", "vault", "a", "b").client(max_attempts=1)
