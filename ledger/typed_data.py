@@ -1,9 +1,9 @@
 """The statements that owners, providers and printers sign, hashed as EIP-712 says.
 
-Mirrors the structs of `contracts/src/IPrintLedger.sol` field by field; the Python name of a field is the
-Solidity one in snake case. A statement's struct hash is its identifier on chain: of a `Publication` the
-revision, of a `Licence` the licence, of an `Enrolment` the printer. Pure: no network, no clock, no
-randomness.
+Each `Statement` mirrors a struct of `contracts/src/IPrintLedger.sol` field by field; the Python name of a
+field is the Solidity one in snake case. A statement's struct hash is its identifier on chain: of a
+`Publication` the revision, of a `Licence` the licence, of an `Enrolment` the printer. `SealingKey` is signed
+in the same domain, but the contract never sees it. Pure: no network, no clock, no randomness.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ __all__ = [
     "Result",
     "Retirement",
     "Revocation",
+    "SealingKey",
     "Statement",
     "Struct",
     "compact_signature",
@@ -59,7 +60,10 @@ _DOMAIN_MEMBERS: Final = (
     ("chainId", "uint256"),
     ("verifyingContract", "address"),
 )
-_BYTES32 = re.compile(r"0x[0-9a-fA-F]{64}")
+_HEX: Final = {
+    "bytes32": (re.compile(r"0x[0-9a-fA-F]{64}"), "32 bytes: 0x and 64 hexadecimal digits"),
+    "bytes": (re.compile(r"0x(?:[0-9a-fA-F]{2})*"), "bytes: 0x and two hexadecimal digits each"),
+}
 
 
 class Result(IntEnum):
@@ -79,10 +83,26 @@ def _check(field: str, kind: str, value: object) -> Any:
             size = f"{len(value)} bytes" if isinstance(value, bytes) else type(value).__name__
             raise TypedDataError(field, f"must be 32 bytes, is {size}")
         return bytes(value)
+    if kind == "bytes":
+        if not isinstance(value, bytes):
+            raise TypedDataError(field, f"must be bytes, is {type(value).__name__}")
+        return bytes(value)
+    if kind == "string":
+        return _check_text(field, value)
     bits = int(kind.removeprefix("uint"))
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 1 << bits:
         raise TypedDataError(field, f"{value!r} is not an integer from 0 to 2^{bits} - 1")
     return int(value)
+
+
+def _check_text(field: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise TypedDataError(field, f"must be text, is {type(value).__name__}")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise TypedDataError(field, "must be valid Unicode") from None
+    return value
 
 
 def _word(kind: str, value: Any) -> bytes:
@@ -91,18 +111,26 @@ def _word(kind: str, value: Any) -> bytes:
         return bytes(12) + bytes.fromhex(value[2:])
     if kind == "bytes32":
         return bytes(value)
+    if kind == "bytes":
+        return keccak(value)
+    if kind == "string":
+        return keccak(value.encode())
     return int(value).to_bytes(32, "big")
 
 
 def _from_json(field: str, kind: str, value: object) -> object:
-    if kind != "bytes32":
+    if kind not in _HEX:
         return value
-    if not isinstance(value, str) or not _BYTES32.fullmatch(value):
-        raise TypedDataError(field, f"{value!r} is not 32 bytes: 0x and 64 hexadecimal digits")
+    pattern, wanted = _HEX[kind]
+    if not isinstance(value, str) or not pattern.fullmatch(value):
+        raise TypedDataError(field, f"{value!r} is not {wanted}")
     return bytes.fromhex(value[2:])
 
 
-def _camel(name: str) -> str:
+def _solidity_name(name: str) -> str:
+    """Give a member's name in Solidity: camel case, and `key` for `public`, which is a keyword there."""
+    if name == "public":
+        return "key"
     head, *rest = name.split("_")
     return head + "".join(part.capitalize() for part in rest)
 
@@ -154,7 +182,7 @@ class Struct:
     def members(cls) -> Iterator[tuple[str, str, str]]:
         """Yield each member's Python name, Solidity name and Solidity type."""
         for name, kind in cls.SOLIDITY.items():
-            yield name, _camel(name), kind
+            yield name, _solidity_name(name), kind
 
     @classmethod
     def declaration(cls) -> str:
@@ -297,15 +325,30 @@ class PrintOutcome(Struct):
     report: bytes
 
 
+@dataclass(frozen=True)
+class SealingKey(Struct):
+    """A printer vouches for the HPKE key that data keys are sealed to; `ledger.sealing` verifies it.
+
+    `printer` is the struct hash of its `Enrolment`, `suite` the HPKE suite's name and `public` the public key
+    as the suite encodes it. Signed by the enrolled P-256 key; no statement of the contract's.
+    """
+
+    SOLIDITY: ClassVar[Mapping[str, str]] = {"printer": "bytes32", "suite": "string", "public": "bytes"}
+
+    printer: bytes
+    suite: str
+    public: bytes
+
+
 Statement: TypeAlias = Publication | Licence | Revocation | Enrolment | Retirement | PrintClaim | PrintOutcome
 
 
-def digest(domain: Domain, statement: Statement) -> bytes:
+def digest(domain: Domain, statement: Struct) -> bytes:
     """Return the 32 bytes that are signed: keccak256(0x1901 ‖ separator ‖ struct hash), EIP-712."""
     return keccak(b"\x19\x01" + domain.separator() + statement.struct_hash())
 
 
-def typed_data(domain: Domain, statement: Statement) -> dict[str, Any]:
+def typed_data(domain: Domain, statement: Struct) -> dict[str, Any]:
     """Return the JSON that `eth_signTypedData_v4` of a wallet takes."""
     name = type(statement).__name__
     return {

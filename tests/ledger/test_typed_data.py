@@ -24,7 +24,8 @@ from ledger.typed_data import (
     Publication,
     Retirement,
     Revocation,
-    Statement,
+    SealingKey,
+    Struct,
     compact_signature,
     digest,
     print_id,
@@ -41,12 +42,15 @@ DOMAIN = Domain(20566, ADDRESS)
 HASH = bytes(range(32))
 SECP256K1_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
-STATEMENTS = (Publication, Licence, Revocation, Enrolment, Retirement, PrintClaim, PrintOutcome)
+STATEMENTS = (Publication, Licence, Revocation, Enrolment, Retirement, PrintClaim, PrintOutcome, SealingKey)
 
 addresses = st.binary(min_size=20, max_size=20).map(lambda raw: Domain(1, "0x" + raw.hex()).contract)
-values = {"address": addresses, "bytes32": st.binary(min_size=32, max_size=32)} | {
-    f"uint{bits}": st.integers(0, 2**bits - 1) for bits in (8, 32, 64)
-}
+values = {
+    "address": addresses,
+    "bytes32": st.binary(min_size=32, max_size=32),
+    "bytes": st.binary(max_size=1300),
+    "string": st.text(),
+} | {f"uint{bits}": st.integers(0, 2**bits - 1) for bits in (8, 32, 64)}
 statements = st.sampled_from(STATEMENTS).flatmap(
     lambda kind: st.builds(kind, **{name: values[solidity] for name, solidity in kind.SOLIDITY.items()})
 )
@@ -69,16 +73,20 @@ def licence(**changes: Any) -> Licence:
     return Licence(**{**fields, **changes})
 
 
+def sealing_key(**changes: Any) -> SealingKey:
+    return SealingKey(**{"printer": HASH, "suite": "X25519", "public": HASH, **changes})
+
+
 class TestDigest:
     @given(domains, statements)
-    def test_is_what_an_independent_wallet_signs(self, domain: Domain, statement: Statement) -> None:
+    def test_is_what_an_independent_wallet_signs(self, domain: Domain, statement: Struct) -> None:
         message = encode_typed_data(full_message=typed_data(domain, statement))
         assert message.header == domain.separator()
         assert message.body == statement.struct_hash()
         assert digest(domain, statement) == keccak(b"\x19\x01" + message.header + message.body)
 
     @given(statements, st.data())
-    def test_changes_with_every_field(self, statement: Statement, data: st.DataObject) -> None:
+    def test_changes_with_every_field(self, statement: Struct, data: st.DataObject) -> None:
         for name, solidity in statement.SOLIDITY.items():
             other = data.draw(
                 values[solidity].filter(lambda value, name=name: value != getattr(statement, name))
@@ -96,19 +104,27 @@ class TestDigest:
     def test_statements_of_equal_fields_differ_by_their_type(self) -> None:
         assert Revocation(HASH).struct_hash() != Retirement(HASH).struct_hash()
 
-    def test_stays_what_it_was(self) -> None:
-        expected = "4e67b8de6d951cc4f24bc400fa1abb373a6aa29acea1a7a5dfebf884b93a895a"
-        assert digest(DOMAIN, licence()).hex() == expected
+    @pytest.mark.parametrize(
+        ("statement", "expected"),
+        [
+            (licence(), "4e67b8de6d951cc4f24bc400fa1abb373a6aa29acea1a7a5dfebf884b93a895a"),
+            (sealing_key(), "7bd0335721b6430c3187909a5b27836938be823a3ab86168437f052341de206d"),
+        ],
+        ids=["licence", "sealing key"],
+    )
+    def test_stays_what_it_was(self, statement: Struct, expected: str) -> None:
+        assert digest(DOMAIN, statement).hex() == expected
 
 
 class TestJson:
     @given(statements)
-    def test_comes_back_as_it_went(self, statement: Statement) -> None:
+    def test_comes_back_as_it_went(self, statement: Struct) -> None:
         assert type(statement).from_json(statement.to_json()) == statement
 
     def test_uses_the_contracts_names(self) -> None:
         names = "revision owner provider printers prints reprints startsAt expiresAt terms salt"
         assert list(licence().to_json()) == names.split()
+        assert list(sealing_key().to_json()) == ["printer", "suite", "key"]
 
     @pytest.mark.parametrize(
         ("change", "field"),
@@ -131,6 +147,26 @@ class TestJson:
     def test_names_the_field_at_fault(self, change: dict[str, Any], field: str) -> None:
         with pytest.raises(TypedDataError) as caught:
             Licence.from_json(licence().to_json() | change)
+        assert caught.value.field == field
+
+    @pytest.mark.parametrize(
+        ("change", "field"),
+        [
+            ({"suite": 25519}, "suite"),
+            ({"suite": None}, "suite"),
+            ({"suite": "\ud800"}, "suite"),
+            ({"key": HASH.hex()}, "key"),
+            ({"key": "0x" + HASH.hex()[1:]}, "key"),
+            ({"key": "0x" + HASH.hex() + "\n"}, "key"),
+            ({"key": "0xzz"}, "key"),
+            ({"key": None}, "key"),
+            ({"printer": "0x"}, "printer"),
+            ({"public": "0x"}, "public"),
+        ],
+    )
+    def test_names_the_field_at_fault_of_text_and_bytes(self, change: dict[str, Any], field: str) -> None:
+        with pytest.raises(TypedDataError) as caught:
+            SealingKey.from_json(sealing_key().to_json() | change)
         assert caught.value.field == field
 
     @pytest.mark.parametrize("name", list(licence().to_json()))
@@ -163,6 +199,21 @@ class TestFields:
     def test_are_checked_on_construction(self, change: dict[str, Any], field: str) -> None:
         with pytest.raises(TypedDataError) as caught:
             licence(**change)
+        assert caught.value.field == field
+
+    @pytest.mark.parametrize(
+        ("change", "field"),
+        [
+            ({"printer": HASH[1:]}, "printer"),
+            ({"suite": b"X25519"}, "suite"),
+            ({"suite": "\udfff"}, "suite"),
+            ({"public": HASH.hex()}, "public"),
+            ({"public": None}, "public"),
+        ],
+    )
+    def test_of_text_and_bytes_are_checked_on_construction(self, change: dict[str, Any], field: str) -> None:
+        with pytest.raises(TypedDataError) as caught:
+            sealing_key(**change)
         assert caught.value.field == field
 
     @pytest.mark.parametrize("spelling", [ADDRESS, ADDRESS.lower(), "0x" + ADDRESS[2:].upper()])
