@@ -10,15 +10,15 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from sqlmodel import Session, col, delete, select
+from sqlmodel import Session, col, select
 
+from app.custody import wraps
 from app.errors import IdempotencyKeyReused
 from app.models import IdempotencyRecord
 from app.tokens import Token
 from app.wiring import Services
 from ledger.commitment import canonical_json
 from storage.envelope import ObjectContext
-from storage.keys import WrappedKey
 from storage.secret import DataKey
 
 
@@ -57,7 +57,7 @@ def recall(session: Session, services: Services, request: Attempt) -> Made | Non
             field="Idempotency-Key",
             remedy="send a new key for a new request",
         )
-    return Made(record.row_id, _open(services, record), repeated=True)
+    return Made(record.row_id, _open(session, services, record), repeated=True)
 
 
 def keep(
@@ -68,14 +68,16 @@ def keep(
         return Made(row_id, secret, repeated=False)
     stale = _find(session, request)
     if stale is not None:
-        session.delete(stale)
+        _forget(session, stale)
         session.flush()
+    if secret is not None:
+        _close(session, services, request.organisation_id, row_id, secret)
     record = IdempotencyRecord(
         organisation_id=request.organisation_id,
         key=request.key,
         fingerprint=request.fingerprint,
         row_id=row_id,
-        secret=_close(services, request.organisation_id, row_id, secret) if secret else None,
+        secret_prefix=_split(secret)[0] if secret else None,
         expires_at=services.clock.now() + services.settings.idempotency_ttl_s,
     )
     session.add(record)
@@ -84,7 +86,10 @@ def keep(
 
 def forget_expired(session: Session, now: int) -> int:
     """Drop records whose time is over, and the wrapped secrets with them; gives their number."""
-    return session.exec(delete(IdempotencyRecord).where(col(IdempotencyRecord.expires_at) <= now)).rowcount
+    expired = session.exec(select(IdempotencyRecord).where(col(IdempotencyRecord.expires_at) <= now)).all()
+    for record in expired:
+        _forget(session, record)
+    return len(expired)
 
 
 def _find(session: Session, request: Attempt) -> IdempotencyRecord | None:
@@ -100,17 +105,26 @@ def _context(organisation_id: str, row_id: str) -> ObjectContext:
     return ObjectContext(tenant=organisation_id, object_id=row_id, version=1, kind="once-shown")
 
 
-def _close(services: Services, organisation_id: str, row_id: str, secret: Token) -> dict[str, str]:
-    """Wrap the 32 random bytes; what stands before them in the text is no secret."""
-    prefix, random_part = secret.reveal()[:-64], secret.reveal()[-64:]
-    with DataKey(bytes.fromhex(random_part)) as key:
-        wrapped = services.keys.wrap(key, _context(organisation_id, row_id))
-    return {"prefix": prefix, **wrapped.to_json()}
+def _forget(session: Session, record: IdempotencyRecord) -> None:
+    wraps.forget(session, _context(record.organisation_id, record.row_id))
+    session.delete(record)
 
 
-def _open(services: Services, record: IdempotencyRecord) -> Token | None:
-    if record.secret is None:
+def _split(secret: Token) -> tuple[str, str]:
+    """Give what stands before the 32 random bytes in the text, which is no secret, and these in hex."""
+    return secret.reveal()[:-64], secret.reveal()[-64:]
+
+
+def _close(session: Session, services: Services, organisation_id: str, row_id: str, secret: Token) -> None:
+    context = _context(organisation_id, row_id)
+    with DataKey(bytes.fromhex(_split(secret)[1])) as key:
+        wrapped = services.keys.wrap(key, context)
+    wraps.keep(session, services.keys, context, wrapped, services.clock.now())
+
+
+def _open(session: Session, services: Services, record: IdempotencyRecord) -> Token | None:
+    if record.secret_prefix is None:
         return None
-    wrapped = WrappedKey.from_json(record.secret)
-    with services.keys.unwrap(wrapped, _context(record.organisation_id, record.row_id)) as key:
-        return Token(record.secret["prefix"] + key.reveal().hex())
+    context = _context(record.organisation_id, record.row_id)
+    with services.keys.unwrap(wraps.get(session, context), context) as key:
+        return Token(record.secret_prefix + key.reveal().hex())

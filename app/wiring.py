@@ -9,12 +9,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlmodel import Session
-
 from app.clock import Clock, SystemClock
+from app.custody import wraps
 from app.database import Database, open_database, upgrade
 from app.identifiers import Entropy
-from app.models import ServiceSecret
 from app.observability.metrics import Metrics
 from app.settings import Settings, UnsafeSettings
 from app.signal import Signal
@@ -26,7 +24,7 @@ from mesh_tools.limits import Limits
 from mesh_tools.sandbox import Sandbox
 from storage.backends import ObjectStore, open_objects
 from storage.envelope import ObjectContext
-from storage.keys import KeyBackend, WrappedKey, open_keys
+from storage.keys import KeyBackend, open_keys
 from storage.secret import DataKey
 from storage.vault import Vault
 
@@ -104,8 +102,12 @@ def relay_account(settings: Settings, database: Database, keys: KeyBackend, cloc
         return _given_relay(settings.relay_key.get_secret_value())
     context = ObjectContext(tenant=SERVICE_TENANT, object_id=_RELAY, version=1, kind="account")
     with database.write() as session:
-        row = session.get(ServiceSecret, _RELAY) or _new_relay(session, keys, context, clock)
-        with keys.unwrap(WrappedKey.from_json(row.wrapped), context) as secret:
+        wrapped = wraps.find(session, context)
+        if wrapped is None:
+            with DataKey(AccountKey.generate().reveal()) as secret:
+                wrapped = keys.wrap(secret, context)
+            wraps.keep(session, keys, context, wrapped, clock.now())
+        with keys.unwrap(wrapped, context) as secret:
             return AccountKey.from_bytes(secret.reveal())
 
 
@@ -117,14 +119,6 @@ def _given_relay(text: str) -> AccountKey:
             "PARTVAULT_RELAY_KEY is no account key",
             remedy="set 32 bytes in hex, or leave it out to have one made",
         ) from None
-
-
-def _new_relay(session: Session, keys: KeyBackend, context: ObjectContext, clock: Clock) -> ServiceSecret:
-    with DataKey(AccountKey.generate().reveal()) as secret:
-        wrapped = keys.wrap(secret, context).to_json()
-    row = ServiceSecret(name=_RELAY, wrapped=wrapped, created_at=clock.now())
-    session.add(row)
-    return row
 
 
 def _ledger(settings: Settings, database: Database, relay: AccountKey, clock: Clock) -> LedgerRuntime:

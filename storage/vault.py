@@ -18,7 +18,14 @@ from storage import stream
 from storage.backends.base import ObjectStore, PutResult
 from storage.digest import BackgroundDigest
 from storage.envelope import ObjectContext
-from storage.errors import ObjectDamaged, ObjectMissing, StorageError, TooLarge, WrongContext
+from storage.errors import (
+    KeyUnavailable,
+    ObjectDamaged,
+    ObjectMissing,
+    StorageError,
+    TooLarge,
+    WrongContext,
+)
 from storage.keys.base import KeyBackend, WrappedKey
 from storage.secret import DataKey
 from storage.stream import Piece
@@ -26,20 +33,22 @@ from storage.stream import Piece
 
 @dataclass(frozen=True)
 class StoredObject:
-    """The record of one stored object; digests are SHA-256 (32 bytes), lengths in bytes."""
+    """The record of one stored object; digests are SHA-256 (32 bytes), lengths in bytes.
+
+    `wrapped` is its data key, None where the record came without: enough to check and hand out ciphertext.
+    """
 
     object_key: str
-    wrapped: WrappedKey
     plaintext_sha256: bytes
     plaintext_bytes: int
     ciphertext_sha256: bytes
     ciphertext_bytes: int
+    wrapped: WrappedKey | None = None
 
     def to_json(self) -> dict[str, object]:
-        """Return the fields as JSON values (digests in hex)."""
+        """Return the fields but the key as JSON values (digests in hex)."""
         return {
             "object_key": self.object_key,
-            "wrapped": self.wrapped.to_json(),
             "plaintext_sha256": self.plaintext_sha256.hex(),
             "plaintext_bytes": self.plaintext_bytes,
             "ciphertext_sha256": self.ciphertext_sha256.hex(),
@@ -47,19 +56,16 @@ class StoredObject:
         }
 
     @classmethod
-    def from_json(cls, value: Mapping[str, object]) -> StoredObject:
+    def from_json(cls, value: Mapping[str, object], wrapped: WrappedKey | None = None) -> StoredObject:
         """Read what `to_json` wrote; raises `ObjectDamaged` where the record is malformed."""
         try:
-            wrapped = value["wrapped"]
-            if not isinstance(wrapped, Mapping):
-                raise TypeError("wrapped must be an object")
             return cls(
                 object_key=str(value["object_key"]),
-                wrapped=WrappedKey.from_json(wrapped),
                 plaintext_sha256=binascii.unhexlify(str(value["plaintext_sha256"])),
                 plaintext_bytes=int(str(value["plaintext_bytes"])),
                 ciphertext_sha256=binascii.unhexlify(str(value["ciphertext_sha256"])),
                 ciphertext_bytes=int(str(value["ciphertext_bytes"])),
+                wrapped=wrapped,
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ObjectDamaged("altered", f"its record is malformed ({error})") from None
@@ -85,11 +91,11 @@ class Vault:
             result = self._store(object_key, stream.encrypt(metered, key, context))
             return StoredObject(
                 object_key=object_key,
-                wrapped=wrapped,
                 plaintext_sha256=plain.finish(),
                 plaintext_bytes=plain.bytes,
                 ciphertext_sha256=result.sha256,
                 ciphertext_bytes=result.bytes,
+                wrapped=wrapped,
             )
 
     def open(self, stored: StoredObject, context: ObjectContext) -> Iterator[bytes]:
@@ -132,7 +138,12 @@ class Vault:
                 raise ObjectDamaged("altered", f"{stored.object_key} has another SHA-256 than its record")
 
     def data_key(self, stored: StoredObject, context: ObjectContext) -> DataKey:
-        """Return the object's data key, to be sealed to a recipient; the caller wipes it."""
+        """Return the object's data key, to be sealed to a recipient; the caller wipes it.
+
+        Raises `KeyUnavailable` where the record holds none.
+        """
+        if stored.wrapped is None:
+            raise KeyUnavailable(f"the record of {stored.object_key} holds no data key; its owner keeps it")
         return self.keys.unwrap(stored.wrapped, context)
 
     def discard(self, stored: StoredObject) -> None:

@@ -6,7 +6,7 @@ from sqlmodel import Session, col, select
 
 from app import idempotency
 from app.accounts.schemas import ExternalAccount, OrganisationCreate
-from app.accounts.signing import new_managed_key
+from app.accounts.signing import new_managed_account
 from app.auth import api_keys
 from app.auth.principals import Principal, Role
 from app.errors import Conflict, Forbidden
@@ -59,7 +59,7 @@ def create_organisation(services: Services, request: Attempt, body: Organisation
         if isinstance(body.account, ExternalAccount):
             row.address = checksum_address("account.address", body.account.address)
         else:
-            row.address, row.account_key = new_managed_key(services.keys, organisation_id)
+            row.address = new_managed_account(session, services, organisation_id)
         session.add(row)
         session.flush()
         _, token = api_keys.issue(session, organisation_id, "first key", body.roles, now, services.entropy)

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import hmac
 
+from sqlmodel import Session
+
+from app.custody import wraps
 from app.errors import Conflict, Invalid, InvalidSignature
 from app.models import Organisation
 from app.wiring import Services
@@ -14,7 +17,6 @@ from ledger.errors import SignatureError
 from ledger.signer import AccountKey
 from ledger.typed_data import Statement, digest, recover_signer
 from storage.envelope import ObjectContext
-from storage.keys import KeyBackend, WrappedKey
 from storage.secret import DataKey
 
 MANAGED, EXTERNAL = "managed", "external"
@@ -24,11 +26,13 @@ def _context(organisation_id: str) -> ObjectContext:
     return ObjectContext(tenant=organisation_id, object_id=organisation_id, version=1, kind="account")
 
 
-def new_managed_key(keys: KeyBackend, organisation_id: str) -> tuple[str, dict[str, str]]:
-    """Make an account; gives its address and its key, wrapped and bound to the organisation."""
-    account = AccountKey.generate()
+def new_managed_account(session: Session, services: Services, organisation_id: str) -> str:
+    """Make an account and keep its key, wrapped and bound to the organisation; gives its address."""
+    account, context = AccountKey.generate(), _context(organisation_id)
     with DataKey(account.reveal()) as secret:
-        return account.address, keys.wrap(secret, _context(organisation_id)).to_json()
+        wrapped = services.keys.wrap(secret, context)
+    wraps.keep(session, services.keys, context, wrapped, services.clock.now())
+    return account.address
 
 
 def address_of(organisation: Organisation) -> str:
@@ -64,12 +68,14 @@ def signature_of(
 
 
 def _sign(services: Services, organisation: Organisation, signed: bytes) -> bytes:
-    if organisation.account_type != MANAGED or organisation.account_key is None:
+    if organisation.account_type != MANAGED:
         raise Invalid(
             f"{organisation.name} keeps its own key, so this request needs its signature",
             field="signature",
             remedy="sign the EIP-712 typed data and send it as r ‖ s ‖ v in hex",
         )
-    wrapped = WrappedKey.from_json(organisation.account_key)
-    with services.keys.unwrap(wrapped, _context(organisation.id)) as secret:
+    context = _context(organisation.id)
+    with services.database.read() as session:
+        wrapped = wraps.get(session, context)
+    with services.keys.unwrap(wrapped, context) as secret:
         return AccountKey.from_bytes(secret.reveal()).sign(signed)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlmodel import Session, col, select
 
+from app.custody import wraps
 from app.designs.stored import file_of, thumbnail_context
 from app.models import Revision
 from ledger.audit import Finding
@@ -31,10 +32,12 @@ def kept(session: Session) -> list[Kept]:
     found = []
     for row in rows:
         stored, context = file_of(row)
+        stored = replace(stored, wrapped=wraps.find(session, context))
         found.append(Kept(f"revisions {row.id}", "file_object", stored, context))
         if row.thumbnail_object is not None:
-            picture = StoredObject.from_json(row.thumbnail_object)
-            found.append(Kept(f"revisions {row.id}", "thumbnail_object", picture, thumbnail_context(row)))
+            context = thumbnail_context(row)
+            picture = StoredObject.from_json(row.thumbnail_object, wraps.find(session, context))
+            found.append(Kept(f"revisions {row.id}", "thumbnail_object", picture, context))
     return found
 
 

@@ -16,7 +16,7 @@ from app.designs import lease, manifest
 from app.designs.lease import Claim
 from app.designs.recipe import gate_policy
 from app.designs.states import RevisionState
-from app.designs.stored import file_of, thumbnail_context
+from app.designs.stored import note_object, openable_file_of, thumbnail_context
 from app.models import Organisation, Revision
 from app.wiring import Services
 from ledger.commitment import revision_commitment
@@ -68,7 +68,8 @@ def _inspect(services: Services, claim: Claim, stopping: threading.Event) -> Non
 
 
 def _run(services: Services, row: Revision) -> Inspection:
-    stored, context = file_of(row)
+    with services.database.read() as session:
+        stored, context = openable_file_of(session, row)
     inspection = services.sandbox.inspect(
         services.vault.open(stored, context), filename=row.filename or "", policy=gate_policy(row.recipe)
     )
@@ -105,7 +106,9 @@ def _conclude(services: Services, claim: Claim, row: Revision, inspection: Inspe
             owner = session.get_one(Organisation, held.organisation_id)
             held.inspection, held.file_format = inspection.to_json(), inspection.format
             held.lease_owner = held.lease_until = None
-            held.thumbnail_object = thumbnail.to_json() if thumbnail else None
+            if thumbnail is not None:
+                note_object(session, services, thumbnail, thumbnail_context(held))
+                held.thumbnail_object = thumbnail.to_json()
             if inspection.verdict == "pass" and inspection.geometry is not None:
                 _make_ready(services, held, address_of(owner), inspection)
             else:

@@ -10,13 +10,12 @@ from app.auth.principals import Principal
 from app.dependencies import Cursor, IdempotencyKey, Limit, OwnerCaller, ServicesDep
 from app.designs import publication, queries, service, upload
 from app.designs.schemas import DesignCreate, DesignView, PublishRequest, RevisionCreate, RevisionView
-from app.designs.stored import thumbnail_context
+from app.designs.stored import thumbnail_of
 from app.designs.views import design_view, revision_view
 from app.errors import NotFound
 from app.models import Design, Revision
 from app.pages import Page, page
 from app.wiring import Services
-from storage.vault import StoredObject
 
 router = APIRouter(prefix="/v1", tags=["designs"])
 upload_router = APIRouter(prefix="/v1", tags=["designs"])
@@ -127,11 +126,10 @@ def get_revision(revision_id: str, caller: OwnerCaller, services: ServicesDep) -
 def get_thumbnail(revision_id: str, caller: OwnerCaller, services: ServicesDep) -> Response:
     """Show the picture of a version."""
     with services.database.read() as session:
-        row = queries.revision(session, caller, revision_id)
-    if row.thumbnail_object is None:
+        picture = thumbnail_of(session, queries.revision(session, caller, revision_id))
+    if picture is None:
         raise NotFound("thumbnail of revision", revision_id)
-    pieces = services.vault.open(StoredObject.from_json(row.thumbnail_object), thumbnail_context(row))
-    return Response(b"".join(pieces), media_type="image/png")
+    return Response(b"".join(services.vault.open(*picture)), media_type="image/png")
 
 
 @router.post("/revisions/{revision_id}/publish", responses={202: {"model": RevisionView}})

@@ -19,7 +19,7 @@ from app.auth.principals import Principal
 from app.designs import queries
 from app.designs.intake import pump
 from app.designs.states import RevisionState
-from app.designs.stored import upload_context
+from app.designs.stored import note_object, upload_context
 from app.errors import Conflict, DigestMismatch, Invalid
 from app.models import Revision
 from app.wiring import Services
@@ -121,6 +121,7 @@ def _finish(
             row.filename = said.filename
             row.file_bytes, row.file_sha256 = stored.plaintext_bytes, stored.plaintext_sha256
             row.file_object, row.file_version = stored.to_json(), context.version
+            note_object(session, services, stored, context)
             session.add(row)
     except BaseException:
         services.vault.discard(stored)

@@ -4,7 +4,8 @@ Times are whole seconds since 1970; digests and chain identifiers are raw bytes;
 clear.
 """
 
-from app.models.accounts import ApiKey, Organisation, ServiceSecret
+from app.models.accounts import ApiKey, Organisation
+from app.models.custody import WrappedSecret
 from app.models.designs import Design, Revision
 from app.models.licences import Licence
 from app.models.printers import Printer
@@ -22,5 +23,5 @@ __all__ = [
     "Release",
     "Revision",
     "SeenProof",
-    "ServiceSecret",
+    "WrappedSecret",
 ]

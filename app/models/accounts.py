@@ -1,8 +1,6 @@
-"""Organisations, their accounts and API keys, and the service's own wrapped secrets."""
+"""Organisations, their accounts and API keys."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from sqlmodel import Field, SQLModel
 
@@ -10,7 +8,7 @@ from app.models.columns import json_field, time_field
 
 
 class Organisation(SQLModel, table=True):
-    """A party; `account_key` is the wrapped secp256k1 key of a managed account."""
+    """A party; the key of a managed account is a wrapped key of kind `account`."""
 
     __tablename__ = "organisations"
 
@@ -19,7 +17,6 @@ class Organisation(SQLModel, table=True):
     roles: list[str] = json_field()
     account_type: str | None = None
     address: str | None = Field(default=None, unique=True)
-    account_key: dict[str, Any] | None = json_field(default=None)
     created_at: int = time_field()
 
 
@@ -35,13 +32,3 @@ class ApiKey(SQLModel, table=True):
     secret_sha256: bytes
     created_at: int = time_field()
     revoked_at: int | None = time_field(default=None)
-
-
-class ServiceSecret(SQLModel, table=True):
-    """A secret of the service itself (the relay's account), wrapped by the key back end."""
-
-    __tablename__ = "service_secrets"
-
-    name: str = Field(primary_key=True)
-    wrapped: dict[str, Any] = json_field()
-    created_at: int = time_field()

@@ -25,7 +25,7 @@ class Design(SQLModel, table=True):
 class Revision(SQLModel, table=True):
     """One version of a design; while `inspecting` the row is also the worker's job, claimed by a lease.
 
-    `file_object` and `thumbnail_object` say where the ciphertext lies and hold its wrapped data key.
+    `file_object` and `thumbnail_object` say where the ciphertext lies and what it must be.
     """
 
     __tablename__ = "revisions"

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from sqlalchemy import UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-from app.models.columns import json_field, time_field
+from app.models.columns import time_field
 
 
 class IdempotencyRecord(SQLModel, table=True):
-    """One creating request: a repeat with the same key names the same row; a once-shown secret is kept
-    wrapped.
+    """One creating request: a repeat with the same key names the same row.
+
+    Of a once-shown secret the text's prefix stands here, its random part is a wrapped key of kind
+    `once-shown`.
     """
 
     __tablename__ = "idempotency_records"
@@ -23,7 +23,7 @@ class IdempotencyRecord(SQLModel, table=True):
     key: str
     fingerprint: bytes
     row_id: str
-    secret: dict[str, Any] | None = json_field(default=None)
+    secret_prefix: str | None = None
     expires_at: int = time_field(index=True)
 
 

@@ -10,7 +10,7 @@ import structlog
 from sqlmodel import Session, select
 
 from app import submission
-from app.designs.stored import file_of
+from app.designs.stored import file_of, openable_file_of
 from app.encodings import to_base64, to_hex
 from app.errors import IntegrityBroken, Reason
 from app.identifiers import RELEASE, new_id
@@ -23,8 +23,8 @@ from app.prints.transition import apply
 from app.wiring import Services
 from ledger.commitment import canonical_json
 from ledger.outbox import OperationStatus
+from ledger.typed_data import Domain
 from storage.envelope import ObjectContext
-from storage.keys import KeyBackend
 from storage.recipients import seal
 
 INFO_FORMAT = "partvault/release/v1"
@@ -60,7 +60,7 @@ def conclude(services: Services, print_id: str) -> None:
     with services.database.read() as session:
         case = cases.gather_print(services, session, row, counts)
     # (2) withdrawn meanwhile
-    against = _withdrawn(case, services.keys)
+    against = _withdrawn(case, services.ledger.domain)
     if against is not None:
         _end(services, print_id, Event.WITHHOLD, against)
         return
@@ -68,14 +68,14 @@ def conclude(services: Services, print_id: str) -> None:
     _store(services, row, _sealed(services, row, case, status))
 
 
-def _withdrawn(case: Case, keys: KeyBackend) -> Reason | None:
+def _withdrawn(case: Case, domain: Domain) -> Reason | None:
     """Recheck at release what may have changed since the number was asked for."""
     codes = {"licence_revoked", "printer_retired"}
     for reason in case.reasons():
         if reason.code in codes:
             return reason
     try:
-        case.require_intact(keys)
+        case.require_intact(domain)
     except IntegrityBroken as error:
         return Reason("integrity", error.detail)
     return None
@@ -83,7 +83,8 @@ def _withdrawn(case: Case, keys: KeyBackend) -> Reason | None:
 
 def _sealed(services: Services, row: Print, case: Case, status: OperationStatus) -> Release:
     """Unwrap the data key, seal it to the enrolled key, and write the answer."""
-    stored, context = file_of(case.revision)
+    with services.database.read() as session:
+        stored, context = openable_file_of(session, case.revision)
     release_id = new_id(RELEASE, services.entropy)
     info = info_of(release_id, case, context)
     suite, public = case.printer.sealing_suite or "", case.printer.sealing_public or b""

@@ -11,7 +11,14 @@ import pytest
 from storage import stream
 from storage.backends import open_objects
 from storage.envelope import ObjectContext
-from storage.errors import ObjectDamaged, RangeInvalid, StoreUnavailable, TooLarge, WrongContext
+from storage.errors import (
+    KeyUnavailable,
+    ObjectDamaged,
+    RangeInvalid,
+    StoreUnavailable,
+    TooLarge,
+    WrongContext,
+)
 from storage.keys import open_keys
 from storage.vault import StoredObject, Vault
 from tests.storage.faulty_objects import FaultyObjects
@@ -259,6 +266,7 @@ class TestDiscard:
 class TestRotation:
     def test_rewraps_keys_and_touches_no_object(self, vault: Vault, objects: FaultyObjects) -> None:
         stored = put(vault)
+        assert stored.wrapped is not None
         before = stored.wrapped.version
         vault.keys.rotate()
         rewrapped = dataclasses.replace(stored, wrapped=vault.keys.rewrap(stored.wrapped, CONTEXT))
@@ -270,12 +278,18 @@ class TestRotation:
 class TestStoredObject:
     def test_survives_json(self, vault: Vault) -> None:
         stored = put(vault)
-        assert StoredObject.from_json(stored.to_json()) == stored
+        assert StoredObject.from_json(stored.to_json(), stored.wrapped) == stored
+        assert "wrapped" not in stored.to_json()
+
+    def test_without_its_key_is_checked_but_not_opened(self, vault: Vault) -> None:
+        record = StoredObject.from_json(put(vault).to_json())
+        vault.check(record)
+        with pytest.raises(KeyUnavailable, match="holds no data key"):
+            opened(vault, record)
 
     @pytest.mark.parametrize(
         ("field", "value"),
         [
-            ("wrapped", "text"),
             ("plaintext_sha256", "zz"),
             ("plaintext_bytes", "many"),
             ("ciphertext_sha256", "0"),

@@ -1,4 +1,4 @@
-"""First tables."""
+"""first tables."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def upgrade() -> None:
         sa.Column("key", sa.String(), nullable=False),
         sa.Column("fingerprint", sa.LargeBinary(), nullable=False),
         sa.Column("row_id", sa.String(), nullable=False),
-        sa.Column("secret", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("secret_prefix", sa.String(), nullable=True),
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("organisation_id", "key"),
@@ -35,7 +35,6 @@ def upgrade() -> None:
         sa.Column("roles", sa.JSON(none_as_null=True), nullable=False),
         sa.Column("account_type", sa.String(), nullable=True),
         sa.Column("address", sa.String(), nullable=True),
-        sa.Column("account_key", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("address"),
@@ -51,12 +50,20 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_seen_proofs_expires_at"), ["expires_at"], unique=False)
 
     op.create_table(
-        "service_secrets",
-        sa.Column("name", sa.String(), nullable=False),
-        sa.Column("wrapped", sa.JSON(none_as_null=True), nullable=False),
+        "wrapped_keys",
+        sa.Column("tenant", sa.String(), nullable=False),
+        sa.Column("object_id", sa.String(), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("keyring", sa.String(), nullable=False),
+        sa.Column("key_version", sa.String(), nullable=False),
+        sa.Column("blob", sa.LargeBinary(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("name"),
+        sa.PrimaryKeyConstraint("tenant", "object_id", "version", "kind"),
     )
+    with op.batch_alter_table("wrapped_keys", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_wrapped_keys_key_version"), ["key_version"], unique=False)
+
     op.create_table(
         "api_keys",
         sa.Column("id", sa.String(), nullable=False),
@@ -453,7 +460,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_api_keys_organisation_id"))
 
     op.drop_table("api_keys")
-    op.drop_table("service_secrets")
+    with op.batch_alter_table("wrapped_keys", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_wrapped_keys_key_version"))
+
+    op.drop_table("wrapped_keys")
     with op.batch_alter_table("seen_proofs", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_seen_proofs_expires_at"))
 
