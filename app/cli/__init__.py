@@ -13,11 +13,12 @@ from typing import NoReturn
 import typer
 
 from app.cli import (
+    api_keys,
     audit,
     chain,
     designs,
     evidence,
-    keys,
+    key_versions,
     licences,
     meshes,
     organisations,
@@ -45,7 +46,7 @@ def options(version: Version = False) -> None:  # its callback answers
 
 app.command()(start.serve)
 app.command()(start.worker)
-for noun in (organisations, keys, designs, licences, printers, prints, chain, meshes):
+for noun in (organisations, api_keys, key_versions, designs, licences, printers, prints, chain, meshes):
     app.add_typer(noun.commands)
 app.command()(evidence.evidence)
 app.command()(audit.audit)

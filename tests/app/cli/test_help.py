@@ -61,7 +61,7 @@ class TestNouns:
         found = {path.removeprefix("partvault ") for path, _ in COMMANDS if path.startswith("partvault ")}
         assert found == {
             *("serve", "worker", "audit", "evidence", "mesh check", "ledger status", "ledger serve"),
-            *("org create", "org list", "key create", "key list", "key revoke"),
+            *("org create", "org list", "api-key create", "api-key list", "api-key revoke"),
             *("design upload", "design list", "design show", "design publish", "design thumbnail"),
             *("licence grant", "licence list", "licence show", "licence revoke"),
             *("printer enrol", "printer list", "printer show", "printer approve", "printer retire"),

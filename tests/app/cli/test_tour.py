@@ -206,14 +206,14 @@ class TestDesigns:
 class TestKeys:
     def test_can_be_made_and_revoked(self, operator: Command) -> None:
         owner, _ = party(operator, "owner")
-        made = owner.ok("key", "create", "audit", "--role", "auditor")
+        made = owner.ok("api-key", "create", "audit", "--role", "auditor")
         auditor = owner.as_(made["key"])
         assert auditor.ok("licence", "list") == []
         assert auditor.refused("design", "list")["kind"] == "forbidden"
-        assert owner.ok("key", "revoke", made["id"])["state"] == "revoked"
+        assert owner.ok("api-key", "revoke", made["id"])["state"] == "revoked"
         error = auditor.refused("licence", "list")
         assert error["kind"] == "unauthenticated"
-        assert [row["id"] for row in owner.ok("key", "list") if row["revoked_at"]] == [made["id"]]
+        assert [row["id"] for row in owner.ok("api-key", "list") if row["revoked_at"]] == [made["id"]]
 
 
 class TestOperator:

@@ -1,4 +1,4 @@
-"""`partvault key`: API keys of your organisation."""
+"""`partvault api-key`: API keys of your organisation."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 from app.cli.options import ApiKey, Json, Url, group
 from app.cli.output import console, fields, show, table
 
-commands = group("key", "API keys of your organisation")
+commands = group("api-key", "API keys of your organisation")
 
 
 @commands.command()
