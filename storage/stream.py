@@ -1,7 +1,7 @@
 """Cobblestone-256: C2SP chunked-encryption with SHA-512 and AES-256-GCM (docs/formats/stream.md).
 
 A message is 24-byte salt ‖ 32-byte commitment ‖ sealed chunks of 16 KiB plaintext, the last always shorter.
-`encrypt` and `decrypt` turn pieces of any size into pieces of up to 256 KiB in constant memory; a range is
+`encrypt` and `decrypt` turn pieces of any size into pieces of up to 512 KiB in constant memory; a range is
 read by `decrypt_range` from the chunks around it alone. All lengths and offsets are bytes.
 
 Whole messages run through `cryptography.cobblestone`; what it lacks is spelled out here: ranges, and which of
@@ -35,7 +35,7 @@ HEADER_BYTES = SALT_BYTES + COMMITMENT_BYTES
 CHUNKS_MAX = 2**38
 PLAINTEXT_BYTES_MAX = CHUNKS_MAX * CHUNK_BYTES - 1
 
-_ENCRYPT_BATCH_BYTES = 16 * CHUNK_BYTES  # long enough to be worth handing to a hashing thread
+_ENCRYPT_BATCH_BYTES = 32 * CHUNK_BYTES  # long enough to be worth handing to a hashing thread
 _DECRYPT_BATCH_BYTES = 6 * CHUNK_BYTES  # short enough that the allocator keeps the buffer's pages
 _NONCE_BYTES = 12
 _KEY_BYTES = 32
@@ -87,7 +87,7 @@ class _MessageKeys:
 
 
 def encrypt(source: Iterable[Piece], key: DataKey, context: ObjectContext) -> Iterator[memoryview]:
-    """Yield the ciphertext of the concatenated `source` under a fresh salt, in pieces of about 256 KiB.
+    """Yield the ciphertext of the concatenated `source` under a fresh salt, in pieces of about 512 KiB.
 
     Two buffers take turns: a piece stays valid while the one after it is made and is released (any further
     use is a `ValueError`) before its buffer is filled again. `key` must never encrypt two messages.
@@ -128,7 +128,7 @@ def decrypt_views(source: Iterable[Piece], key: DataKey, context: ObjectContext)
             if fed < HEADER_BYTES:
                 header += part[: HEADER_BYTES - fed]
                 if len(header) == HEADER_BYTES:
-                    _check_header(header, key, context)
+                    check_header(header, key, context)
             fed += len(part)
             used = decryptor.update_into(part, buffer)
             used_most = max(used_most, used)
@@ -160,7 +160,7 @@ def decrypt_range(
     plain = plaintext_length(total)
     if start < 0 or length < 0 or start + length > plain:
         raise RangeInvalid(start, length, plain)
-    keys = _check_header(b"".join(read_at(0, HEADER_BYTES)), key, context)
+    keys = check_header(b"".join(read_at(0, HEADER_BYTES)), key, context)
     first, end = start // CHUNK_BYTES, -(-(start + length) // CHUNK_BYTES)
     offset = HEADER_BYTES + first * SEALED_BYTES
     sealed_bytes = min(HEADER_BYTES + end * SEALED_BYTES, total) - offset
@@ -179,7 +179,7 @@ def decrypt_range(
         wipe(opened)
 
 
-def _check_header(header: Piece, key: DataKey, context: ObjectContext) -> _MessageKeys:
+def check_header(header: Piece, key: DataKey, context: ObjectContext) -> _MessageKeys:
     """Derive the message's keys and compare the commitment in constant time, before any chunk is read."""
     if len(header) < HEADER_BYTES:
         raise ObjectDamaged("truncated", f"the header has {len(header)} of its {HEADER_BYTES} bytes")
