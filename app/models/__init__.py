@@ -11,6 +11,7 @@ from app.models.licences import Licence
 from app.models.printers import Printer
 from app.models.prints import Print, Release
 from app.models.requests import IdempotencyRecord, SeenProof
+from app.models.shreddings import Shredding
 
 __all__ = [
     "ApiKey",
@@ -23,5 +24,6 @@ __all__ = [
     "Release",
     "Revision",
     "SeenProof",
+    "Shredding",
     "WrappedSecret",
 ]

@@ -11,7 +11,7 @@ from app.models.columns import json_field, time_field
 
 
 class Design(SQLModel, table=True):
-    """An owner's part."""
+    """An owner's part; from `shredded_at` on its keys are destroyed and nothing new is made of it."""
 
     __tablename__ = "designs"
 
@@ -20,6 +20,7 @@ class Design(SQLModel, table=True):
     name: str
     description: str = ""
     created_at: int = time_field()
+    shredded_at: int | None = time_field(default=None)
 
 
 class Revision(SQLModel, table=True):

@@ -52,7 +52,10 @@ class Print(SQLModel, table=True):
 
 
 class Release(SQLModel, table=True):
-    """What a redemption handed over: the answer, byte for byte, with the sealed key in it."""
+    """What a redemption handed over: the answer, byte for byte, with the sealed key in it.
+
+    `body` is None from when the design was shredded.
+    """
 
     __tablename__ = "releases"
 
@@ -60,5 +63,5 @@ class Release(SQLModel, table=True):
     print_id: str = Field(foreign_key="prints.id", unique=True)
     printer_id: str = Field(foreign_key="printers.id", index=True)
     revision_id: str = Field(foreign_key="revisions.id", index=True)
-    body: bytes
+    body: bytes | None = None
     created_at: int = time_field()

@@ -89,6 +89,7 @@ def upgrade() -> None:
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("description", sa.String(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("shredded_at", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(
             ["organisation_id"],
             ["organisations.id"],
@@ -112,7 +113,7 @@ def upgrade() -> None:
         sa.Column("sealing_suite", sa.String(), nullable=True),
         sa.Column("sealing_public", sa.LargeBinary(), nullable=True),
         sa.Column("possession_signature", sa.LargeBinary(), nullable=True),
-        sa.Column("key_binding", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("sealing_signature", sa.LargeBinary(), nullable=True),
         sa.Column("printer_hash", sa.LargeBinary(), nullable=True),
         sa.Column("enrol_operation", sa.String(), nullable=True),
         sa.Column("retire_operation", sa.String(), nullable=True),
@@ -171,6 +172,43 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_revisions_design_id"), ["design_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_revisions_organisation_id"), ["organisation_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_revisions_state"), ["state"], unique=False)
+
+    op.create_table(
+        "shreddings",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("design_id", sa.String(), nullable=False),
+        sa.Column("organisation_id", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("requested_by", sa.String(), nullable=False),
+        sa.Column("requested_at", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.Column("confirmed_by", sa.String(), nullable=True),
+        sa.Column("confirmed_at", sa.BigInteger(), nullable=True),
+        sa.Column("withdrawn_by", sa.String(), nullable=True),
+        sa.Column("finished_at", sa.BigInteger(), nullable=True),
+        sa.Column("record", sa.JSON(none_as_null=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["design_id"],
+            ["designs.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["organisation_id"],
+            ["organisations.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("shreddings", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_shreddings_design_id"), ["design_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_shreddings_organisation_id"), ["organisation_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_shreddings_state"), ["state"], unique=False)
+        batch_op.create_index(
+            "uq_shreddings_open",
+            ["design_id"],
+            unique=True,
+            sqlite_where=sa.text("state IN ('requested', 'confirmed')"),
+            postgresql_where=sa.text("state IN ('requested', 'confirmed')"),
+        )
 
     op.create_table(
         "licences",
@@ -273,7 +311,7 @@ def upgrade() -> None:
         sa.Column("print_id", sa.String(), nullable=False),
         sa.Column("printer_id", sa.String(), nullable=False),
         sa.Column("revision_id", sa.String(), nullable=False),
-        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(
             ["print_id"],
@@ -441,6 +479,17 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_licences_owner_id"))
 
     op.drop_table("licences")
+    with op.batch_alter_table("shreddings", schema=None) as batch_op:
+        batch_op.drop_index(
+            "uq_shreddings_open",
+            sqlite_where=sa.text("state IN ('requested', 'confirmed')"),
+            postgresql_where=sa.text("state IN ('requested', 'confirmed')"),
+        )
+        batch_op.drop_index(batch_op.f("ix_shreddings_state"))
+        batch_op.drop_index(batch_op.f("ix_shreddings_organisation_id"))
+        batch_op.drop_index(batch_op.f("ix_shreddings_design_id"))
+
+    op.drop_table("shreddings")
     with op.batch_alter_table("revisions", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_revisions_state"))
         batch_op.drop_index(batch_op.f("ix_revisions_organisation_id"))
