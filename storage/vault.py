@@ -36,6 +36,7 @@ class StoredObject:
     """The record of one stored object; digests are SHA-256 (32 bytes), lengths in bytes.
 
     `wrapped` is its data key, None where the record came without: enough to check and hand out ciphertext.
+    `plaintext_sha256` is empty where others encrypted the object and have not said yet what it holds.
     """
 
     object_key: str
@@ -97,6 +98,23 @@ class Vault:
                 ciphertext_bytes=result.bytes,
                 wrapped=wrapped,
             )
+
+    def put_ciphertext(self, source: Iterable[Piece], ciphertext_bytes_max: int) -> StoredObject:
+        """Store what its owner encrypted as it arrives, under a random name; its key never comes here.
+
+        Memory stays constant. Raises `TooLarge` once more than `ciphertext_bytes_max` arrive, `ObjectDamaged`
+        where no message has a ciphertext of that length, what `source` raises unchanged, and what the store
+        raises; then nothing remains in the store.
+        """
+        object_key = secrets.token_hex(16)
+        result = self._store(object_key, _well_formed(source, ciphertext_bytes_max))
+        return StoredObject(
+            object_key=object_key,
+            plaintext_sha256=b"",
+            plaintext_bytes=stream.plaintext_length(result.bytes),
+            ciphertext_sha256=result.sha256,
+            ciphertext_bytes=result.bytes,
+        )
 
     def open(self, stored: StoredObject, context: ObjectContext) -> Iterator[bytes]:
         """Yield the plaintext, every piece authenticated; whole only once the iterator ends without an error.
@@ -178,6 +196,17 @@ def _metered(source: Iterable[Piece], digest: BackgroundDigest, bytes_max: int) 
         yield piece
         if not isinstance(piece, bytes):
             digest.settle()
+
+
+def _well_formed(source: Iterable[Piece], bytes_max: int) -> Iterator[Piece]:
+    """Pass a ciphertext on; raises before a byte too many, and at the end where no message is that long."""
+    total = 0
+    for piece in source:
+        total += len(piece)
+        if total > bytes_max:
+            raise TooLarge(bytes_max)
+        yield piece
+    stream.plaintext_length(total)
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from storage.errors import (
     WrongContext,
 )
 from storage.keys import open_keys
+from storage.secret import DataKey
 from storage.vault import StoredObject, Vault
 from tests.storage.faulty_objects import FaultyObjects
 
@@ -142,6 +143,54 @@ class TestPut:
         ciphertext = b"".join(objects.read(stored.object_key))
         assert canary[:16] not in ciphertext
         assert vault.data_key(stored, CONTEXT).reveal() not in ciphertext
+
+
+class TestPutCiphertext:
+    """What an owner encrypted: stored as it arrives, without a key."""
+
+    def sealed(self, content: bytes, key: DataKey) -> bytes:
+        return b"".join(bytes(piece) for piece in stream.encrypt([content], key, CONTEXT))
+
+    @pytest.mark.parametrize("size", [0, 1, 16_383, 16_384, MIB + 3])
+    def test_records_what_arrived(self, vault: Vault, key: DataKey, size: int) -> None:
+        content = os.urandom(size)
+        ciphertext = self.sealed(content, key)
+        pieces = (ciphertext[at : at + 50_000] for at in range(0, len(ciphertext), 50_000))
+        stored = vault.put_ciphertext(pieces, len(ciphertext))
+        assert (stored.wrapped, stored.plaintext_sha256, stored.plaintext_bytes) == (None, b"", size)
+        assert stored.ciphertext_bytes == len(ciphertext)
+        assert stored.ciphertext_sha256 == hashlib.sha256(ciphertext).digest()
+        assert b"".join(vault.ciphertext(stored)) == ciphertext
+        assert StoredObject.from_json(stored.to_json()) == stored
+        vault.check(stored)
+
+    def test_leaves_its_key_to_others(self, vault: Vault, key: DataKey) -> None:
+        stored = vault.put_ciphertext([self.sealed(b"part", key)], MIB)
+        assert b"".join(stream.decrypt(vault.ciphertext(stored), key, CONTEXT)) == b"part"
+        with pytest.raises(KeyUnavailable, match="its owner keeps it"):
+            opened(vault, stored)
+
+    @pytest.mark.parametrize("size", [0, 1, 56, 71, 56 + 16_400 + 15])
+    def test_keeps_nothing_that_no_message_has_the_length_of(
+        self, vault: Vault, objects: FaultyObjects, size: int
+    ) -> None:
+        with pytest.raises(ObjectDamaged, match=f"ciphertext of {size} bytes"):
+            vault.put_ciphertext([bytes(size)], MIB)
+        assert list(objects.list()) == []
+
+    def test_keeps_nothing_that_is_too_long(self, vault: Vault, objects: FaultyObjects) -> None:
+        vault.put_ciphertext([bytes(100)], 100)
+        with pytest.raises(TooLarge):
+            vault.put_ciphertext(iter([bytes(100), b"x"]), 100)
+        assert len(list(objects.list())) == 1
+
+    def test_keeps_nothing_of_a_put_that_was_reported_failed(
+        self, vault: Vault, objects: FaultyObjects
+    ) -> None:
+        objects.faults = ["put after"]
+        with pytest.raises(StoreUnavailable):
+            vault.put_ciphertext([bytes(100)], 100)
+        assert list(objects.list()) == []
 
 
 class TestOpenRange:
