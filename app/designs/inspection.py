@@ -14,6 +14,7 @@ import structlog
 from app.accounts.signing import address_of
 from app.designs import lease, manifest
 from app.designs.lease import Claim
+from app.designs.noting import noting
 from app.designs.recipe import gate_policy
 from app.designs.states import RevisionState
 from app.designs.stored import note_object, openable_file_of, thumbnail_context
@@ -100,6 +101,20 @@ def _refuse(services: Services, claim: Claim, code: str, message: str) -> None:
 
 def _conclude(services: Services, claim: Claim, row: Revision, inspection: Inspection) -> None:
     thumbnail = _keep_thumbnail(services, row, inspection)
+    if thumbnail is None:
+        _write_verdict(services, claim, inspection, None)
+    else:
+        with noting(services, thumbnail, claim.revision_id, "thumbnail_object"):
+            _write_verdict(services, claim, inspection, thumbnail)
+    services.metrics.inspections.labels(inspection.verdict).inc()
+    codes = [found.code for found in inspection.findings if found.severity == "refuse"]
+    _log.info("inspected", revision=claim.revision_id, verdict=inspection.verdict, codes=codes)
+
+
+def _write_verdict(
+    services: Services, claim: Claim, inspection: Inspection, thumbnail: StoredObject | None
+) -> None:
+    """Write what was found, if the claim still stands; the picture goes otherwise."""
     with services.database.write() as session:
         held = lease.held(session, claim)
         if held is not None:
@@ -116,9 +131,6 @@ def _conclude(services: Services, claim: Claim, row: Revision, inspection: Inspe
             session.add(held)
     if held is None and thumbnail is not None:
         services.vault.discard(thumbnail)
-    services.metrics.inspections.labels(inspection.verdict).inc()
-    codes = [found.code for found in inspection.findings if found.severity == "refuse"]
-    _log.info("inspected", revision=claim.revision_id, verdict=inspection.verdict, codes=codes)
 
 
 def _make_ready(services: Services, row: Revision, owner: str, inspection: Inspection) -> None:

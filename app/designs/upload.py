@@ -18,6 +18,7 @@ from starlette.concurrency import run_in_threadpool
 from app.auth.principals import Principal
 from app.designs import queries
 from app.designs.intake import pump
+from app.designs.noting import noting
 from app.designs.states import RevisionState
 from app.designs.stored import note_object, upload_context
 from app.errors import Conflict, DigestMismatch, Invalid
@@ -105,15 +106,8 @@ def _finish(
     services: Services, principal: Principal, context: ObjectContext, said: Announcement, stored: StoredObject
 ) -> None:
     """Note the file in the row; whatever speaks against it removes the object again."""
-    try:
-        if stored.plaintext_bytes == 0:
-            raise Invalid("the file is empty", field="body", remedy="send the print file's bytes as the body")
-        if said.sha256 is not None and not hmac.compare_digest(said.sha256, stored.plaintext_sha256):
-            raise DigestMismatch(
-                f"the body's SHA-256 is {stored.plaintext_sha256.hex()}, announced was {said.sha256.hex()}",
-                field="Repr-Digest",
-                remedy="send the file again: the revision is still a draft",
-            )
+    with noting(services, stored, context.object_id, "file_object"):
+        _require_announced(said, stored)
         with services.database.write() as session:
             row = queries.revision(session, principal, context.object_id)
             _require_draft(row)
@@ -123,11 +117,19 @@ def _finish(
             row.file_object, row.file_version = stored.to_json(), context.version
             note_object(session, services, stored, context)
             session.add(row)
-    except BaseException:
-        services.vault.discard(stored)
-        raise
     services.metrics.uploaded_bytes.inc(stored.plaintext_bytes)
     services.inspections.ring()
+
+
+def _require_announced(said: Announcement, stored: StoredObject) -> None:
+    if stored.plaintext_bytes == 0:
+        raise Invalid("the file is empty", field="body", remedy="send the print file's bytes as the body")
+    if said.sha256 is not None and not hmac.compare_digest(said.sha256, stored.plaintext_sha256):
+        raise DigestMismatch(
+            f"the body's SHA-256 is {stored.plaintext_sha256.hex()}, announced was {said.sha256.hex()}",
+            field="Repr-Digest",
+            remedy="send the file again: the revision is still a draft",
+        )
 
 
 def _require_draft(row: Revision) -> None:
