@@ -1,8 +1,9 @@
-"""Enrolment: a one-time code, the printer's public keys, and its signature as proof of possession.
+"""Enrolment: a one-time code, the printer's public keys, and its signatures over them.
 
 1. Keys are made on the device (`printer_agent.identity`) and kept before anything is sent.
-2. The service answers code and keys with the statement it wants signed, and the ledger's domain.
-3. The printer computes statement and digest itself; it signs only when both are its own.
+2. The service answers code and keys with the two statements it wants signed, and the ledger's domain: the
+   enrolment, as proof of possession, and the sealing key, so that others can verify whose it is.
+3. The printer computes statements and digests itself; it signs only when both offered are its own.
 4. Service address, provider, domain and its own name on chain are pinned. They are trusted on this first use:
    the operator compares the provider's address and the key's thumbprint with the provider, who approves.
 """
@@ -17,7 +18,8 @@ from typing import Any
 import httpx2
 
 from ledger.errors import TypedDataError
-from ledger.typed_data import Domain, Enrolment, digest
+from ledger.sealing import sealing_statement
+from ledger.typed_data import Domain, Enrolment, SealingKey, Struct, digest
 from printer_agent.client import open_http, problem_of
 from printer_agent.errors import IdentityError, Unreachable
 from printer_agent.identity import Identity
@@ -41,6 +43,7 @@ class Offer:
 
     printer_id: str
     enrolment: Enrolment
+    sealing: SealingKey
     domain: Domain
     machine: Mapping[str, Any] | None
 
@@ -52,6 +55,7 @@ class Offer:
             return cls(
                 printer_id=str(value["printer_id"]),
                 enrolment=Enrolment.from_json(value["enrolment"]),
+                sealing=SealingKey.from_json(value["sealing"]),
                 domain=Domain(chain_id=domain["chain_id"], contract=domain["contract"]),
                 machine=value.get("machine"),
             )
@@ -72,16 +76,19 @@ def enrol(
 ) -> tuple[Identity, Offer]:
     """Enrol the identity's keys at `url`; give the identity with its pins and the offer it signed.
 
-    Raises IdentityError where the statement is not the printer's own or not as expected, ServiceProblem where
+    Raises IdentityError where a statement is not the printer's own or not as expected, ServiceProblem where
     the service refuses (a used or expired code), Unreachable where it does not answer.
     """
     url = url.rstrip("/")
     body = {"enrolment_code": code.strip(), **public_keys(identity)}
     with open_http(url, settings, transport) as http:
         offer = Offer.from_json(_post(http, url, body))
-        enrolment = check_offer(offer, identity, expected or Expectations())
-        signature = identity.signing.sign(digest(offer.domain, enrolment))
-        answer = _post(http, url, {**body, "signature": "0x" + signature.hex()})
+        enrolment, sealing = check_offer(offer, identity, expected or Expectations())
+        signatures = {
+            "signature": _signature(identity, offer.domain, enrolment),
+            "sealing_signature": _signature(identity, offer.domain, sealing),
+        }
+        answer = _post(http, url, {**body, **signatures})
     pins = Pins(url, offer.printer_id, enrolment.provider, offer.domain, enrolment.struct_hash())
     _check_answer(answer, pins)
     return identity.with_pins(pins), offer
@@ -98,13 +105,20 @@ def public_keys(identity: Identity) -> dict[str, Any]:
     }
 
 
-def check_offer(offer: Offer, identity: Identity, expected: Expectations) -> Enrolment:
-    """Make the enrolment the printer would sign and hold the offer against it; else IdentityError."""
+def check_offer(offer: Offer, identity: Identity, expected: Expectations) -> tuple[Enrolment, SealingKey]:
+    """Make the statements the printer would sign and hold the offer against them; else IdentityError."""
     own = Enrolment(provider=offer.enrolment.provider, key_x=identity.signing.x, key_y=identity.signing.y)
     if own != offer.enrolment:
         raise IdentityError(
             "foreign_enrolment",
             "the service asked to sign an enrolment of another key",
+            "tell the service's operator",
+        )
+    sealing = sealing_statement(own, identity.sealing.suite, identity.sealing.public)
+    if sealing != offer.sealing:
+        raise IdentityError(
+            "foreign_sealing_key",
+            "the service asked to sign another sealing key than this printer's",
             "tell the service's operator",
         )
     if expected.provider is not None and expected.provider.lower() != own.provider.lower():
@@ -120,7 +134,11 @@ def check_offer(offer: Offer, identity: Identity, expected: Expectations) -> Enr
             f" {expected.domain.contract} on chain {expected.domain.chain_id}",
             "ask the provider which ledger it uses",
         )
-    return own
+    return own, sealing
+
+
+def _signature(identity: Identity, domain: Domain, statement: Struct) -> str:
+    return "0x" + identity.signing.sign(digest(domain, statement)).hex()
 
 
 def _check_answer(answer: Mapping[str, Any], pins: Pins) -> None:

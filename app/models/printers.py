@@ -26,7 +26,7 @@ class Printer(SQLModel, table=True):
     sealing_suite: str | None = None
     sealing_public: bytes | None = None
     possession_signature: bytes | None = None
-    key_binding: dict[str, Any] | None = json_field(default=None)
+    sealing_signature: bytes | None = None
     printer_hash: bytes | None = Field(default=None, unique=True)
     enrol_operation: str | None = None
     retire_operation: str | None = None

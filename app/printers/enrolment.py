@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from sqlmodel import Session, select
 
 from app.accounts.signing import address_of
 from app.encodings import from_base64, from_hex
 from app.errors import Conflict, Invalid, InvalidSignature, NotFound
 from app.models import Organisation, Printer
-from app.printers.binding import bind
 from app.printers.schemas import EnrolRequest
 from app.printers.states import PrinterState
 from app.tokens import Token
 from app.wiring import Services
-from ledger.typed_data import Enrolment, digest, verify_printer_signature
+from ledger.errors import SignatureError
+from ledger.sealing import sealing_statement, verify_sealing_key
+from ledger.typed_data import Domain, Enrolment, SealingKey, digest, verify_printer_signature
 from storage.recipients import validate_public
 
 
@@ -24,48 +27,65 @@ def enrolment_of(printer: Printer, provider: Organisation) -> Enrolment | None:
     return Enrolment(provider=address_of(provider), key_x=printer.key_x, key_y=printer.key_y)
 
 
-def enrol(services: Services, body: EnrolRequest) -> tuple[Printer, Enrolment]:
+@dataclass(frozen=True)
+class Statements:
+    """What a printer signs when it enrols: whose it is, and which key data keys are sealed to."""
+
+    enrolment: Enrolment
+    sealing: SealingKey
+
+
+def enrol(services: Services, body: EnrolRequest) -> tuple[Printer, Statements]:
     """Take a printer's keys.
 
     1. The code is one that a provider was given, unused or used by these very keys, and in time.
-    2. The sealing key can be sealed to; the signing key is on the curve.
-    3. Without a signature: say what to sign, and change nothing.
-    4. With one: it is the signing key's over the enrolment; the keys are stored and wait for the provider.
+    2. The sealing key can be sealed to.
+    3. Without signatures: say what to sign, and change nothing.
+    4. The signing key signed the enrolment: proof of possession.
+    5. The signing key signed the sealing key, so that others can verify whose it is.
+    6. The signing key is no other printer's. The keys are stored and wait for the provider.
 
     A repeat with the same keys gets the same answer. Raises NotFound, Conflict, Invalid or InvalidSignature.
     """
-    key_x, key_y = from_hex(body.signing_key.x), from_hex(body.signing_key.y)
-    sealing = from_base64(body.sealing_key.public, "sealing_key.public")
+    public = from_base64(body.sealing_key.public, "sealing_key.public")
     with services.database.write() as session:
         # (1) the code
         printer = _by_code(session, services, Token(body.enrolment_code))
         provider = session.get_one(Organisation, printer.organisation_id)
-        statement = Enrolment(provider=address_of(provider), key_x=key_x, key_y=key_y)
-        _require_same_keys(printer, statement, sealing)
-        # (2) the keys
-        validate_public(body.sealing_key.suite, sealing)
+        statements = _statements(body, address_of(provider), public)
+        _require_same_keys(printer, statements)
+        # (2) the sealing key
+        validate_public(body.sealing_key.suite, public)
         # (3) the offer
-        if body.signature is None:
+        if body.signature is None and body.sealing_signature is None:
             session.expunge(printer)
-            return printer, statement
-        # (4) the proof of possession
-        signature = from_hex(body.signature)
-        if not verify_printer_signature(digest(services.ledger.domain, statement), key_x, key_y, signature):
-            raise InvalidSignature(
-                "the signature is not by the signing key over this enrolment",
-                field="signature",
-                remedy="sign the enrolment's EIP-712 digest with the signing key, s in the lower half",
-            )
-        _require_new_key(session, printer, statement)
+            return printer, statements
+        # (4), (5) the signatures
+        possession = _signature(body.signature, "signature")
+        _require_possession(services.ledger.domain, statements.enrolment, possession)
+        vouching = _signature(body.sealing_signature, "sealing_signature")
+        _require_vouched(services.ledger.domain, statements, vouching)
+        # (6) the row
+        _require_new_key(session, printer, statements.enrolment)
         if printer.state == PrinterState.AWAITING_KEY:
-            printer.key_x, printer.key_y = key_x, key_y
-            printer.sealing_suite, printer.sealing_public = body.sealing_key.suite, sealing
-            printer.possession_signature = signature
-            printer.printer_hash = statement.struct_hash()
-            printer.key_binding = bind(services.keys, printer)
+            _keep(printer, statements)
+            printer.possession_signature, printer.sealing_signature = possession, vouching
             printer.state = PrinterState.AWAITING_APPROVAL
             session.add(printer)
-        return printer, statement
+        return printer, statements
+
+
+def _statements(body: EnrolRequest, provider: str, public: bytes) -> Statements:
+    key_x, key_y = from_hex(body.signing_key.x), from_hex(body.signing_key.y)
+    enrolment = Enrolment(provider=provider, key_x=key_x, key_y=key_y)
+    return Statements(enrolment, sealing_statement(enrolment, body.sealing_key.suite, public))
+
+
+def _keep(printer: Printer, statements: Statements) -> None:
+    enrolment, sealing = statements.enrolment, statements.sealing
+    printer.key_x, printer.key_y = enrolment.key_x, enrolment.key_y
+    printer.printer_hash = sealing.printer
+    printer.sealing_suite, printer.sealing_public = sealing.suite, sealing.public
 
 
 def _by_code(session: Session, services: Services, code: Token) -> Printer:
@@ -83,20 +103,60 @@ def _by_code(session: Session, services: Services, code: Token) -> Printer:
     return row
 
 
-def _require_same_keys(printer: Printer, statement: Enrolment, sealing: bytes) -> None:
+def _require_same_keys(printer: Printer, statements: Statements) -> None:
     if printer.state == PrinterState.AWAITING_KEY:
         return
-    same = (printer.key_x, printer.key_y, printer.sealing_public) == (
-        statement.key_x,
-        statement.key_y,
-        sealing,
-    )
+    sealing = statements.sealing
+    kept = (printer.printer_hash, printer.sealing_suite, printer.sealing_public)
+    same = kept == (sealing.printer, sealing.suite, sealing.public)
     if not same or printer.state != PrinterState.AWAITING_APPROVAL:
         raise Conflict(
             f"printer {printer.id} has its keys already and is {printer.state}",
             field="enrolment_code",
             remedy="ask the provider for a new printer and its code",
         )
+
+
+def _signature(text: str | None, field: str) -> bytes:
+    if text is None:
+        raise Invalid(
+            f"{field} is missing: a printer signs two statements, enrolment and sealing",
+            field=field,
+            remedy="send both signatures, or neither to be told what to sign",
+        )
+    return from_hex(text)
+
+
+def _require_possession(domain: Domain, enrolment: Enrolment, signature: bytes) -> None:
+    """(4) the signing key's signature over the enrolment."""
+    signed = digest(domain, enrolment)
+    if not verify_printer_signature(signed, enrolment.key_x, enrolment.key_y, signature):
+        raise InvalidSignature(
+            "the signature is not by the signing key over this enrolment",
+            field="signature",
+            remedy="sign the enrolment's EIP-712 digest with the signing key, s in the lower half",
+        )
+
+
+def _require_vouched(domain: Domain, statements: Statements, signature: bytes) -> None:
+    """(5) the signing key's signature over the sealing key."""
+    enrolment, sealing = statements.enrolment, statements.sealing
+    try:
+        verify_sealing_key(
+            domain,
+            enrolment.provider,
+            enrolment.key_x,
+            enrolment.key_y,
+            sealing.suite,
+            sealing.public,
+            signature,
+        )
+    except SignatureError as error:
+        raise InvalidSignature(
+            str(error),
+            field="sealing_signature",
+            remedy="sign the sealing key's EIP-712 digest with the signing key, s in the lower half",
+        ) from error
 
 
 def _require_new_key(session: Session, printer: Printer, statement: Enrolment) -> None:

@@ -1,4 +1,4 @@
-"""Which printers a caller sees: its own organisation's."""
+"""Which printers a caller sees: its own organisation's, and of others what they have enrolled."""
 
 from __future__ import annotations
 
@@ -8,11 +8,21 @@ from sqlmodel.sql.expression import SelectOfScalar
 from app.auth.principals import Principal
 from app.errors import NotFound
 from app.models import Printer
+from app.printers.states import PrinterState
 
 
 def printers(principal: Principal) -> SelectOfScalar[Printer]:
     """The printers of the caller's organisation."""
     return select(Printer).where(Printer.organisation_id == principal.organisation_id)
+
+
+def enrolled(party_id: str) -> SelectOfScalar[Printer]:
+    """The printers that an organisation has enrolled, for whoever wants a print there."""
+    return (
+        select(Printer)
+        .where(Printer.organisation_id == party_id)
+        .where(Printer.state == PrinterState.ENROLLED)
+    )
 
 
 def printer(session: Session, principal: Principal, printer_id: str) -> Printer:

@@ -3,8 +3,10 @@
 from fastapi import APIRouter, Response
 
 from app import idempotency
+from app.accounts import queries as accounts
+from app.accounts.signing import address_of
 from app.auth.principals import Principal
-from app.dependencies import Cursor, IdempotencyKey, Limit, ProviderCaller, ServicesDep, public
+from app.dependencies import Cursor, IdempotencyKey, Limit, PartyCaller, ProviderCaller, ServicesDep, public
 from app.encodings import DomainView, to_hex
 from app.models import Printer
 from app.pages import Page, page
@@ -12,16 +14,17 @@ from app.printers import enrolment, queries, service
 from app.printers.schemas import (
     ApproveRequest,
     EnrolAnswer,
+    EnrolledPrinter,
     EnrolRequest,
     PrinterCreate,
     PrinterCreated,
     PrinterView,
     RetireRequest,
 )
-from app.printers.views import printer_view
+from app.printers.views import enrolled_printer, printer_view
 from app.wiring import Services
 
-router = APIRouter(prefix="/v1/printers", tags=["printers"])
+router = APIRouter(prefix="/v1", tags=["printers"])
 
 
 def _shown(services: Services, caller: Principal, printer_id: str) -> PrinterView:
@@ -29,7 +32,7 @@ def _shown(services: Services, caller: Principal, printer_id: str) -> PrinterVie
         return printer_view(session, queries.printer(session, caller, printer_id), services.ledger.domain)
 
 
-@router.post("", status_code=201)
+@router.post("/printers", status_code=201)
 def create_printer(
     body: PrinterCreate, caller: ProviderCaller, services: ServicesDep, key: IdempotencyKey = None
 ) -> PrinterCreated:
@@ -44,26 +47,27 @@ def create_printer(
 
 
 @router.post(
-    "/enrol",
+    "/printers/enrol",
     dependencies=[public("the one-time enrolment code is the credential, and possession of the keys")],
 )
 def enrol(body: EnrolRequest, services: ServicesDep) -> EnrolAnswer:
-    """Enrol as a printer: send code and keys, sign the enrolment that comes back, send it all again with the
-    signature.
+    """Enrol as a printer: send code and keys, sign the two statements that come back, send it all again with
+    the signatures.
     """
-    printer, statement = enrolment.enrol(services, body)
+    printer, statements = enrolment.enrol(services, body)
     domain = services.ledger.domain
     return EnrolAnswer(
         printer_id=printer.id,
-        printer_hash=to_hex(statement.struct_hash()),
+        printer_hash=to_hex(statements.sealing.printer),
         state=printer.state,
-        enrolment=statement.to_json(),
+        enrolment=statements.enrolment.to_json(),
+        sealing=statements.sealing.to_json(),
         domain=DomainView(chain_id=domain.chain_id, contract=domain.contract),
-        provider=statement.provider,
+        provider=statements.enrolment.provider,
     )
 
 
-@router.get("")
+@router.get("/printers")
 def list_printers(
     caller: ProviderCaller, services: ServicesDep, limit: Limit = 50, cursor: Cursor = None
 ) -> Page[PrinterView]:
@@ -74,13 +78,13 @@ def list_printers(
         return page(session, query, Printer.id, lambda row: printer_view(session, row, domain), limit, cursor)
 
 
-@router.get("/{printer_id}")
+@router.get("/printers/{printer_id}")
 def get_printer(printer_id: str, caller: ProviderCaller, services: ServicesDep) -> PrinterView:
     """Show one of your printers: state, enrolment, the thumbprint of its key."""
     return _shown(services, caller, printer_id)
 
 
-@router.post("/{printer_id}/approve", responses={202: {"model": PrinterView}})
+@router.post("/printers/{printer_id}/approve", responses={202: {"model": PrinterView}})
 def approve(
     printer_id: str,
     response: Response,
@@ -94,7 +98,7 @@ def approve(
     return _shown(services, caller, printer_id)
 
 
-@router.post("/{printer_id}/retire", responses={202: {"model": PrinterView}})
+@router.post("/printers/{printer_id}/retire", responses={202: {"model": PrinterView}})
 def retire(
     printer_id: str,
     response: Response,
@@ -106,3 +110,14 @@ def retire(
     if not service.retire(services, caller, printer_id, body.signature_bytes() if body else None):
         response.status_code = 202
     return _shown(services, caller, printer_id)
+
+
+@router.get("/parties/{party_id}/printers")
+def list_party_printers(
+    party_id: str, _caller: PartyCaller, services: ServicesDep, limit: Limit = 50, cursor: Cursor = None
+) -> Page[EnrolledPrinter]:
+    """List a party's enrolled printers with their keys; verify the keys against the ledger before use."""
+    with services.database.read() as session:
+        provider = address_of(accounts.party(session, party_id))
+        query = queries.enrolled(party_id)
+        return page(session, query, Printer.id, lambda row: enrolled_printer(row, provider), limit, cursor)

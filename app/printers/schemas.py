@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StringConstraints
 
 from app.encodings import Body, DomainView, Hex32, JsonObject, Label, Name, Receipt, SignedBody
 
+_SPELLING = "its EIP-712 digest: r ‖ s, s in the lower half of the order"
+PrinterSignature = Annotated[str, StringConstraints(pattern=r"^0x[0-9a-fA-F]{128}$")]
 Length = Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)]
 
 
@@ -42,23 +44,25 @@ class SealingKey(Body):
 
 
 class EnrolRequest(Body):
-    """What the printer sends: first without, then with its signature over the enrolment."""
+    """What the printer sends: first without, then with its signatures over enrolment and sealing key."""
 
     enrolment_code: str = Field(max_length=200)
     signing_key: SigningKey
     sealing_key: SealingKey
-    signature: str | None = Field(
-        default=None, pattern=r"^0x[0-9a-fA-F]{128}$", description="r ‖ s over the EIP-712 digest, low s"
+    signature: PrinterSignature | None = Field(default=None, description="over `enrolment`, " + _SPELLING)
+    sealing_signature: PrinterSignature | None = Field(
+        default=None, description="over `sealing`, " + _SPELLING
     )
 
 
 class EnrolAnswer(BaseModel):
-    """The enrolment to sign, and where the printer stands."""
+    """The two statements to sign, and where the printer stands."""
 
     printer_id: str
     printer_hash: str
     state: str
     enrolment: JsonObject
+    sealing: JsonObject
     domain: DomainView
     provider: str
 
@@ -87,6 +91,32 @@ class PrinterView(BaseModel):
     receipt: Receipt | None
     retirement_receipt: Receipt | None
     created_at: str
+
+
+class VouchedSealingKey(BaseModel):
+    """An HPKE public key, and the printer's signature over its EIP-712 statement."""
+
+    suite: str
+    public: str = Field(description="base64")
+    signature: str = Field(description="r ‖ s by the signing key of the enrolment")
+
+
+class EnrolledMachine(BaseModel):
+    """What others need to know of a machine."""
+
+    model: str
+    build_volume_mm: tuple[float, float, float]
+    processes: list[str]
+
+
+class EnrolledPrinter(BaseModel):
+    """A printer as others see it: all that it takes to verify its keys, and what it can build."""
+
+    id: str
+    printer_hash: str
+    enrolment: JsonObject
+    sealing: VouchedSealingKey
+    machine: EnrolledMachine
 
 
 class PrinterCreated(PrinterView):

@@ -7,12 +7,12 @@ from sqlmodel import Session
 from app import submission
 from app.auth.dpop import PublicKey
 from app.clock import rfc3339
-from app.encodings import maybe_hex, maybe_time
+from app.encodings import maybe_hex, maybe_time, to_base64, to_hex
 from app.models import Organisation, Printer
 from app.printers.enrolment import enrolment_of
-from app.printers.schemas import PrinterView
+from app.printers.schemas import EnrolledMachine, EnrolledPrinter, PrinterView, VouchedSealingKey
 from app.printers.service import settle
-from ledger.typed_data import Domain, typed_data
+from ledger.typed_data import Domain, Enrolment, typed_data
 
 
 def printer_view(session: Session, row: Printer, domain: Domain) -> PrinterView:
@@ -33,4 +33,20 @@ def printer_view(session: Session, row: Printer, domain: Domain) -> PrinterView:
         receipt=submission.receipt(enrolled),
         retirement_receipt=submission.receipt(retired),
         created_at=rfc3339(row.created_at),
+    )
+
+
+def enrolled_printer(row: Printer, provider: str) -> EnrolledPrinter:
+    """Show an enrolled printer as others see it; `provider` is its provider's address."""
+    enrolment = Enrolment(provider=provider, key_x=row.key_x or b"", key_y=row.key_y or b"")
+    return EnrolledPrinter(
+        id=row.id,
+        printer_hash=to_hex(row.printer_hash or b""),
+        enrolment=enrolment.to_json(),
+        sealing=VouchedSealingKey(
+            suite=row.sealing_suite or "",
+            public=to_base64(row.sealing_public or b""),
+            signature=to_hex(row.sealing_signature or b""),
+        ),
+        machine=EnrolledMachine(**{name: row.machine[name] for name in EnrolledMachine.model_fields}),
     )

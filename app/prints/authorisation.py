@@ -62,7 +62,7 @@ def authorise(services: Services, request: Attempt, principal: Principal, wanted
     # (3) integrity
     with services.database.read() as session:
         cases.listed_hashes(session, case.licence)
-    case.require_intact(services.keys)
+    case.require_intact(services.ledger.domain)
     cases.check_object(services, case.revision)
     # (4) the number and the token
     return _issue(services, request, principal, wanted, case.counts)

@@ -20,16 +20,20 @@ from app.prints.policy import SEQUENCE_WINDOW, Device, Part, Permission, Questio
 from app.wiring import Services
 from ledger import runtime
 from ledger.commitment import terms_commitment
-from ledger.typed_data import printers_root
-from storage.keys import KeyBackend
+from ledger.typed_data import Domain, printers_root
 
 
 @dataclass(frozen=True)
 class Counts:
-    """What the chain says of licence and printer, asked before any transaction is opened."""
+    """What the chain says of licence and printer, asked before any transaction is opened.
+
+    The hashes are the names that the chain was asked for.
+    """
 
     licence: runtime.LicenceState | None
     printer: runtime.PrinterState | None
+    licence_hash: bytes | None = None
+    printer_hash: bytes | None = None
 
     @property
     def consumed(self) -> frozenset[int]:
@@ -80,12 +84,19 @@ class Case:
         )
         return judge(Question(self.now, self.permission, device, _part(self.revision)))
 
-    def require_intact(self, keys: KeyBackend) -> None:
+    def require_intact(self, domain: Domain) -> None:
         """Verify that the rows still say what was signed: manifest, licence, terms, and the printer's keys.
+
+        1. The manifest is the one its owner published.
+        2. The licence is what was signed, for this revision and on these terms.
+        3. Provider and signing key are the printer's, and that key vouches for the sealing key.
+        4. Licence and printer are on chain: rows that agree with each other alone prove nothing.
 
         Raises IntegrityBroken naming what differs.
         """
+        # (1) the manifest
         manifest.require_intact(self.revision, address_of(self.owner))
+        # (2) the licence
         statement = licences.statement_of(self.licence)
         if statement.struct_hash() != self.licence.licence_hash:
             raise _changed("licence", f"licence {self.licence.id} is not the one that was signed")
@@ -93,14 +104,26 @@ class Case:
             raise _changed("licence", f"licence {self.licence.id} is for another revision")
         if statement.terms != terms_commitment(self.licence.terms_salt, self.licence.terms.encode()):
             raise _changed("terms", f"the terms of licence {self.licence.id} are not those that were signed")
-        require_bound(keys, self.printer, statement.provider)
+        # (3) the printer's keys
+        require_bound(domain, self.printer, statement.provider)
+        # (4) the chain
+        self._require_on_chain()
+
+    def _require_on_chain(self) -> None:
+        """(4) the very licence and printer of these rows, whatever became of the rows since the question."""
+        counts = self.counts
+        if counts.licence is None or counts.licence_hash != self.licence.licence_hash:
+            raise _changed("licence", f"licence {self.licence.id} is not one that the chain knows")
+        if counts.printer is None or counts.printer_hash != self.printer.printer_hash:
+            raise _changed("printer", f"printer {self.printer.id} is not one that the chain knows")
 
 
 def ask_chain(services: Services, licence_hash: bytes, printer_hash: bytes | None) -> Counts:
     """Ask the chain what it counts; never within a transaction."""
     ledger = services.ledger
     printer = submission.ask(lambda: ledger.printer_state(printer_hash)) if printer_hash else None
-    return Counts(submission.ask(lambda: ledger.licence_state(licence_hash)), printer)
+    licence = submission.ask(lambda: ledger.licence_state(licence_hash))
+    return Counts(licence, printer, licence_hash, printer_hash)
 
 
 def gather(services: Services, session: Session, licence: Licence, printer: Printer, counts: Counts) -> Case:

@@ -104,7 +104,7 @@ def redeem(services: Services, principal: PrinterPrincipal, redemption: Redempti
         case = cases.gather_print(services, session, row, counts)
         _require_permitted(services, case, row)
         hashes = cases.listed_hashes(session, case.licence)
-    case.require_intact(services.keys)
+    case.require_intact(services.ledger.domain)
     cases.check_object(services, case.revision)
     # (7) the transaction
     _begin(services, principal, redemption, counts, _operation(printer, redemption, hashes))

@@ -15,9 +15,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from app.clock import rfc3339
 from ledger.commitment import canonical_json, report_commitment
+from ledger.sealing import sealing_statement
 from ledger.signatures import sign_as_printer
 from ledger.signer import AccountKey
-from ledger.typed_data import Enrolment, PrintClaim, PrintOutcome, Statement, digest, print_id
+from ledger.typed_data import Enrolment, PrintClaim, PrintOutcome, Struct, digest, print_id
 from storage.recipients import SealingKey
 from tests.app.parts import box
 from tests.app.service import Service, until
@@ -50,7 +51,7 @@ class Party:
         assert answer.status_code == status, f"{method} {path}: {answer.status_code} {answer.text}"
         return dict(answer.json()) if answer.content else {}
 
-    def sign(self, statement: Statement) -> str:
+    def sign(self, statement: Struct) -> str:
         assert self.account is not None
         return "0x" + self.account.sign(digest(self.service.domain, statement)).hex()
 
@@ -157,7 +158,7 @@ class Printer:
         numbers = self.key.public_key().public_numbers()
         return numbers.x.to_bytes(32, "big"), numbers.y.to_bytes(32, "big")
 
-    def sign(self, statement: Statement) -> str:
+    def sign(self, statement: Struct) -> str:
         return "0x" + sign_as_printer(self.key, digest(self.service.domain, statement)).hex()
 
     def enrolment_body(self, code: str) -> dict[str, Any]:
@@ -174,8 +175,14 @@ class Printer:
         offer = self.service.client.post("/v1/printers/enrol", json=body)
         if offer.status_code != 200:
             return offer
-        body["signature"] = self.sign(Enrolment.from_json(offer.json()["enrolment"]))
+        body |= self.signatures(offer.json()["enrolment"]["provider"])
         return self.service.client.post("/v1/printers/enrol", json=body)
+
+    def signatures(self, provider: str) -> dict[str, str]:
+        """What enrols the printer with a provider, by its address."""
+        enrolment = Enrolment(provider, *self.coordinates())
+        sealing = sealing_statement(enrolment, self.sealing.suite, self.sealing.public)
+        return {"signature": self.sign(enrolment), "sealing_signature": self.sign(sealing)}
 
     def proof(self, method: str, path: str, access: str, **changes: Any) -> str:
         """A DPoP proof; `changes` replace claims, `header` members of its header, `signer` the key."""

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_dss_signature
 
 from ledger.commitment import canonical_json, report_commitment
+from ledger.sealing import sealing_statement
 from ledger.signer import AccountKey
 from ledger.typed_data import (
     Domain,
@@ -28,7 +29,7 @@ from ledger.typed_data import (
     PrintOutcome,
     Publication,
     Revocation,
-    Statement,
+    Struct,
     digest,
     print_id,
 )
@@ -78,7 +79,7 @@ class Party:
         ledger = self.expect(200, "GET", "/v1/ledger")
         return Domain(ledger["chain_id"], ledger["contract"])
 
-    def sign(self, statement: Statement) -> str:
+    def sign(self, statement: Struct) -> str:
         return hexed(self.account.sign(digest(self.domain(), statement)))
 
     def new_organisation(self, name: str, *roles: str) -> Party:
@@ -207,7 +208,7 @@ class Printer:
         numbers = self.key.public_key().public_numbers()
         return numbers.x.to_bytes(32, "big"), numbers.y.to_bytes(32, "big")
 
-    def sign(self, statement: Statement) -> str:
+    def sign(self, statement: Struct) -> str:
         prehashed = ec.ECDSA(Prehashed(hashes.SHA256()))
         r, s = decode_dss_signature(self.key.sign(digest(self.domain, statement), prehashed))
         return hexed(r.to_bytes(32, "big") + min(s, P256_ORDER - s).to_bytes(32, "big"))
@@ -218,13 +219,15 @@ class Printer:
             "enrolment_code": code,
             "signing_key": {"x": hexed(x), "y": hexed(y)},
             "sealing_key": {
-                "suite": "MLKEM768-X25519",
+                "suite": self.sealing.suite,
                 "public": base64.b64encode(self.sealing.public).decode(),
             },
         }
         first = httpx2.post(f"{self.url}/v1/printers/enrol", json=body, timeout=60, verify=TLS)
         assert first.status_code == 200, first.text
-        body["signature"] = self.sign(Enrolment.from_json(first.json()["enrolment"]))
+        enrolment = Enrolment.from_json(first.json()["enrolment"])
+        sealing = sealing_statement(enrolment, self.sealing.suite, self.sealing.public)
+        body |= {"signature": self.sign(enrolment), "sealing_signature": self.sign(sealing)}
         second = httpx2.post(f"{self.url}/v1/printers/enrol", json=body, timeout=60, verify=TLS)
         assert second.status_code == 200, second.text
 

@@ -20,6 +20,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from ledger.commitment import canonical_json, revision_commitment
+from ledger.sealing import sealing_statement, verify_sealing_key
 from ledger.signatures import verify_printer_signature
 from ledger.typed_data import (
     Domain,
@@ -158,18 +159,21 @@ class FakeService:
             return problem(404, "not-found", "no such enrolment code")
         x, y = (bytes.fromhex(body["signing_key"][name][2:]) for name in "xy")
         enrolment = Enrolment(provider=PROVIDER, key_x=x, key_y=y)
+        suite, public = body["sealing_key"]["suite"], base64.b64decode(body["sealing_key"]["public"])
         answer: dict[str, Any] = {
             "printer_id": "prt_1",
             "domain": _domain(),
             "enrolment": enrolment.to_json(),
+            "sealing": sealing_statement(enrolment, suite, public).to_json(),
         }
         if "signature" in body:
             signature = bytes.fromhex(body["signature"][2:])
             assert verify_printer_signature(digest(DOMAIN, enrolment), x, y, signature)
             self.enrolment, self.key_numbers = enrolment, (x, y)
-            self.suite = body["sealing_key"]["suite"]
-            self.public = base64.b64decode(body["sealing_key"]["public"])
-            answer |= {"printer_hash": "0x" + enrolment.struct_hash().hex(), "state": "awaiting_approval"}
+            vouching = bytes.fromhex(body["sealing_signature"][2:])
+            named = verify_sealing_key(DOMAIN, PROVIDER, x, y, suite, public, vouching)
+            self.suite, self.public = suite, public
+            answer |= {"printer_hash": "0x" + named.hex(), "state": "awaiting_approval"}
         if self.machine is not None:
             answer["machine"] = self.machine
         return self._say("enrol", answer)

@@ -42,6 +42,11 @@ class TestEnrol:
         [
             (lambda answer: answer["enrolment"].update(keyX="0x" + "07" * 32), "foreign_enrolment"),
             (lambda answer: answer["enrolment"].update(keyY="0x" + "07" * 32), "foreign_enrolment"),
+            (lambda answer: answer["sealing"].update(printer="0x" + "07" * 32), "foreign_sealing_key"),
+            (lambda answer: answer["sealing"].update(suite="P-256"), "foreign_sealing_key"),
+            (lambda answer: answer["sealing"].update(key="0x" + "07" * 32), "foreign_sealing_key"),
+            (lambda answer: answer.pop("sealing"), "malformed_enrolment"),
+            (lambda answer: answer["sealing"].update(key="07"), "malformed_enrolment"),
             (lambda answer: answer.pop("domain"), "malformed_enrolment"),
             (lambda answer: answer["domain"].update(contract="0x12"), "malformed_enrolment"),
             (lambda answer: answer.update(printer_hash="0x" + "00" * 32), "wrong_printer_hash"),
@@ -52,6 +57,8 @@ class TestEnrol:
         with pytest.raises(IdentityError) as caught:
             go(service, settings)
         assert caught.value.kind == kind
+        signed = [request for request in service.requests if b"signature" in request.content]
+        assert len(signed) == (1 if kind == "wrong_printer_hash" else 0)
 
     @pytest.mark.parametrize(
         ("expected", "kind"),

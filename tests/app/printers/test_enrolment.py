@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ledger.sealing import sealing_statement
 from ledger.typed_data import Enrolment
 from storage.recipients import SealingKey
 from tests.app.parties import MACHINE, Party, Printer, new_party, problem
@@ -59,11 +60,51 @@ class TestEnrol:
         made = created(provider)
         printer, thief = (Printer(provider.service, made["id"]) for _ in range(2))
         body = printer.enrolment_body(made["enrolment_code"])
-        statement = Enrolment(provider.address, *printer.coordinates())
-        refused = send(provider.service, body | {"signature": thief.sign(statement)})
+        forged = thief.sign(Enrolment(provider.address, *printer.coordinates()))
+        refused = send(provider.service, body | printer.signatures(provider.address) | {"signature": forged})
         assert refused.status_code == 422
-        problem(refused, "invalid-signature")
+        assert problem(refused, "invalid-signature")["field"] == "signature"
         assert provider.expect(200, "GET", f"/v1/printers/{made['id']}")["state"] == "awaiting_key"
+
+    @pytest.mark.parametrize("change", ["signer", "provider", "suite", "public", "enrolment"])
+    def test_wants_the_signing_keys_word_for_the_sealing_key(self, provider: Party, change: str) -> None:
+        made = created(provider)
+        printer, thief = (Printer(provider.service, made["id"]) for _ in range(2))
+        own = Enrolment(provider.address, *printer.coordinates())
+        elsewhere = Enrolment("0x" + "44" * 20, *printer.coordinates())
+        suite, public = printer.sealing.suite, printer.sealing.public
+        forged = {
+            "signer": thief.sign(sealing_statement(own, suite, public)),
+            "provider": printer.sign(sealing_statement(elsewhere, suite, public)),
+            "suite": printer.sign(sealing_statement(own, "X25519", public)),
+            "public": printer.sign(sealing_statement(own, suite, thief.sealing.public)),
+            "enrolment": printer.sign(own),
+        }
+        body = printer.enrolment_body(made["enrolment_code"]) | printer.signatures(provider.address)
+        refused = send(provider.service, body | {"sealing_signature": forged[change]})
+        assert refused.status_code == 422
+        assert problem(refused, "invalid-signature")["field"] == "sealing_signature"
+        assert provider.expect(200, "GET", f"/v1/printers/{made['id']}")["state"] == "awaiting_key"
+        assert send(provider.service, body).json()["state"] == "awaiting_approval"
+
+    @pytest.mark.parametrize("missing", ["signature", "sealing_signature"])
+    def test_takes_no_signature_without_the_other(self, provider: Party, missing: str) -> None:
+        made = created(provider)
+        printer = Printer(provider.service, made["id"])
+        body = printer.enrolment_body(made["enrolment_code"]) | printer.signatures(provider.address)
+        del body[missing]
+        refused = send(provider.service, body)
+        assert refused.status_code == 422
+        assert problem(refused, "invalid-request")["field"] == missing
+
+    def test_offers_both_statements(self, provider: Party) -> None:
+        made = created(provider)
+        printer = Printer(provider.service, made["id"])
+        offer = send(provider.service, printer.enrolment_body(made["enrolment_code"])).json()
+        enrolment = Enrolment(provider.address, *printer.coordinates())
+        sealing = sealing_statement(enrolment, printer.sealing.suite, printer.sealing.public)
+        assert (offer["enrolment"], offer["sealing"]) == (enrolment.to_json(), sealing.to_json())
+        assert offer["printer_hash"] == offer["sealing"]["printer"]
 
     def test_takes_a_signing_key_once(self, provider: Party) -> None:
         first, second = created(provider), created(provider)
@@ -100,7 +141,8 @@ class TestEnrol:
         made = created(provider)
         body = Printer(provider.service, made["id"]).enrolment_body(made["enrolment_code"])
         off = {"x": "0x" + "01" * 32, "y": "0x" + "02" * 32}
-        refused = send(provider.service, body | {"signing_key": off, "signature": "0x" + "03" * 64})
+        signatures = dict.fromkeys(("signature", "sealing_signature"), "0x" + "03" * 64)
+        refused = send(provider.service, body | {"signing_key": off} | signatures)
         problem(refused, "invalid-signature")
 
     def test_tells_no_code_from_another(self, service: Service, provider: Party) -> None:

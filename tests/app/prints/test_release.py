@@ -14,11 +14,11 @@ import pytest
 from app import submission
 from app.sweeping import ORPHAN_AGE_S, Sweeper
 from ledger.operations import RecordPrint
-from ledger.typed_data import PrintClaim
+from ledger.typed_data import Enrolment, Licence, PrintClaim
 from storage.errors import SealInvalid
 from storage.recipients import open_sealed
 from tests.app.impatient import SETTLED, Impatient, impatient_service
-from tests.app.parties import Party, Printer, problem
+from tests.app.parties import Party, Printer, new_party, problem
 from tests.app.service import Service
 
 
@@ -100,6 +100,77 @@ class TestConclude:
         again = provider.authorise(licence, printer)
         assert again["sequence"] == 1
         assert printer.redeem(again["token"]).status_code == 200
+
+
+class TestRewound:
+    """An insider at the database takes a print back to before its release, to have it released again."""
+
+    @pytest.fixture
+    def released(self, market: Impatient) -> tuple[dict[str, Any], str]:
+        """A licence, and the print that was released under it."""
+        licence, printer = market.licence(), market.printer()
+        authorised = market.provider.authorise(licence, printer)
+        assert printer.redeem(authorised["token"]).status_code in SETTLED
+        market.recorded(licence)
+        market.sweeper.sweep()
+        return licence, authorised["id"]
+
+    def rewound(self, market: Impatient, print_id: str) -> tuple[str, str]:
+        """The print's state and the reason after its release was deleted and the worker came round."""
+        market.service.execute("delete from releases where print_id = ?", print_id)
+        market.service.execute("update prints set state = 'redeeming' where id = ?", print_id)
+        market.sweeper.sweep()
+        told = "select reasons from prints where id = ?"
+        state = market.service.column("select state from prints where id = ?", print_id)
+        return state, market.service.column(told, print_id)
+
+    def test_is_sealed_to_the_enrolled_printer(
+        self, market: Impatient, released: tuple[dict[str, Any], str]
+    ) -> None:
+        assert self.rewound(market, released[1]) == ("redeemed", "[]")
+
+    def test_is_not_sealed_to_a_printer_that_only_the_row_knows(
+        self, market: Impatient, released: tuple[dict[str, Any], str]
+    ) -> None:
+        """Every key and signature of the forged row fits the others; the provider never approved it."""
+        forged = Printer(market.service, "forged")
+        key_x, key_y = forged.coordinates()
+        address = market.provider.address
+        market.service.execute(
+            "update printers set key_x = ?, key_y = ?, printer_hash = ?, sealing_public = ?,"
+            " sealing_signature = ? where id = (select printer_id from prints where id = ?)",
+            key_x,
+            key_y,
+            Enrolment(address, key_x, key_y).struct_hash(),
+            forged.sealing.public,
+            bytes.fromhex(forged.signatures(address)["sealing_signature"][2:]),
+            released[1],
+        )
+        state, told = self.rewound(market, released[1])
+        assert state == "refused"
+        assert "printer prt_" in told
+        assert "not one that the chain knows" in told
+
+    def test_is_not_sealed_under_a_licence_that_only_the_row_knows(
+        self, market: Impatient, released: tuple[dict[str, Any], str]
+    ) -> None:
+        """The insider is a provider with an enrolled printer, and forges the licence that names it."""
+        licence, print_id = released
+        insider = Impatient(market.service, market.owner, new_party(market.service, "provider"))
+        forged = replace(Licence.from_json(licence["licence"]), provider=insider.provider.address)
+        market.service.execute(
+            "update licences set statement = ?, licence_hash = ?, provider_id = ? where id = ?",
+            json.dumps(forged.to_json()),
+            forged.struct_hash(),
+            insider.provider.id,
+            licence["id"],
+        )
+        market.service.execute(
+            "update prints set printer_id = ? where id = ?", insider.printer().id, print_id
+        )
+        state, told = self.rewound(market, print_id)
+        assert state == "refused"
+        assert f"licence {licence['id']} is not one that the chain knows" in told
 
 
 class TestSealedKey:
