@@ -81,7 +81,7 @@ class ObjectStore(Protocol):
         ...
 
     def list(self, prefix: str = "") -> Iterator[str]:
-        """Yield the keys that start with `prefix`, in no promised order."""
+        """Yield the keys that start with `prefix`, in no promised order; foreign names are passed over."""
         ...
 
     def sweep(self) -> int:
@@ -100,11 +100,16 @@ def check_key(key: str) -> str:
     A segment starts with a letter or digit, so no key is hidden, absolute or climbs out of a folder, and no
     two keys collide on a file system that folds case.
     """
-    if len(key) > KEY_BYTES_MAX or not _KEY.fullmatch(key):
+    if not is_key(key):
         raise InvalidName(
             f"object key {key!r} must be at most {KEY_BYTES_MAX} of a-z 0-9 . _ - in plain segments"
         )
     return key
+
+
+def is_key(key: str) -> bool:
+    """Tell whether `check_key` accepts `key`."""
+    return len(key) <= KEY_BYTES_MAX and _KEY.fullmatch(key) is not None
 
 
 def span(start: int, length: int | None, total: int) -> tuple[int, int]:

@@ -11,13 +11,13 @@ import hashlib
 import os
 import secrets
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from storage.backends.base import READ_BYTES, ObjectStat, PutResult, check_key, span
+from storage.backends.base import READ_BYTES, ObjectStat, PutResult, check_key, is_key, span
 from storage.digest import BackgroundDigest
-from storage.durable import Sync, make_directory, sync_directory, write_all
+from storage.durable import DISK, Disk, make_directory, sync_directory, write_all
 from storage.errors import ObjectExists, ObjectMissing, StoreUnavailable
 from storage.stream import Piece
 
@@ -25,29 +25,32 @@ from storage.stream import Piece
 class LocalObjects:
     """Objects as files below `root`, which is created (0700) where absent; see `ObjectStore`."""
 
-    def __init__(self, root: Path, fsync: Sync = os.fsync) -> None:
-        self._fsync = fsync
+    def __init__(self, root: Path, disk: Disk = DISK) -> None:
+        self._disk = disk
         self._objects = root / "objects"
         self._parts = root / "parts"
+        self._synced: set[Path] = set()
         with _reported("prepare the folder"):
-            make_directory(self._objects, fsync)
-            make_directory(self._parts, fsync)
+            make_directory(self._objects, disk)
+            make_directory(self._parts, disk)
 
     def put(self, key: str, source: Iterable[Piece]) -> PutResult:
         """Write a locked part, fsync it, link it under its name, fsync the folder, drop the part."""
         path = self._path(key)
-        if path.exists():
-            raise ObjectExists(key)
+        with _reported(f"look up object {key!r}"):
+            if os.path.lexists(path):
+                raise ObjectExists(key)
         with self._part() as (descriptor, part), BackgroundDigest() as digest:
             for piece in source:
                 digest.update(piece)
                 with _reported(f"write object {key!r}"):
-                    write_all(descriptor, piece)
+                    write_all(descriptor, piece, self._disk)
             with _reported(f"write object {key!r}"):
-                os.utime(descriptor)  # the age counts from now, however long the source took
-                self._fsync(descriptor)
+                self._disk.date(descriptor)  # the age counts from now, however long the source took
+                self._disk.sync(descriptor)
+                result = PutResult(digest.bytes, digest.finish())
                 self._publish(part, path, key)
-            return PutResult(digest.bytes, digest.finish())
+            return result
 
     def read(self, key: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
         """Yield from one open file, so a concurrent delete does not tear the read."""
@@ -73,27 +76,28 @@ class LocalObjects:
         return ObjectStat(status.st_size, datetime.fromtimestamp(status.st_mtime, UTC))
 
     def delete(self, key: str) -> None:
-        """Unlink the file and fsync its folder."""
+        """Unlink the file and fsync its folder, even after a try that only unlinked it."""
         path = self._path(key)
         with _reported(f"delete object {key!r}"):
-            if path.exists():
-                path.unlink(missing_ok=True)
-                sync_directory(path.parent, self._fsync)
+            self._disk.unlink(path)
+            if path.parent.is_dir():
+                sync_directory(path.parent, self._disk)
 
     def list(self, prefix: str = "") -> Iterator[str]:
         """Yield the keys folder by folder."""
-        for folder in sorted(self._objects.iterdir()):
-            for path in folder.iterdir():
-                key = path.name.replace(",", "/")
-                if key.startswith(prefix):
-                    yield key
+        with _reported("list objects"):
+            for folder in self._objects.iterdir():
+                for path in folder.iterdir():
+                    key = path.name.replace(",", "/")
+                    if key.startswith(prefix) and is_key(key) and path == self._path(key):
+                        yield key
 
     def sweep(self) -> int:
         """Remove every part that no living writer holds locked."""
         removed = 0
-        for part in self._parts.glob("*.part"):
-            with _reported(f"sweep {part.name}"):
-                removed += _remove_abandoned(part)
+        with _reported("sweep parts"):
+            for part in self._parts.glob("*.part"):
+                removed += self._remove_abandoned(part)
         return removed
 
     def _path(self, key: str) -> Path:
@@ -102,43 +106,68 @@ class LocalObjects:
 
     @contextmanager
     def _part(self) -> Iterator[tuple[int, Path]]:
-        """Yield a new locked part, gone again at the end whatever happened."""
-        part = self._parts / f"{secrets.token_hex(16)}.part"
+        """Yield a new locked part; it is gone again at the end, or left to `sweep` where the disk refuses."""
         with _reported("begin a part"):
-            descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+            descriptor, part = self._begin_part()
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield descriptor, part
         finally:
-            part.unlink(missing_ok=True)
+            with suppress(OSError):
+                self._disk.unlink(part)
             os.close(descriptor)
 
+    def _begin_part(self) -> tuple[int, Path]:
+        while True:
+            part = self._parts / f"{secrets.token_hex(16)}.part"
+            descriptor = self._disk.create(part)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if os.fstat(descriptor).st_nlink:
+                return descriptor, part
+            os.close(descriptor)  # swept between its creation and its lock
+
     def _publish(self, part: Path, path: Path, key: str) -> None:
-        make_directory(path.parent, self._fsync)
+        """Give the part its name; when this raises it has none."""
+        self._make_folder(path.parent)
         try:
-            path.hardlink_to(part)
-        except FileExistsError:
-            raise ObjectExists(key) from None
+            self._disk.link(part, path)
+        except OSError as error:
+            if not _same_file(part, path):  # a file server's answer may be lost although it made the link
+                raise (ObjectExists(key) if isinstance(error, FileExistsError) else error) from None
         try:
-            sync_directory(path.parent, self._fsync)
-        except OSError:
-            path.unlink(missing_ok=True)
+            sync_directory(path.parent, self._disk)
+        except BaseException:
+            self._disk.unlink(path)
             raise
 
+    def _make_folder(self, folder: Path) -> None:
+        """Make a folder of objects, and its name durable once in each process, whoever made it."""
+        with suppress(FileExistsError):
+            self._disk.make_directory(folder)
+            self._synced.discard(folder)
+        if folder not in self._synced:
+            sync_directory(folder.parent, self._disk)
+            self._synced.add(folder)
 
-def _remove_abandoned(part: Path) -> int:
+    def _remove_abandoned(self, part: Path) -> int:
+        try:
+            descriptor = os.open(part, os.O_RDWR | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            return 0
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._disk.unlink(part)
+        except BlockingIOError:
+            return 0
+        finally:
+            os.close(descriptor)
+        return 1
+
+
+def _same_file(one: Path, other: Path) -> bool:
     try:
-        descriptor = os.open(part, os.O_RDWR | os.O_NOFOLLOW)
+        return os.path.samestat(one.lstat(), other.lstat())
     except FileNotFoundError:
-        return 0
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        part.unlink(missing_ok=True)
-    except BlockingIOError:
-        return 0
-    finally:
-        os.close(descriptor)
-    return 1
+        return False
 
 
 @contextmanager

@@ -19,7 +19,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from storage.backends.base import READ_BYTES, Clock, ObjectStat, PutResult, check_key, span, utc_now
+from storage.backends.base import READ_BYTES, Clock, ObjectStat, PutResult, check_key, is_key, span, utc_now
 from storage.digest import BackgroundDigest
 from storage.errors import ObjectExists, ObjectMissing, StorageError, StoreUnavailable, UriInvalid
 from storage.stream import Piece
@@ -104,7 +104,9 @@ class S3Objects:
         with _reported("list objects", prefix):
             for page in pages.paginate(Bucket=self._bucket, Prefix=self._prefix + prefix):
                 for item in page.get("Contents", ()):
-                    yield item["Key"].removeprefix(self._prefix)
+                    key = item["Key"].removeprefix(self._prefix)
+                    if is_key(key):
+                        yield key
 
     def sweep(self) -> int:
         """Abort every upload below the prefix that was begun more than `ABANDONED_AFTER` ago."""

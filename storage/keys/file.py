@@ -22,7 +22,7 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from storage.durable import make_directory, replace_file
+from storage.durable import DISK, Disk, make_directory, replace_file, sync_directory
 from storage.envelope import ObjectContext
 from storage.errors import KeyringUnsafe, KeyUnavailable, WrongContext
 from storage.keys.base import WrappedKey, associated_data
@@ -57,13 +57,14 @@ class FileKeys:
     Raises `KeyringUnsafe` where others may read or replace the file, or it is not a keyring.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, disk: Disk = DISK) -> None:
         self._path = path
-        make_directory(path.parent)
+        self._disk = disk
+        with self._reported():
+            make_directory(path.parent, disk)
         with self._locked():
-            if not path.is_symlink() and not path.exists():
-                ring = _Ring(secrets.token_hex(16), 1, {1: DataKey.generate()})
-                replace_file(path, ring.encode())
+            if not os.path.lexists(path):
+                self._write(_Ring(secrets.token_hex(16), 1, {1: DataKey.generate()}))
         self._loaded = _load(path)
 
     @property
@@ -119,11 +120,16 @@ class FileKeys:
         return [str(version) for version in sorted(self._fresh().keys)]
 
     def rotate(self) -> str:
-        """Append a fresh key and make it current."""
+        """Append a fresh key and make it current, in two steps.
+
+        The key is on the disk before any process can wrap under it; a retry takes up what was left half done.
+        """
         with self._locked():
             ring = self._fresh()
             version = ring.current + 1
-            self._store(_Ring(ring.id, version, {**ring.keys, version: DataKey.generate()}))
+            keys = {**ring.keys, version: ring.keys.get(version) or DataKey.generate()}
+            self._write(_Ring(ring.id, ring.current, keys))
+            self._write(_Ring(ring.id, version, keys))
         return str(version)
 
     def destroy(self, version: str) -> None:
@@ -135,7 +141,7 @@ class FileKeys:
             keys = {number: key for number, key in ring.keys.items() if str(number) != version}
             if len(keys) == len(ring.keys):
                 raise KeyUnavailable(f"version {version!r} is not among this keyring's {self.versions()}")
-            self._store(_Ring(ring.id, ring.current, keys))
+            self._write(_Ring(ring.id, ring.current, keys))
 
     @staticmethod
     def _version(ring: _Ring, wrapped: WrappedKey) -> int:
@@ -153,30 +159,46 @@ class FileKeys:
             self._loaded = stamp, ring = _load(self._path)
         return ring
 
-    def _store(self, ring: _Ring) -> None:
-        replace_file(self._path, ring.encode())
+    def _write(self, ring: _Ring) -> None:
+        replace_file(self._path, ring.encode(), self._disk)
         self._loaded = _load(self._path)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
+        """Keep other processes from changing the file, after making their last change durable."""
         lock = self._path.with_name(f".{self._path.name}.lock")
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        with self._reported():
+            descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                sync_directory(self._path.parent, self._disk)
+                yield
+            finally:
+                os.close(descriptor)
+
+    @contextmanager
+    def _reported(self) -> Iterator[None]:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield
-        finally:
-            os.close(descriptor)
+        except OSError as error:
+            raise KeyUnavailable(
+                f"the keyring {self._path} cannot be changed: {error.strerror}; check the disk and retry"
+            ) from error
 
 
-_Stamp = tuple[int, int, int]
+_Stamp = tuple[int, ...]
 
 
 def _stamp_of(path: Path) -> _Stamp:
     try:
-        status = path.stat()
+        return _stamp(path.stat())
     except FileNotFoundError:
         raise KeyUnavailable(f"the keyring {path} is gone; restore it from a backup") from None
-    return status.st_ino, status.st_mtime_ns, status.st_ctime_ns
+
+
+def _stamp(status: os.stat_result) -> _Stamp:
+    """Return what differs after a replacement; the size, as two in one clock tick may reuse the inode."""
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _load(path: Path) -> tuple[_Stamp, _Ring]:
@@ -191,7 +213,7 @@ def _load(path: Path) -> tuple[_Stamp, _Ring]:
         content = os.read(descriptor, status.st_size)
     finally:
         os.close(descriptor)
-    return (status.st_ino, status.st_mtime_ns, status.st_ctime_ns), _decode(path, content)
+    return _stamp(status), _decode(path, content)
 
 
 def _judge(path: Path, status: os.stat_result) -> None:

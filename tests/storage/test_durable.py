@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.durable import make_directory, replace_file, write_all
+from storage.durable import Disk, make_directory, replace_file, write_all
 
 
 class TestWriteAll:
@@ -46,12 +46,13 @@ class TestReplaceFile:
         assert list(tmp_path.iterdir()) == [path]
 
     def test_keeps_the_old_content_when_the_disk_fails(self, tmp_path: Path) -> None:
-        def failing(descriptor: int) -> None:
-            raise OSError(errno.EIO, "Input/output error")
+        class Failing(Disk):
+            def sync(self, descriptor: int) -> None:
+                raise OSError(errno.EIO, "Input/output error")
 
         path = tmp_path / "file"
         path.write_bytes(b"old")
         with pytest.raises(OSError, match="Input/output"):
-            replace_file(path, b"new", failing)
+            replace_file(path, b"new", Failing())
         assert path.read_bytes() == b"old"
         assert list(tmp_path.iterdir()) == [path]

