@@ -5,7 +5,7 @@ clear.
 """
 
 from app.models.accounts import ApiKey, Organisation
-from app.models.custody import WrappedSecret
+from app.models.custody import KeyDestruction, KeyRotation, WrappedSecret
 from app.models.designs import Design, Revision
 from app.models.licences import Licence
 from app.models.printers import Printer
@@ -17,6 +17,8 @@ __all__ = [
     "ApiKey",
     "Design",
     "IdempotencyRecord",
+    "KeyDestruction",
+    "KeyRotation",
     "Licence",
     "Organisation",
     "Print",

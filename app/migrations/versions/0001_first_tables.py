@@ -29,6 +29,28 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_idempotency_records_expires_at"), ["expires_at"], unique=False)
 
     op.create_table(
+        "key_destructions",
+        sa.Column("keyring", sa.String(), nullable=False),
+        sa.Column("version", sa.String(), nullable=False),
+        sa.Column("verified", sa.Integer(), nullable=False),
+        sa.Column("begun_at", sa.BigInteger(), nullable=False),
+        sa.Column("destroyed_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("keyring", "version"),
+    )
+    op.create_table(
+        "key_rotations",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("keyring", sa.String(), nullable=False),
+        sa.Column("from_version", sa.String(), nullable=False),
+        sa.Column("to_version", sa.String(), nullable=True),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("rewrapped", sa.Integer(), nullable=False),
+        sa.Column("unopened", sa.Integer(), nullable=False),
+        sa.Column("started_at", sa.BigInteger(), nullable=False),
+        sa.Column("finished_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
         "organisations",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("name", sa.String(), nullable=False),
@@ -518,6 +540,8 @@ def downgrade() -> None:
 
     op.drop_table("seen_proofs")
     op.drop_table("organisations")
+    op.drop_table("key_rotations")
+    op.drop_table("key_destructions")
     with op.batch_alter_table("idempotency_records", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_idempotency_records_expires_at"))
 
