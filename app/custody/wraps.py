@@ -1,14 +1,15 @@
 """The wrapped keys of the database, kept and found by context.
 
 A wrap is written under the version that is current at that moment, in the transaction that writes it; so once
-a rotation has begun no new wrap falls behind it, and a version without wraps can be destroyed.
+a rotation has made its version no new wrap falls behind it, and a version without wraps can be destroyed.
 """
 
 from __future__ import annotations
 
 from sqlalchemy import text
-from sqlmodel import Session
+from sqlmodel import Session, col, update
 
+from app.errors import Unavailable
 from app.models import WrappedSecret
 from storage.envelope import ObjectContext
 from storage.errors import KeyUnavailable
@@ -21,11 +22,12 @@ _KEYS_LOCK = 0x70760001
 def keep(session: Session, keys: KeyBackend, context: ObjectContext, wrapped: WrappedKey, now: int) -> None:
     """Write a wrap, brought under the current version if that changed since it was made.
 
-    Raises what `rewrap` raises; then nothing was written.
+    Raises Unavailable where its version has been destroyed since then, and what `rewrap` raises; then nothing
+    was written.
     """
     hold_keys(session)
     if wrapped.version != keys.current_version():
-        wrapped = keys.rewrap(wrapped, context)
+        wrapped = _renewed(keys, context, wrapped)
     row = WrappedSecret(
         tenant=context.tenant,
         object_id=context.object_id,
@@ -65,6 +67,20 @@ def forget(session: Session, context: ObjectContext) -> bool:
     return True
 
 
+def swap(session: Session, read: WrappedSecret, renewed: WrappedKey) -> bool:
+    """Put a wrap in the place of the one that was read; tells whether that was still there, unchanged."""
+    row = WrappedSecret
+    change = (
+        update(row)
+        .where(col(row.tenant) == read.tenant, col(row.object_id) == read.object_id)
+        .where(col(row.version) == read.version, col(row.kind) == read.kind)
+        .where(col(row.keyring) == read.keyring, col(row.key_version) == read.key_version)
+        .where(col(row.blob) == read.blob)
+        .values(keyring=renewed.keyring, key_version=renewed.version, blob=renewed.blob)
+    )
+    return session.exec(change).rowcount == 1
+
+
 def hold_keys(session: Session) -> None:
     """Keep every key version from being destroyed until this transaction ends."""
     _lock(session, "SELECT pg_advisory_xact_lock_shared(:lock)")
@@ -73,6 +89,20 @@ def hold_keys(session: Session) -> None:
 def hold_keys_alone(session: Session) -> None:
     """Wait until no transaction is writing a wrap, and let none until this one ends."""
     _lock(session, "SELECT pg_advisory_xact_lock(:lock)")
+
+
+def _renewed(keys: KeyBackend, context: ObjectContext, wrapped: WrappedKey) -> WrappedKey:
+    """Bring a wrap under the current version; Unavailable where it is too late for that."""
+    try:
+        return keys.rewrap(wrapped, context)
+    except KeyUnavailable as error:
+        if wrapped.version in keys.versions():
+            raise
+        raise Unavailable(
+            f"key version {wrapped.version} was destroyed while {context.kind} {context.object_id} was on its "
+            "way; nothing of it is kept",
+            remedy="send the file again; it will be encrypted under the current key",
+        ) from error
 
 
 def _lock(session: Session, statement: str) -> None:
