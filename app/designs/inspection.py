@@ -13,6 +13,7 @@ import structlog
 
 from app.accounts.signing import address_of
 from app.designs import lease, manifest
+from app.designs.custody import Custody
 from app.designs.lease import Claim
 from app.designs.noting import noting
 from app.designs.recipe import gate_policy
@@ -20,8 +21,6 @@ from app.designs.states import RevisionState
 from app.designs.stored import note_object, openable_file_of, thumbnail_context
 from app.models import Organisation, Revision
 from app.wiring import Services
-from ledger.commitment import revision_commitment
-from ledger.typed_data import Publication
 from mesh_tools.errors import SandboxUnavailable
 from mesh_tools.inspect import Inspection
 from storage.errors import KeyUnavailable, ObjectDamaged, StorageError, StoreUnavailable, WrongContext
@@ -125,21 +124,13 @@ def _write_verdict(
                 note_object(session, services, thumbnail, thumbnail_context(held))
                 held.thumbnail_object = thumbnail.to_json()
             if inspection.verdict == "pass" and inspection.geometry is not None:
-                _make_ready(services, held, address_of(owner), inspection)
+                geometry, salt = inspection.geometry.to_json(), services.entropy(32)
+                manifest.commit(held, address_of(owner), Custody.SERVICE, geometry, salt)
             else:
                 held.state = RevisionState.REFUSED
             session.add(held)
     if held is None and thumbnail is not None:
         services.vault.discard(thumbnail)
-
-
-def _make_ready(services: Services, row: Revision, owner: str, inspection: Inspection) -> None:
-    assert inspection.geometry is not None  # noqa: S101  # the caller looked
-    row.manifest = manifest.build(row, owner, inspection.geometry.to_json())
-    row.salt = services.entropy(32)
-    row.commitment = revision_commitment(row.salt, row.manifest.encode())
-    row.revision_hash = Publication(owner=owner, commitment=row.commitment).struct_hash()
-    row.state = RevisionState.READY
 
 
 def _keep_thumbnail(services: Services, row: Revision, inspection: Inspection) -> StoredObject | None:

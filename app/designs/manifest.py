@@ -7,6 +7,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from app.designs.custody import Custody
+from app.designs.states import RevisionState
 from app.designs.stored import file_of
 from app.errors import IntegrityBroken
 from app.models import Revision
@@ -16,7 +18,18 @@ from ledger.typed_data import Publication
 FORMAT = "partvault/manifest/v1"
 
 
-def build(revision: Revision, owner: str, geometry: Mapping[str, Any]) -> str:
+def commit(
+    revision: Revision, owner: str, custody: Custody, geometry: Mapping[str, Any], salt: bytes
+) -> None:
+    """Write manifest, commitment and the revision's name on chain into the row, which is ready then."""
+    revision.manifest = _build(revision, owner, custody, geometry)
+    revision.salt = salt
+    revision.commitment = revision_commitment(salt, revision.manifest.encode())
+    revision.revision_hash = Publication(owner=owner, commitment=revision.commitment).struct_hash()
+    revision.state = RevisionState.READY
+
+
+def _build(revision: Revision, owner: str, custody: Custody, geometry: Mapping[str, Any]) -> str:
     """Write the manifest as canonical JSON (RFC 8785)."""
     stored, context = file_of(revision)
     content = {
@@ -25,6 +38,7 @@ def build(revision: Revision, owner: str, geometry: Mapping[str, Any]) -> str:
         "revision": revision.number,
         "revision_id": revision.id,
         "owner": owner,
+        "custody": custody,
         "files": [
             {
                 "filename": revision.filename,

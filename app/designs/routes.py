@@ -8,8 +8,15 @@ from starlette.concurrency import run_in_threadpool
 from app import idempotency
 from app.auth.principals import Principal
 from app.dependencies import Cursor, IdempotencyKey, Limit, OwnerCaller, ServicesDep
-from app.designs import publication, queries, service, upload
-from app.designs.schemas import DesignCreate, DesignView, PublishRequest, RevisionCreate, RevisionView
+from app.designs import declaration, publication, queries, sealed_upload, service, upload
+from app.designs.schemas import (
+    DeclarationRequest,
+    DesignCreate,
+    DesignView,
+    PublishRequest,
+    RevisionCreate,
+    RevisionView,
+)
 from app.designs.stored import thumbnail_of
 from app.designs.views import design_view, revision_view
 from app.errors import NotFound
@@ -19,6 +26,12 @@ from app.wiring import Services
 
 router = APIRouter(prefix="/v1", tags=["designs"])
 upload_router = APIRouter(prefix="/v1", tags=["designs"])
+_BINARY = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
 
 
 def _shown(services: Services, caller: Principal, revision_id: str) -> RevisionView:
@@ -89,12 +102,7 @@ def list_revisions(
 @upload_router.put(
     "/revisions/{revision_id}/file",
     status_code=202,
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
-        }
-    },
+    openapi_extra=_BINARY,
 )
 async def upload_file(
     revision_id: str,
@@ -110,6 +118,37 @@ async def upload_file(
     said = upload.Announcement.read(filename, request.headers)
     await upload.receive(services, caller, revision_id, said, request.stream())
     return await run_in_threadpool(_shown, services, caller, revision_id)
+
+
+@upload_router.put("/revisions/{revision_id}/ciphertext", openapi_extra=_BINARY)
+async def upload_ciphertext(
+    revision_id: str,
+    request: Request,
+    caller: OwnerCaller,
+    services: ServicesDep,
+    version: Annotated[int, Query(ge=1, le=2**31 - 1)],
+) -> RevisionView:
+    """Upload a file that you encrypted, as the raw body, where you hold the key; it is stored as it arrives.
+
+    Encrypt it for the revision's `upload_context`, whose `version` the query repeats, with a data key of its
+    own (docs/formats/stream.md); then declare what it holds.
+    """
+    announced = request.headers.get("content-length", "")
+    length = int(announced) if announced.isdigit() else None
+    await sealed_upload.receive(services, caller, revision_id, version, length, request.stream())
+    return await run_in_threadpool(_shown, services, caller, revision_id)
+
+
+@router.post("/revisions/{revision_id}/declaration")
+def declare(
+    revision_id: str, body: DeclarationRequest, caller: OwnerCaller, services: ServicesDep
+) -> RevisionView:
+    """Say what the ciphertext holds that you uploaded: its digest, its length, what your inspection found.
+
+    The version is ready then; the same declaration again changes nothing.
+    """
+    declaration.declare(services, caller, revision_id, body)
+    return _shown(services, caller, revision_id)
 
 
 @router.get("/revisions/{revision_id}")

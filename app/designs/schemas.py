@@ -6,8 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
+from app.designs.custody import Custody
 from app.encodings import Body, JsonInput, JsonObject, JsonValue, Label, Name, Prose, Receipt, SignedBody
 
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Length = Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)]
 
 
@@ -16,6 +18,10 @@ class DesignCreate(Body):
 
     name: Name
     description: Prose = ""
+    custody: Custody = Field(
+        default=Custody.SERVICE,
+        description="who holds the data keys: `service` (wrapped), or `owner` alone; stays as it is",
+    )
 
 
 class DesignView(BaseModel):
@@ -24,6 +30,7 @@ class DesignView(BaseModel):
     id: str
     name: str
     description: str
+    custody: Custody
     created_at: str
 
 
@@ -46,6 +53,33 @@ class RevisionCreate(Body):
 
 class PublishRequest(SignedBody):
     """Puts a revision's commitment on chain; an external account signs the publication."""
+
+
+class DeclaredInspection(Body):
+    """What the gate found where the owner ran it, as `partvault mesh check --json` gives it."""
+
+    verdict: Literal["pass", "refuse"]
+    findings: Annotated[list[JsonInput], Field(max_length=1000)]
+    geometry: JsonInput
+
+
+class DeclarationRequest(Body):
+    """What an uploaded ciphertext holds, by the word of its owner; digests are SHA-256 in hex."""
+
+    filename: Annotated[str, Field(max_length=200)]
+    format: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+    plaintext_sha256: Sha256
+    plaintext_bytes: Annotated[int, Field(ge=1)]
+    ciphertext_sha256: Sha256
+    inspection: DeclaredInspection
+
+
+class CiphertextView(BaseModel):
+    """A ciphertext that its owner uploaded, and what it is bound to."""
+
+    sha256: str
+    bytes: int
+    context: JsonObject
 
 
 class FileView(BaseModel):
@@ -71,7 +105,12 @@ class RevisionView(BaseModel):
     design_id: str
     number: int
     state: str
+    custody: Custody
     recipe: JsonObject
+    upload_context: JsonObject | None = Field(
+        description="what the next ciphertext must be bound to, where the owner holds the key"
+    )
+    ciphertext: CiphertextView | None
     file: FileView | None
     inspection: JsonObject | None
     manifest: str | None

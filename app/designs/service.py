@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from sqlmodel import func, select
+from sqlmodel import Session, func, select
 
 from app import idempotency
+from app.accounts.signing import EXTERNAL
 from app.auth.principals import Principal
 from app.designs import queries
+from app.designs.custody import Custody
 from app.designs.recipe import gate_policy
 from app.designs.schemas import DesignCreate, Recipe
 from app.designs.states import RevisionState
+from app.errors import Conflict
 from app.idempotency import Attempt, Made
 from app.identifiers import DESIGN, REVISION, new_id
-from app.models import Design, Revision
+from app.models import Design, Organisation, Revision
 from app.wiring import Services
 
 
@@ -22,15 +25,28 @@ def create_design(services: Services, request: Attempt, principal: Principal, bo
         made = idempotency.recall(session, services, request)
         if made is not None:
             return made
+        _require_own_account(session, principal, Custody(body.custody))
         row = Design(
             id=new_id(DESIGN, services.entropy),
             organisation_id=principal.organisation_id,
             name=body.name,
             description=body.description,
+            custody=body.custody,
             created_at=services.clock.now(),
         )
         session.add(row)
         return idempotency.keep(session, services, request, row.id)
+
+
+def _require_own_account(session: Session, principal: Principal, custody: Custody) -> None:
+    """Who would keep its data keys from the service cannot let it sign licences."""
+    owner = session.get_one(Organisation, principal.organisation_id)
+    if custody == Custody.OWNER and owner.account_type != EXTERNAL:
+        raise Conflict(
+            f"the service keeps the account of {owner.name}, so it could license what it must not open",
+            field="custody",
+            remedy="have an organisation with an own account made (partvault org create --account own)",
+        )
 
 
 def create_revision(

@@ -24,7 +24,7 @@ def upload_context(revision: Revision, version: int) -> ObjectContext:
 def file_of(revision: Revision) -> tuple[StoredObject, ObjectContext]:
     """Give the print file's record, without its key, and its context; Conflict where there is no file yet."""
     if revision.file_object is None or revision.file_version is None:
-        raise Conflict(f"revision {revision.id} has no file", remedy="PUT its file first")
+        raise Conflict(f"revision {revision.id} has no file", remedy="upload it first")
     return StoredObject.from_json(revision.file_object), upload_context(revision, revision.file_version)
 
 

@@ -17,6 +17,7 @@ from starlette.concurrency import run_in_threadpool
 
 from app.auth.principals import Principal
 from app.designs import queries
+from app.designs.custody import Custody, require_custody
 from app.designs.intake import pump
 from app.designs.noting import noting
 from app.designs.states import RevisionState
@@ -44,14 +45,20 @@ class Announcement:
     @classmethod
     def read(cls, filename: str, headers: Mapping[str, str]) -> Announcement:
         """Read query and headers (Content-Length, RFC 9530 Repr-Digest); Invalid names the one at fault."""
-        if not _FILENAME.fullmatch(filename) or len(filename) > FILENAME_CHARS_MAX or filename in {".", ".."}:
-            raise Invalid(
-                f"filename must be 1 to {FILENAME_CHARS_MAX} characters without slashes and controls",
-                field="filename",
-                remedy="send ?filename=part.stl",
-            )
         length = headers.get("content-length")
-        return cls(filename, int(length) if length and length.isdigit() else None, _digest(headers))
+        announced = int(length) if length and length.isdigit() else None
+        return cls(require_filename(filename), announced, _digest(headers))
+
+
+def require_filename(filename: str) -> str:
+    """Give the name back if a print file may have it; else Invalid."""
+    if not _FILENAME.fullmatch(filename) or len(filename) > FILENAME_CHARS_MAX or filename in {".", ".."}:
+        raise Invalid(
+            f"filename must be 1 to {FILENAME_CHARS_MAX} characters without slashes and controls",
+            field="filename",
+            remedy="name it as a file in a folder, such as part.stl",
+        )
+    return filename
 
 
 def _digest(headers: Mapping[str, str]) -> bytes | None:
@@ -96,7 +103,8 @@ def _begin(services: Services, principal: Principal, revision_id: str) -> Object
     """Give this upload its version, so that no two uploads share a context."""
     with services.database.write() as session:
         row = queries.revision(session, principal, revision_id)
-        _require_draft(row)
+        require_custody(session, row, Custody.SERVICE)
+        require_draft(row)
         row.upload_version += 1
         session.add(row)
         return upload_context(row, row.upload_version)
@@ -110,7 +118,7 @@ def _finish(
         _require_announced(said, stored)
         with services.database.write() as session:
             row = queries.revision(session, principal, context.object_id)
-            _require_draft(row)
+            require_draft(row)
             row.state = RevisionState.INSPECTING
             row.filename = said.filename
             row.file_bytes, row.file_sha256 = stored.plaintext_bytes, stored.plaintext_sha256
@@ -132,7 +140,8 @@ def _require_announced(said: Announcement, stored: StoredObject) -> None:
         )
 
 
-def _require_draft(row: Revision) -> None:
+def require_draft(row: Revision) -> None:
+    """Refuse, as a Conflict, a revision whose file stands."""
     if row.state != RevisionState.DRAFT:
         raise Conflict(
             f"revision {row.id} is {row.state}; its file can no longer be replaced",

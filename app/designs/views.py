@@ -6,9 +6,13 @@ from sqlmodel import Session
 
 from app import submission
 from app.clock import rfc3339
+from app.designs.custody import Custody
 from app.designs.publication import publication_of, settle
-from app.designs.schemas import DesignView, FileView, PublicationView, RevisionView
-from app.encodings import maybe_hex
+from app.designs.schemas import CiphertextView, DesignView, FileView, PublicationView, RevisionView
+from app.designs.sealed_upload import next_context
+from app.designs.states import RevisionState
+from app.designs.stored import file_of
+from app.encodings import JsonObject, maybe_hex
 from app.models import Design, Organisation, Revision
 from ledger.typed_data import Domain, typed_data
 
@@ -16,7 +20,11 @@ from ledger.typed_data import Domain, typed_data
 def design_view(row: Design) -> DesignView:
     """Show a design."""
     return DesignView(
-        id=row.id, name=row.name, description=row.description, created_at=rfc3339(row.created_at)
+        id=row.id,
+        name=row.name,
+        description=row.description,
+        custody=Custody(row.custody),
+        created_at=rfc3339(row.created_at),
     )
 
 
@@ -25,12 +33,16 @@ def revision_view(session: Session, row: Revision, domain: Domain) -> RevisionVi
     status = settle(session, row)
     statement = publication_of(row, session.get_one(Organisation, row.organisation_id))
     publication = statement.to_json() if statement else None
+    custody = Custody(session.get_one(Design, row.design_id).custody)
     return RevisionView(
         id=row.id,
         design_id=row.design_id,
         number=row.number,
         state=row.state,
+        custody=custody,
         recipe=row.recipe,
+        upload_context=_upload_context(row) if custody == Custody.OWNER else None,
+        ciphertext=_ciphertext(row) if custody == Custody.OWNER else None,
         file=_file(row),
         inspection=row.inspection,
         manifest=row.manifest,
@@ -41,6 +53,19 @@ def revision_view(session: Session, row: Revision, domain: Domain) -> RevisionVi
         revision_hash=maybe_hex(row.revision_hash),
         receipt=submission.receipt(status),
         created_at=rfc3339(row.created_at),
+    )
+
+
+def _upload_context(row: Revision) -> JsonObject | None:
+    return dict(next_context(row).to_json()) if row.state == RevisionState.DRAFT else None
+
+
+def _ciphertext(row: Revision) -> CiphertextView | None:
+    if row.file_object is None:
+        return None
+    stored, context = file_of(row)
+    return CiphertextView(
+        sha256=stored.ciphertext_sha256.hex(), bytes=stored.ciphertext_bytes, context=dict(context.to_json())
     )
 
 

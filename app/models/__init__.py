@@ -7,7 +7,7 @@ clear.
 from app.models.accounts import ApiKey, Organisation
 from app.models.custody import KeyDestruction, KeyRotation, WrappedSecret
 from app.models.designs import Design, Revision
-from app.models.licences import Licence
+from app.models.licences import Licence, LicenceKey
 from app.models.printers import Printer
 from app.models.prints import Print, Release
 from app.models.requests import IdempotencyRecord, SeenProof
@@ -20,6 +20,7 @@ __all__ = [
     "KeyDestruction",
     "KeyRotation",
     "Licence",
+    "LicenceKey",
     "Organisation",
     "Print",
     "Printer",

@@ -11,7 +11,10 @@ from app.models.columns import json_field, time_field
 
 
 class Design(SQLModel, table=True):
-    """An owner's part; from `shredded_at` on its keys are destroyed and nothing new is made of it."""
+    """An owner's part; from `shredded_at` on its keys are destroyed and nothing new is made of it.
+
+    `custody` says who holds its data keys, `service` or `owner`, for good.
+    """
 
     __tablename__ = "designs"
 
@@ -19,6 +22,7 @@ class Design(SQLModel, table=True):
     organisation_id: str = Field(foreign_key="organisations.id", index=True)
     name: str
     description: str = ""
+    custody: str = "service"
     created_at: int = time_field()
     shredded_at: int | None = time_field(default=None)
 
@@ -26,7 +30,8 @@ class Design(SQLModel, table=True):
 class Revision(SQLModel, table=True):
     """One version of a design; while `inspecting` the row is also the worker's job, claimed by a lease.
 
-    `file_object` and `thumbnail_object` say where the ciphertext lies and what it must be.
+    `file_object` and `thumbnail_object` say where the ciphertext lies and what it must be; where the owner
+    holds the key, `file_object` comes before the owner has declared what the ciphertext holds.
     """
 
     __tablename__ = "revisions"

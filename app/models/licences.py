@@ -1,4 +1,4 @@
-"""Licences: the signed statement, its openings and where its operations stand."""
+"""Licences: the signed statement, its openings, where its operations stand, and the keys it came with."""
 
 from __future__ import annotations
 
@@ -31,3 +31,17 @@ class Licence(SQLModel, table=True):
     grant_operation: str
     revoke_operation: str | None = None
     created_at: int = time_field()
+
+
+class LicenceKey(SQLModel, table=True):
+    """The data key of an owner-held design, as its owner sealed it to one printer of one licence.
+
+    `suite` and `blob` are HPKE's (docs/formats/sealed-key.md); nobody but that printer opens it.
+    """
+
+    __tablename__ = "licence_keys"
+
+    licence_id: str = Field(primary_key=True, foreign_key="licences.id")
+    printer_id: str = Field(primary_key=True, foreign_key="printers.id")
+    suite: str
+    blob: bytes

@@ -110,6 +110,7 @@ def upgrade() -> None:
         sa.Column("organisation_id", sa.String(), nullable=False),
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("description", sa.String(), nullable=False),
+        sa.Column("custody", sa.String(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("shredded_at", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(
@@ -272,6 +273,22 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_licences_revision_id"), ["revision_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_licences_state"), ["state"], unique=False)
 
+    op.create_table(
+        "licence_keys",
+        sa.Column("licence_id", sa.String(), nullable=False),
+        sa.Column("printer_id", sa.String(), nullable=False),
+        sa.Column("suite", sa.String(), nullable=False),
+        sa.Column("blob", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["licence_id"],
+            ["licences.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["printer_id"],
+            ["printers.id"],
+        ),
+        sa.PrimaryKeyConstraint("licence_id", "printer_id"),
+    )
     op.create_table(
         "prints",
         sa.Column("id", sa.String(), nullable=False),
@@ -494,6 +511,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_prints_licence_id"))
 
     op.drop_table("prints")
+    op.drop_table("licence_keys")
     with op.batch_alter_table("licences", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_licences_state"))
         batch_op.drop_index(batch_op.f("ix_licences_revision_id"))
