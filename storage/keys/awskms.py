@@ -1,7 +1,8 @@
 """Keys in AWS KMS: one customer key for each version, found by numbered aliases.
 
 `awskms:alias/partvault` uses the highest of `alias/partvault-v1`, `alias/partvault-v2`, … for new wraps. The
-object's context is the EncryptionContext, so KMS itself refuses another and logs it with every use.
+EncryptionContext names the object, the alias and its number, so KMS itself refuses another of each and logs
+them with every use.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ CURRENT_FRESH_S = 60.0
 DELETION_WINDOW_DAYS = 7
 """The shortest time KMS lets pass between `destroy`, which closes the key at once, and its end."""
 
+_VERSION = re.compile(r"[1-9][0-9]*", re.ASCII)
+_FOREIGN = {"InvalidCiphertextException", "IncorrectKeyException"}
 _PLACE = re.compile(r"alias/[A-Za-z0-9/_-]{1,200}")
 
 
@@ -50,7 +53,7 @@ class KmsKeys:
         version = self._current()
         with self._reported():
             answer = self._client.generate_data_key(
-                KeyId=self._key(version), KeySpec="AES_256", EncryptionContext=_encryption_context(context)
+                KeyId=self._key(version), KeySpec="AES_256", EncryptionContext=self._bound(version, context)
             )
         return DataKey(answer["Plaintext"]), WrappedKey(self._alias, version, answer["CiphertextBlob"])
 
@@ -61,7 +64,7 @@ class KmsKeys:
             answer = self._client.encrypt(
                 KeyId=self._key(version),
                 Plaintext=secret.reveal(),
-                EncryptionContext=_encryption_context(context),
+                EncryptionContext=self._bound(version, context),
             )
         return WrappedKey(self._alias, version, answer["CiphertextBlob"])
 
@@ -72,7 +75,7 @@ class KmsKeys:
             answer = self._client.decrypt(
                 KeyId=self._key(wrapped.version),
                 CiphertextBlob=wrapped.blob,
-                EncryptionContext=_encryption_context(context),
+                EncryptionContext=self._bound(wrapped.version, context),
             )
         return DataKey(answer["Plaintext"])
 
@@ -80,14 +83,13 @@ class KmsKeys:
         """Re-encrypt inside KMS; the data key does not leave it."""
         self._check(wrapped)
         current = self.current_version()
-        encryption_context = _encryption_context(context)
         with self._reported():
             answer = self._client.re_encrypt(
                 CiphertextBlob=wrapped.blob,
                 SourceKeyId=self._key(wrapped.version),
-                SourceEncryptionContext=encryption_context,
+                SourceEncryptionContext=self._bound(wrapped.version, context),
                 DestinationKeyId=self._key(current),
-                DestinationEncryptionContext=encryption_context,
+                DestinationEncryptionContext=self._bound(current, context),
             )
         renewed = WrappedKey(self._alias, current, answer["CiphertextBlob"])
         return wrapped if current == wrapped.version else renewed
@@ -136,9 +138,19 @@ class KmsKeys:
     def _key(self, version: str) -> str:
         return f"{self._alias}-v{version}"
 
+    def _bound(self, version: str, context: ObjectContext) -> dict[str, str]:
+        """Return what KMS authenticates besides the key: which alias and number made it, and for what."""
+        names = {"format": "partvault/wrapped-key/v1", "keyring": self._alias, "key-version": version}
+        fields = names | {name: str(value) for name, value in context.to_json().items()}
+        return {f"partvault:{name}": value for name, value in fields.items()}
+
     def _check(self, wrapped: WrappedKey) -> None:
-        if wrapped.keyring != self._alias or not wrapped.version.isdecimal():
-            raise KeyUnavailable(f"wrapped under {wrapped.keyring!r}, but this key service is {self.uri}")
+        if wrapped.keyring != self._alias or not _VERSION.fullmatch(wrapped.version):
+            raise KeyUnavailable(
+                f"wrapped under {wrapped.keyring!r}, version {wrapped.version!r}; this service is {self.uri}"
+            )
+        if not wrapped.blob:
+            raise WrongContext("the wrapped key is empty; restore its row")
 
     def _current(self) -> str:
         if self._known is None or self._clock() - self._known[0] > CURRENT_FRESH_S:
@@ -151,7 +163,7 @@ class KmsKeys:
             yield
         except ClientError as error:
             code = error.response.get("Error", {}).get("Code", "")
-            if code == "InvalidCiphertextException":
+            if code in _FOREIGN:
                 raise WrongContext("the wrapped key belongs to another object, or was altered") from None
             raise KeyUnavailable(f"{self.uri} refused: {code}; check the key's state and policy") from None
         except BotoCoreError as error:
@@ -168,8 +180,3 @@ def open_kms(uri: str, rest: str) -> KmsKeys:
         "kms", region_name=options.get("region"), endpoint_url=options.get("endpoint"), config=config
     )
     return KmsKeys(client, place)
-
-
-def _encryption_context(context: ObjectContext) -> dict[str, str]:
-    fields = {f"partvault:{name}": str(value) for name, value in context.to_json().items()}
-    return {"partvault:format": "partvault/wrapped-key/v1", **fields}

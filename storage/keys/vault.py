@@ -22,6 +22,8 @@ from storage.secret import DataKey
 
 _TIMEOUT_S = 10.0
 _CONNECT_TRIES = 3
+_FOREIGN = "the wrapped key belongs to another object, or was altered"
+_UNAUTHENTIC = ("message authentication failed", "invalid ciphertext length", "could not decode base64")
 _BLOB = re.compile(rb"vault:v([1-9][0-9]{0,8}):[A-Za-z0-9+/=]+")
 _PLACE = re.compile(r"(https?://[^/?#@]+)/([A-Za-z0-9_./-]+)/([A-Za-z0-9_.-]+)")
 
@@ -100,10 +102,13 @@ class VaultKeys:
 
     def _opening(self, wrapped: WrappedKey, context: ObjectContext) -> dict[str, object]:
         match = _BLOB.fullmatch(wrapped.blob)
-        if wrapped.keyring != self._keyring or not match or match[1] != wrapped.version.encode():
+        labelled = bool(match) and match[1] == wrapped.version.encode()
+        if wrapped.keyring != self._keyring or not (labelled or wrapped.version in self.versions()):
             raise KeyUnavailable(
-                f"not a wrap of {self.uri}: keyring {wrapped.keyring}, version {wrapped.version}"
+                f"not a wrap of {self.uri}: keyring {wrapped.keyring!r}, version {wrapped.version!r}"
             )
+        if not labelled:
+            raise WrongContext(_FOREIGN)
         return {"context": _base64(context.encode()), "ciphertext": wrapped.blob.decode("ascii")}
 
     def _wrapped(self, answer: dict[str, Any]) -> WrappedKey:
@@ -129,8 +134,8 @@ class VaultKeys:
         if answer.is_success:
             return dict(content.get("data") or {})
         reasons = "; ".join(map(str, content.get("errors", []))) or f"status {answer.status_code}"
-        if "message authentication failed" in reasons:
-            raise WrongContext("the wrapped key belongs to another object, or was altered")
+        if any(words in reasons for words in _UNAUTHENTIC):
+            raise WrongContext(_FOREIGN)
         raise KeyUnavailable(f"{self.uri} refused: {reasons}")
 
 

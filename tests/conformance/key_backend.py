@@ -1,13 +1,14 @@
-"""The key back end's contract, run on every one: subclass it and give it a `keys` fixture."""
+"""The key back end's contract, run on every one: subclass it and give it `keys` and `stranger`."""
 
 from __future__ import annotations
 
 import dataclasses
+from typing import ClassVar
 
 import pytest
 
 from storage.envelope import ObjectContext
-from storage.errors import KeyUnavailable, WrongContext
+from storage.errors import KeyUnavailable, StorageError, WrongContext
 from storage.keys.base import KeyBackend, WrappedKey
 from storage.secret import DataKey
 
@@ -23,8 +24,16 @@ FOREIGN = [
 class KeyBackendContract:
     """Every method is one promise of the port's docstrings."""
 
+    altered: ClassVar[tuple[type[StorageError], ...]] = (WrongContext,)
+    """What an altered blob is refused with."""
+
     @pytest.fixture
     def keys(self) -> KeyBackend:
+        raise NotImplementedError
+
+    @pytest.fixture
+    def stranger(self) -> KeyBackend:
+        """Another keyring of the same service, as another installation has."""
         raise NotImplementedError
 
     def test_unwraps_what_it_generated(self, keys: KeyBackend) -> None:
@@ -55,19 +64,65 @@ class KeyBackendContract:
         with pytest.raises(WrongContext):
             keys.rewrap(wrapped, foreign)
 
-    @pytest.mark.parametrize("at", [0, -1])
-    def test_refuses_an_altered_blob(self, keys: KeyBackend, at: int) -> None:
-        _, wrapped = keys.generate(CONTEXT)
-        altered = bytearray(wrapped.blob)
-        altered[at] ^= 1
-        with pytest.raises((WrongContext, KeyUnavailable)):
-            keys.unwrap(dataclasses.replace(wrapped, blob=bytes(altered)), CONTEXT)
+    @pytest.mark.parametrize("foreign", FOREIGN, ids=lambda context: f"{context}")
+    def test_refuses_wraps_that_changed_places(self, keys: KeyBackend, foreign: ObjectContext) -> None:
+        key, ours = keys.generate(CONTEXT)
+        other, theirs = keys.generate(foreign)
+        for wrapped, context in ((theirs, CONTEXT), (ours, foreign)):
+            refuses(keys, wrapped, context)
+        assert keys.unwrap(ours, CONTEXT) == key
+        assert keys.unwrap(theirs, foreign) == other
 
-    @pytest.mark.parametrize("blob", [b"", b"short"])
-    def test_refuses_a_blob_of_another_length(self, keys: KeyBackend, blob: bytes) -> None:
+    def test_refuses_the_wrap_of_an_object_whose_fields_run_together_alike(self, keys: KeyBackend) -> None:
+        _, wrapped = keys.generate(ObjectContext("org_a", "b", 1, "k"))
+        refuses(keys, wrapped, ObjectContext("org_", "ab", 1, "k"))
+
+    def test_refuses_another_keyrings_wrap(self, keys: KeyBackend, stranger: KeyBackend) -> None:
+        _, ours = keys.generate(CONTEXT)
+        _, theirs = stranger.generate(CONTEXT)
+        with pytest.raises(KeyUnavailable):
+            keys.unwrap(theirs, CONTEXT)
+        with pytest.raises(KeyUnavailable):
+            keys.rewrap(theirs, CONTEXT)
+        refuses(keys, dataclasses.replace(theirs, keyring=ours.keyring), CONTEXT)
+        refuses(stranger, dataclasses.replace(ours, keyring=theirs.keyring), CONTEXT)
+
+    def test_refuses_a_wrap_relabelled_with_another_version(self, keys: KeyBackend) -> None:
+        _, old = keys.generate(CONTEXT)
+        keys.rotate()
+        new = keys.rewrap(old, CONTEXT)
+        assert old.version != new.version
+        refuses(keys, dataclasses.replace(old, version=new.version), CONTEXT)
+        refuses(keys, dataclasses.replace(new, version=old.version), CONTEXT)
+
+    @pytest.mark.parametrize("spelling", ["0{}", " {}", "+{}", "{}.0", "٣", "", "-1"])
+    def test_refuses_a_version_in_another_spelling(self, keys: KeyBackend, spelling: str) -> None:
         _, wrapped = keys.generate(CONTEXT)
-        with pytest.raises((WrongContext, KeyUnavailable)):
-            keys.unwrap(dataclasses.replace(wrapped, blob=blob), CONTEXT)
+        foreign = dataclasses.replace(wrapped, version=spelling.format(wrapped.version))
+        with pytest.raises((KeyUnavailable, WrongContext)):
+            keys.unwrap(foreign, CONTEXT)
+        with pytest.raises((KeyUnavailable, WrongContext)):
+            keys.rewrap(foreign, CONTEXT)
+
+    def test_refuses_a_blob_altered_anywhere(self, keys: KeyBackend) -> None:
+        _, wrapped = keys.generate(CONTEXT)
+        step = max(1, len(wrapped.blob) // 16)
+        for at in (*range(0, len(wrapped.blob), step), len(wrapped.blob) - 1):
+            altered = bytearray(wrapped.blob)
+            altered[at] ^= 1
+            with pytest.raises(self.altered):
+                keys.unwrap(dataclasses.replace(wrapped, blob=bytes(altered)), CONTEXT)
+
+    @pytest.mark.parametrize("cut", [slice(0, 0), slice(0, 5), slice(0, -1), slice(1, None)])
+    def test_refuses_a_shortened_blob(self, keys: KeyBackend, cut: slice) -> None:
+        _, wrapped = keys.generate(CONTEXT)
+        with pytest.raises(self.altered):
+            keys.unwrap(dataclasses.replace(wrapped, blob=wrapped.blob[cut]), CONTEXT)
+
+    @pytest.mark.parametrize("more", [b"\0", b"=", b"A"])
+    def test_refuses_a_lengthened_blob(self, keys: KeyBackend, more: bytes) -> None:
+        _, wrapped = keys.generate(CONTEXT)
+        refuses(keys, dataclasses.replace(wrapped, blob=wrapped.blob + more), CONTEXT)
 
     def test_refuses_another_keyring_and_an_unknown_version(self, keys: KeyBackend) -> None:
         _, wrapped = keys.generate(CONTEXT)
@@ -119,3 +174,11 @@ class KeyBackendContract:
         assert key.reveal().hex() not in shown
         assert repr(key.reveal()) not in shown
         assert repr(wrapped.blob) not in shown
+
+
+def refuses(keys: KeyBackend, wrapped: WrappedKey, context: ObjectContext) -> None:
+    """Both ways in give the named reason, and nothing else."""
+    with pytest.raises(WrongContext):
+        keys.unwrap(wrapped, context)
+    with pytest.raises(WrongContext):
+        keys.rewrap(wrapped, context)

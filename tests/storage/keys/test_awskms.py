@@ -6,9 +6,9 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.exceptions import EndpointConnectionError
+from botocore.exceptions import ClientError, EndpointConnectionError
 
-from storage.errors import KeyUnavailable
+from storage.errors import KeyUnavailable, WrongContext
 from storage.keys import open_keys
 from storage.keys.awskms import CURRENT_FRESH_S, KmsKeys
 from storage.keys.base import KeyBackend
@@ -27,7 +27,11 @@ def kms() -> Iterator[Any]:
 
 @pytest.fixture
 def alias(kms: Any) -> str:
-    """A fresh alias with one version, beside one that only looks like it."""
+    return fresh_alias(kms)
+
+
+def fresh_alias(kms: Any) -> str:
+    """An alias with one version, beside one that only looks like it."""
     name = f"alias/{secrets.token_hex(8)}"
     key = kms.create_key()["KeyMetadata"]["KeyId"]
     kms.create_alias(AliasName=f"{name}-v1", TargetKeyId=key)
@@ -36,9 +40,15 @@ def alias(kms: Any) -> str:
 
 
 class TestKmsKeys(KeyBackendContract):
+    altered = (WrongContext, KeyUnavailable)  # the stand-in finds its key by the blob's first bytes
+
     @pytest.fixture
     def keys(self, kms: Any, alias: str) -> KeyBackend:
         return KmsKeys(kms, alias)
+
+    @pytest.fixture
+    def stranger(self, kms: Any) -> KeyBackend:
+        return KmsKeys(kms, fresh_alias(kms))
 
     def test_opens_by_address(self, keys: KeyBackend, alias: str) -> None:
         key, wrapped = keys.generate(CONTEXT)
@@ -86,6 +96,28 @@ class TestRotate:
         states = [kms.describe_key(KeyId=key)["KeyMetadata"]["KeyState"] for key in made]
         assert sorted(states) == ["Enabled", "PendingDeletion"]
         assert keys.current_version() == "2"
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("code", "error"),
+        [
+            ("InvalidCiphertextException", WrongContext),
+            ("IncorrectKeyException", WrongContext),
+            ("AccessDeniedException", KeyUnavailable),
+            ("KMSInvalidStateException", KeyUnavailable),
+        ],
+    )
+    def test_have_a_named_reason(self, kms: Any, alias: str, code: str, error: type[Exception]) -> None:
+        _, wrapped = KmsKeys(kms, alias).generate(CONTEXT)
+        client = boto3.client("kms", region_name="eu-central-1")
+
+        def refuse(**_: object) -> None:
+            raise ClientError({"Error": {"Code": code}}, "Decrypt")
+
+        client.meta.events.register("before-call.kms.Decrypt", refuse)
+        with pytest.raises(error):
+            KmsKeys(client, alias).unwrap(wrapped, CONTEXT)
 
 
 class TestUnreachable:

@@ -2,23 +2,33 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from storage.durable import Disk
 from storage.errors import KeyringUnsafe, KeyUnavailable, UriInvalid
 from storage.keys import open_keys
 from storage.keys.base import KeyBackend, WrappedKey
 from storage.keys.file import FileKeys
 from tests.conformance.key_backend import CONTEXT, KeyBackendContract
+from tests.storage.faulty_disk import FaultyDisk
+
+DONE = pytest.mark.parametrize("done", [False, True], ids=["not done", "done but reported failed"])
 
 
 class TestFileKeys(KeyBackendContract):
     @pytest.fixture
     def keys(self, tmp_path: Path) -> KeyBackend:
         return open_keys(f"file:{tmp_path / 'keys' / 'ring.json'}")
+
+    @pytest.fixture
+    def stranger(self, tmp_path: Path) -> KeyBackend:
+        return open_keys(f"file:{tmp_path / 'strange' / 'ring.json'}")
 
     def test_is_readable_by_its_owner_only(self, tmp_path: Path) -> None:
         ring = tmp_path / "keys" / "ring.json"
@@ -37,6 +47,15 @@ class TestFileKeys(KeyBackendContract):
         key, wrapped = theirs.generate(CONTEXT)
         assert ours.current_version() == "2"
         assert ours.unwrap(wrapped, CONTEXT) == key
+
+    def test_takes_up_a_rotation_left_half_done(self, tmp_path: Path) -> None:
+        keys = FileKeys(tmp_path / "ring.json")
+        content = json.loads((tmp_path / "ring.json").read_text())
+        content["keys"]["2"] = base64.b64encode(b"2" * 32).decode()
+        (tmp_path / "ring.json").write_text(json.dumps(content))
+        assert keys.current_version() == "1"
+        assert keys.rotate() == "2"
+        assert json.loads((tmp_path / "ring.json").read_text())["keys"] == content["keys"]
 
     def test_loses_no_version_to_concurrent_rotations(self, tmp_path: Path) -> None:
         ring = tmp_path / "ring.json"
@@ -65,6 +84,78 @@ class TestFileKeys(KeyBackendContract):
 
     def test_names_its_address(self, tmp_path: Path) -> None:
         assert FileKeys(tmp_path / "ring.json").uri == f"file:{tmp_path / 'ring.json'}"
+
+
+class TestWriteFaults:
+    """Every write of a change fails twice; the ring stays whole, and the retry succeeds."""
+
+    def test_is_never_current_before_it_is_on_the_disk(self, tmp_path: Path) -> None:
+        """At each write a power cut may take back the last rename; no wrap may depend on it by then."""
+        ring = tmp_path / "ring.json"
+        FileKeys(ring)
+        durable: list[set[str]] = []
+
+        class Watched(Disk):
+            def sync(self, descriptor: int) -> None:
+                super().sync(descriptor)
+                if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+                    durable.append(set(json.loads(ring.read_text())["keys"]))
+
+            def replace(self, source: Path, target: Path) -> None:
+                current = json.loads(source.read_text())["current"]
+                assert str(current) in durable[-1]
+                super().replace(source, target)
+
+        FileKeys(ring, Watched()).rotate()
+        assert durable[-1] == {"1", "2"}
+
+    @DONE
+    def test_of_a_new_ring(self, tmp_path: Path, done: bool) -> None:
+        healthy = FaultyDisk()
+        FileKeys(tmp_path / "count" / "ring.json", healthy)
+        assert {"make_directory", "create", "write", "sync", "replace"} == set(healthy.calls)
+        for number in range(1, len(healthy.calls) + 1):
+            ring = tmp_path / str(number) / "ring.json"
+            with pytest.raises(KeyUnavailable, match="cannot be changed: Input/output error"):
+                FileKeys(ring, FaultyDisk(number, done=done))
+            key, wrapped = FileKeys(ring).generate(CONTEXT)
+            assert FileKeys(ring).unwrap(wrapped, CONTEXT) == key
+
+    @DONE
+    def test_of_a_rotation(self, tmp_path: Path, done: bool) -> None:
+        FileKeys(tmp_path / "count" / "ring.json")
+        healthy = FaultyDisk()
+        FileKeys(tmp_path / "count" / "ring.json", healthy).rotate()
+        assert healthy.calls.count("replace") == 2
+        for number in range(1, len(healthy.calls) + 1):
+            ring = tmp_path / str(number) / "ring.json"
+            key, old = FileKeys(ring).generate(CONTEXT)
+            with pytest.raises(KeyUnavailable, match="cannot be changed"):
+                FileKeys(ring, FaultyDisk(number, done=done)).rotate()
+            after_restart = FileKeys(ring)
+            between, wrapped = after_restart.generate(CONTEXT)
+            version = after_restart.rotate()
+            assert after_restart.generate(CONTEXT)[1].version == version != old.version
+            assert after_restart.unwrap(old, CONTEXT) == key
+            assert after_restart.unwrap(wrapped, CONTEXT) == between
+
+    @DONE
+    def test_of_a_destruction(self, tmp_path: Path, done: bool) -> None:
+        FileKeys(tmp_path / "count" / "ring.json").rotate()
+        healthy = FaultyDisk()
+        FileKeys(tmp_path / "count" / "ring.json", healthy).destroy("1")
+        opening = healthy.calls.index("create")
+        for number in range(opening + 1, len(healthy.calls) + 1):
+            ring = tmp_path / str(number) / "ring.json"
+            FileKeys(ring).rotate()
+            key, wrapped = FileKeys(ring).generate(CONTEXT)
+            keys = FileKeys(ring, FaultyDisk(number, done=done))
+            with pytest.raises(KeyUnavailable, match="cannot be changed"):
+                keys.destroy("1")
+            if "1" in keys.versions():
+                keys.destroy("1")
+            assert FileKeys(ring).versions() == ["2"]
+            assert keys.unwrap(wrapped, CONTEXT) == key
 
 
 class TestPermissions:

@@ -74,12 +74,20 @@ def opened(token: Token) -> Pkcs11Keys:
     return keys
 
 
+def fresh_keys(opened: Pkcs11Keys) -> Pkcs11Keys:
+    keys = Pkcs11Keys(pkcs11, opened._session, secrets.token_hex(8))
+    keys.rotate()
+    return keys
+
+
 class TestPkcs11Keys(KeyBackendContract):
     @pytest.fixture
     def keys(self, opened: Pkcs11Keys) -> KeyBackend:
-        keys = Pkcs11Keys(pkcs11, opened._session, secrets.token_hex(8))
-        keys.rotate()
-        return keys
+        return fresh_keys(opened)
+
+    @pytest.fixture
+    def stranger(self, opened: Pkcs11Keys) -> KeyBackend:
+        return fresh_keys(opened)
 
     def test_makes_its_first_key(self, opened: Pkcs11Keys) -> None:
         assert opened.uri == "pkcs11:first"

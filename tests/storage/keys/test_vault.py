@@ -9,7 +9,7 @@ import pytest
 
 from storage.errors import KeyUnavailable
 from storage.keys import open_keys
-from storage.keys.base import KeyBackend
+from storage.keys.base import KeyBackend, WrappedKey
 from storage.keys.vault import VaultKeys
 from storage.secret import DataKey
 from tests.conformance.key_backend import CONTEXT, KeyBackendContract
@@ -27,6 +27,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[openbao.Server]
 
 @pytest.fixture
 def address(server: openbao.Server, tmp_path: Path) -> str:
+    return fresh_address(server, tmp_path)
+
+
+def fresh_address(server: openbao.Server, tmp_path: Path) -> str:
     name = secrets.token_hex(8)
     server.post(f"transit/keys/{name}", {"type": "aes256-gcm96", "derived": True})
     token = tmp_path / "token"
@@ -43,8 +47,21 @@ class TestVaultKeys(KeyBackendContract):
         with keys:
             yield keys
 
+    @pytest.fixture
+    def stranger(self, server: openbao.Server, tmp_path: Path) -> Iterator[KeyBackend]:
+        keys = open_keys(fresh_address(server, tmp_path))
+        assert isinstance(keys, VaultKeys)
+        with keys:
+            yield keys
+
     def test_names_its_address_without_a_token(self, keys: KeyBackend, address: str) -> None:
         assert keys.uri == address.split("?")[0]
+
+    def test_knows_no_version_that_never_was(self, keys: KeyBackend) -> None:
+        _, wrapped = keys.generate(CONTEXT)
+        blob = wrapped.blob.replace(b"vault:v1:", b"vault:v9:")
+        with pytest.raises(KeyUnavailable):
+            keys.unwrap(WrappedKey(wrapped.keyring, "9", blob), CONTEXT)
 
     def test_destroys_oldest_first(self, keys: KeyBackend) -> None:
         keys.rotate()
