@@ -102,7 +102,7 @@ class VaultKeys:
 
     def _opening(self, wrapped: WrappedKey, context: ObjectContext) -> dict[str, object]:
         match = _BLOB.fullmatch(wrapped.blob)
-        labelled = bool(match) and match[1] == wrapped.version.encode()
+        labelled = match is not None and match[1] == wrapped.version.encode()
         if wrapped.keyring != self._keyring or not (labelled or wrapped.version in self.versions()):
             raise KeyUnavailable(
                 f"not a wrap of {self.uri}: keyring {wrapped.keyring!r}, version {wrapped.version!r}"
