@@ -155,6 +155,13 @@ class Vault:
             if not compare_digest(digest.finish(), stored.ciphertext_sha256):
                 raise ObjectDamaged("altered", f"{stored.object_key} has another SHA-256 than its record")
 
+    def check_key(self, stored: StoredObject, context: ObjectContext) -> None:
+        """Verify by length and header alone that the object is of its record's key and of `context`.
+
+        Raises what `open` raises; no chunk is read.
+        """
+        list(self.open_range(stored, context, 0, 0))
+
     def data_key(self, stored: StoredObject, context: ObjectContext) -> DataKey:
         """Return the object's data key, to be sealed to a recipient; the caller wipes it.
 

@@ -13,7 +13,7 @@ from app.designs import manifest
 from app.designs.stored import file_of
 from app.errors import IntegrityBroken, Reason
 from app.licences import service as licences
-from app.models import Licence, Organisation, Print, Printer, Revision
+from app.models import Design, Licence, Organisation, Print, Printer, Revision
 from app.printers import service as printers
 from app.printers.binding import require_bound
 from app.prints.policy import SEQUENCE_WINDOW, Device, Part, Permission, Question, judge
@@ -46,10 +46,11 @@ class Counts:
 
 @dataclass(frozen=True)
 class Case:
-    """The rows of one print to be: licence, printer, revision and their owners, in line with the outbox."""
+    """The rows of one print to be: licence, printer, design and their owners, in line with the outbox."""
 
     licence: Licence
     printer: Printer
+    design: Design
     revision: Revision
     owner: Organisation
     counts: Counts
@@ -82,7 +83,7 @@ class Case:
             retired_on_chain=self.counts.printer is not None and self.counts.printer.retired,
             machine=self.printer.machine,
         )
-        return judge(Question(self.now, self.permission, device, _part(self.revision)))
+        return judge(Question(self.now, self.permission, device, _part(self.design, self.revision)))
 
     def require_intact(self, domain: Domain) -> None:
         """Verify that the rows still say what was signed: manifest, licence, terms, and the printer's keys.
@@ -131,8 +132,9 @@ def gather(services: Services, session: Session, licence: Licence, printer: Prin
     licences.settle(session, licence)
     printers.settle(session, printer)
     revision = session.get_one(Revision, licence.revision_id)
+    design = session.get_one(Design, revision.design_id)
     owner = session.get_one(Organisation, licence.owner_id)
-    return Case(licence, printer, revision, owner, counts, submission.now(services, session))
+    return Case(licence, printer, design, revision, owner, counts, submission.now(services, session))
 
 
 def gather_print(services: Services, session: Session, row: Print, counts: Counts) -> Case:
@@ -160,9 +162,10 @@ def check_object(services: Services, revision: Revision) -> None:
     services.vault.check(stored)
 
 
-def _part(revision: Revision) -> Part:
+def _part(design: Design, revision: Revision) -> Part:
     low, high = (revision.inspection or {})["geometry"]["bounds_mm"]
-    return Part(revision.recipe, (high[0] - low[0], high[1] - low[1], high[2] - low[2]))
+    size_mm = (high[0] - low[0], high[1] - low[1], high[2] - low[2])
+    return Part(revision.recipe, size_mm, shredded=design.shredded_at is not None)
 
 
 def _changed(field: str, detail: str) -> IntegrityBroken:

@@ -18,6 +18,10 @@ from app.printers.states import PrinterState
 
 SEQUENCE_WINDOW = 128
 _FIT_SLACK_MM = 1e-6
+DESIGN_SHREDDED = Reason(
+    "design_shredded",
+    "the design was shredded: its keys are destroyed, so nothing can be printed from it again",
+)
 
 
 @dataclass(frozen=True)
@@ -57,10 +61,11 @@ class Device:
 
 @dataclass(frozen=True)
 class Part:
-    """What is to be printed."""
+    """What is to be printed; `shredded` where its keys are destroyed."""
 
     recipe: Mapping[str, Any]
     size_mm: tuple[float, float, float]
+    shredded: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,7 @@ def judge(question: Question) -> tuple[Reason, ...]:
     """Give every reason against the print, none if it is permitted; `judge_count` judges the count."""
     licence, printer, part = question.licence, question.printer, question.part
     return (
+        *([DESIGN_SHREDDED] if part.shredded else []),
         *_licence_reasons(licence, question.now),
         *_printer_reasons(licence, printer),
         *_process_reasons(part.recipe, printer.machine, licence.terms),

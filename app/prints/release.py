@@ -6,18 +6,21 @@ print, one wins and the other finds its release.
 
 from __future__ import annotations
 
+import hashlib
+
 import structlog
 from sqlmodel import Session, select
 
 from app import submission
 from app.designs.stored import file_of, openable_file_of
 from app.encodings import to_base64, to_hex
-from app.errors import IntegrityBroken, Reason
+from app.errors import Conflict, IntegrityBroken, Reason, TokenSpent
 from app.identifiers import RELEASE, new_id
-from app.models import Licence, Print, Printer, Release, Revision
+from app.models import Design, Licence, Print, Printer, Release, Revision
 from app.prints import case as cases
 from app.prints.case import Case
 from app.prints.lifecycle import Event, State
+from app.prints.policy import DESIGN_SHREDDED
 from app.prints.schemas import ReleasedObject, ReleaseView, SealedKey
 from app.prints.transition import apply
 from app.wiring import Services
@@ -32,16 +35,23 @@ _log = structlog.get_logger("app.prints")
 
 
 def body_of(session: Session, print_id: str) -> bytes | None:
-    """Give the release's exact bytes, None where there is none."""
-    return session.exec(select(Release.body).where(Release.print_id == print_id)).first()
+    """Give the release's exact bytes, None where there is none; TokenSpent where its design was shredded."""
+    row = session.exec(select(Release).where(Release.print_id == print_id)).first()
+    if row is not None and row.body is None:
+        raise TokenSpent(
+            f"release {row.id} holds no key any more: {DESIGN_SHREDDED.message}",
+            reasons=[DESIGN_SHREDDED],
+            remedy="ask the design's owner",
+        )
+    return row.body if row is not None else None
 
 
 def conclude(services: Services, print_id: str) -> None:
     """Bring a redeeming print to its end, if the chain has spoken.
 
     1. Rejected on chain: refused, its number is free again.
-    2. Confirmed, but licence or printer was withdrawn meanwhile, or the manifest changed: withheld, the
-       number is used.
+    2. Confirmed, but licence, printer or design was withdrawn meanwhile, or the manifest changed: withheld,
+       the number is used.
     3. Confirmed: seal, store, redeemed.
     """
     with services.database.read() as session:
@@ -70,7 +80,7 @@ def conclude(services: Services, print_id: str) -> None:
 
 def _withdrawn(case: Case, domain: Domain) -> Reason | None:
     """Recheck at release what may have changed since the number was asked for."""
-    codes = {"licence_revoked", "printer_retired"}
+    codes = {DESIGN_SHREDDED.code, "licence_revoked", "printer_retired"}
     for reason in case.reasons():
         if reason.code in codes:
             return reason
@@ -142,12 +152,20 @@ def _object(release_id: str, revision: Revision) -> ReleasedObject:
 
 
 def _store(services: Services, seen: Print, made: Release) -> None:
+    """Store the release, unless its design was shredded since the key was unwrapped."""
     with services.database.write() as session:
         row = session.get_one(Print, seen.id, with_for_update=True)
         if row.state != State.REDEEMING:
             return
-        apply(session, row, Event.RELEASE)
-        session.add(made)
+        revision = session.get_one(Revision, made.revision_id)
+        design = session.get_one(Design, revision.design_id, with_for_update=True)
+        shredded = design.shredded_at is not None
+        if not shredded:
+            apply(session, row, Event.RELEASE)
+            session.add(made)
+    if shredded:
+        _end(services, seen.id, Event.WITHHOLD, DESIGN_SHREDDED)
+        return
     services.metrics.releases.inc()
     _log.info("released", print=seen.id, release=made.id, printer=seen.printer_id)
 
@@ -164,5 +182,23 @@ def _end(services: Services, print_id: str, event: Event, reason: Reason) -> Non
 
 
 def revision_of(session: Session, release: Release) -> Revision:
-    """Give the revision whose object a release hands over."""
+    """Give the revision whose object a release hands over; Conflict where its design was shredded."""
+    if release.body is None:
+        raise Conflict(
+            f"the object of release {release.id} is gone: {DESIGN_SHREDDED.message}",
+            reasons=[DESIGN_SHREDDED],
+            remedy="ask the design's owner",
+        )
     return session.get_one(Revision, release.revision_id)
+
+
+def destroy_keys(session: Session, revision_id: str) -> dict[str, str]:
+    """Destroy the sealed key of every release of a revision; gives the SHA-256 of each answer destroyed."""
+    query = select(Release).where(Release.revision_id == revision_id).with_for_update()
+    destroyed = {}
+    for row in session.exec(query).all():
+        if row.body is not None:
+            destroyed[row.id] = hashlib.sha256(row.body).hexdigest()
+            row.body = None
+            session.add(row)
+    return destroyed
