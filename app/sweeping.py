@@ -7,8 +7,9 @@ from sqlmodel import Session, col, select
 
 from app import idempotency, submission
 from app.auth import replay
-from app.designs import publication
+from app.designs import catalogue, publication
 from app.designs.states import RevisionState
+from app.fsck.quarantine import QUARANTINE
 from app.licences import service as licences
 from app.licences.states import LicenceState
 from app.models import Licence, Print, Printer, Revision
@@ -47,12 +48,19 @@ class Sweeper:
         return False
 
     def sweep_objects(self) -> int:
-        """Remove parts of interrupted puts, and old objects that no row knows; gives how many of these."""
+        """Remove parts of interrupted puts, and old objects that no row knows; gives how many of these.
+
+        Quarantined objects stay; and where a row's record cannot be read nothing is taken for forgotten.
+        """
         services = self._services
         services.objects.sweep()
+        names = [key for key in services.objects.list() if not key.startswith(QUARANTINE)]
         with services.database.read() as session:
-            known = _known_objects(session)
-        orphans = [key for key in services.objects.list() if key not in known and self._is_old(key)]
+            known = catalogue.read(session)
+        if known.unreadable:
+            _log.warning("objects not swept: a record cannot be read", row=known.unreadable[0].row)
+            return 0
+        orphans = [key for key in names if key not in known.keys and self._is_old(key)]
         for key in orphans:
             services.objects.delete(key)
         return len(orphans)
@@ -123,8 +131,3 @@ def _settle_all(session: Session) -> bool:
     for row in session.exec(reported.limit(BATCH_ROWS_MAX)).all():
         outcome.settle(session, row)
     return bool(session.dirty)
-
-
-def _known_objects(session: Session) -> set[str]:
-    rows = session.exec(select(Revision.file_object, Revision.thumbnail_object)).all()
-    return {str(stored["object_key"]) for pair in rows for stored in pair if stored}

@@ -12,6 +12,7 @@ from app.cli.audit_remote import require_answer
 from app.cli.embedded import embedded_chain, identity_of
 from app.cli.progress import transfer, waiting
 from app.database import Database, open_database
+from app.designs.catalogue import read
 from app.settings import Settings
 from ledger.anvil import noted_url
 from ledger.audit import AuditReport, Finding, History
@@ -71,11 +72,11 @@ def _missing(database: Database, history: History) -> list[Finding]:
 
 def _objects(settings: Settings, database: Database, *, quiet: bool) -> tuple[int, list[Finding]]:
     with database.read() as session:
-        objects = audit_objects.kept(session)
+        catalogue = read(session)
     vault = Vault(open_objects(settings.objects_location), open_keys(settings.keys_location))
-    total = sum(item.stored.ciphertext_bytes for item in objects)
+    total = sum(item.stored.ciphertext_bytes for item in catalogue.objects)
     with transfer("reading stored objects", total, quiet=quiet) as moved:
-        return len(objects), list(audit_objects.check(vault, objects, moved))
+        return len(catalogue.objects), list(audit_objects.check(vault, catalogue, moved))
 
 
 @contextmanager

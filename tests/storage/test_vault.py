@@ -212,6 +212,23 @@ class TestOpenRange:
             list(vault.open_range(stored, CONTEXT, len(CONTENT), 1))
 
 
+class TestCheckKey:
+    def test_reads_the_header_and_no_chunk(self, vault: Vault, objects: FaultyObjects) -> None:
+        vault.check_key(put(vault), CONTEXT)
+        assert objects.read_bytes == 56
+
+    def test_refuses_another_objects_header(self, vault: Vault, objects: FaultyObjects) -> None:
+        one, other = put(vault), put(vault)
+        objects.swap(one.object_key, other.object_key)
+        with pytest.raises(ObjectDamaged) as caught:
+            vault.check_key(one, CONTEXT)
+        assert caught.value.reason == "substituted"
+
+    def test_refuses_another_objects_key(self, vault: Vault) -> None:
+        with pytest.raises(WrongContext):
+            vault.check_key(put(vault), OTHER_TENANT)
+
+
 class TestBucketWriter:
     """Attacks 18 and 20: whoever writes the bucket swaps, replays, cuts or alters objects."""
 
