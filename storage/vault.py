@@ -149,7 +149,7 @@ class Vault:
     def check(self, stored: StoredObject) -> None:
         """Read the whole object; raises `ObjectDamaged` (`missing`, `truncated`, `extended`, `altered`)."""
         self._check_size(stored)
-        with BackgroundDigest() as digest:
+        with _judged(stored), BackgroundDigest() as digest:
             for piece in self.objects.read(stored.object_key):
                 digest.update(piece)
             if not compare_digest(digest.finish(), stored.ciphertext_sha256):
