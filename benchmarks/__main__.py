@@ -8,7 +8,9 @@ from pathlib import Path
 
 from benchmarks.figures import Figure, write
 
-AREAS = tuple(sorted(path.stem for path in Path(__file__).parent.glob("[a-z]*.py") if path.stem != "figures"))
+HERE = Path(__file__).parent
+MODULES = {path.stem for path in HERE.glob("[a-z]*.py")} - {"figures"}
+AREAS = tuple(sorted(MODULES | {path.parent.name for path in HERE.glob("*/__init__.py")}))
 
 
 def main(areas: list[str]) -> int:
@@ -23,13 +25,19 @@ def main(areas: list[str]) -> int:
         figures: list[Figure] = importlib.import_module(f"benchmarks.{area}").measure()
         write(area, figures)
         for figure in figures:
-            sign = "≥" if figure.better == "higher" else "≤"
-            verdict = "ok" if figure.ok else "MISSED"
-            print(
-                f"  {figure.id:<52} {figure.value:>10.4g} {figure.unit:<8} ({sign} {figure.bar:g})  {verdict}"
-            )
+            print(_line(figure))
             missed += not figure.ok
     return 1 if missed else 0
+
+
+def _line(figure: Figure) -> str:
+    value = f"  {figure.id:<56} {figure.value:>10.4g} {figure.unit:<6}"
+    if figure.spread:
+        value += " [{:.4g} to {:.4g}]".format(*figure.spread)
+    if figure.bar is None:
+        return value
+    sign = "≥" if figure.better == "higher" else "≤"
+    return f"{value} ({sign} {figure.bar:g})  {'ok' if figure.ok else 'MISSED'}"
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ from storage.stream import (
     plaintext_length,
 )
 
-BATCH_BYTES = 2 * 1024 * 1024
+BATCH_BYTES = 3 * 512 * 1024
 """What a worker reads at a time; four such buffers are all the memory in use."""
 
 
