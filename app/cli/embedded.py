@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from app.cli.data_folder import require_database
 from app.cli.failures import CliError, Exit
 from app.clock import SystemClock
 from app.database import open_database
@@ -22,7 +23,7 @@ def embedded_chain(settings: Settings) -> Iterator[tuple[str, ChainIdentity]]:
 
     Raises CliError where there is no embedded chain, ChainInUse where the running service serves it.
     """
-    _require_database(settings)
+    require_database(settings)
     if not settings.embedded_chain:
         raise CliError(
             "no_embedded_chain",
@@ -47,7 +48,7 @@ def embedded_chain(settings: Settings) -> Iterator[tuple[str, ChainIdentity]]:
 
 def identity_of(settings: Settings) -> ChainIdentity:
     """Read which chain and contract a data folder belongs to; CliError before the service founded it."""
-    _require_database(settings)
+    require_database(settings)
     database = open_database(settings.database_location)
     try:
         with database.engine.connect() as connection:
@@ -62,14 +63,3 @@ def identity_of(settings: Settings) -> ChainIdentity:
             exit_code=Exit.UNUSABLE,
         )
     return identity
-
-
-def _require_database(settings: Settings) -> None:
-    """Refuse a data folder without a database before opening it would make one."""
-    if settings.database_url is None and not (settings.data_dir / "partvault.sqlite").exists():
-        raise CliError(
-            "no_data_folder",
-            f"{settings.data_dir.absolute()} holds no inventory",
-            "name the data folder with --data-dir or PARTVAULT_DATA_DIR",
-            exit_code=Exit.UNUSABLE,
-        )

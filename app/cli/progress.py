@@ -1,4 +1,4 @@
-"""Progress on stderr: bytes flowing, and things awaited."""
+"""Progress on stderr: bytes flowing, things done one after another, and things awaited."""
 
 from __future__ import annotations
 
@@ -34,6 +34,33 @@ def transfer(label: str, total: int | None, *, quiet: bool) -> Iterator[Callable
     with bar:
         task = bar.add_task(label, total=total)
         yield lambda count: bar.advance(task, count)
+
+
+@contextmanager
+def counting(label: str, total: int, *, quiet: bool) -> Iterator[Callable[[int], None]]:
+    """Show things being done, with their rate; the function given takes how many since the last call."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    screen = console(error=True)
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+        console=screen,
+        transient=True,
+        disable=quiet or not screen.is_terminal,
+    )
+
+    def advance(count: int) -> None:
+        bar.advance(task, count)
+        speed = bar.tasks[task].speed
+        bar.update(task, rate=f"{speed:,.0f}/s" if speed else "")
+
+    with bar:
+        task = bar.add_task(label, total=total, rate="")
+        yield advance
 
 
 @contextmanager

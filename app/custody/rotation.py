@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from sqlmodel import Session, col, select, update
 
-from app.clock import Clock
+from app.clock import Clock, rfc3339
 from app.custody import census, wraps
 from app.custody.census import Unopened
 from app.custody.keyring import Home, prove, require_home
@@ -33,12 +34,20 @@ class Outcome:
     """How a run ended: with none left behind, or with those that do not open."""
 
     rotation: KeyRotation
-    unopened: tuple[Unopened, ...] = ()
+    failed: tuple[Unopened, ...] = ()
 
     @property
     def complete(self) -> bool:
         """Tell whether every wrap is under the new version."""
         return self.rotation.state == Stage.DONE
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the rotation and the wraps that do not open as JSON."""
+        return {
+            **as_json(self.rotation),
+            "complete": self.complete,
+            "failed": [each.to_json() for each in self.failed],
+        }
 
 
 def begin(database: Database, keys: KeyBackend, clock: Clock, from_version: str | None = None) -> KeyRotation:
@@ -88,6 +97,12 @@ def behind(database: Database, keys: KeyBackend, rotation: KeyRotation) -> int:
     """Count the wraps that are not under the current version yet."""
     with database.read() as session:
         return census.count(session, census.behind(rotation.keyring, keys.current_version()))
+
+
+def as_json(rotation: KeyRotation) -> dict[str, Any]:
+    """Give a rotation's row as JSON, times as RFC 3339."""
+    times = {"started_at": rotation.started_at, "finished_at": rotation.finished_at}
+    return rotation.model_dump() | {name: None if at is None else rfc3339(at) for name, at in times.items()}
 
 
 def unfinished(session: Session) -> KeyRotation | None:

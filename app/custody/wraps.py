@@ -6,8 +6,8 @@ a rotation has made its version no new wrap falls behind it, and a version witho
 
 from __future__ import annotations
 
-from sqlalchemy import text
-from sqlmodel import Session, col, update
+from sqlalchemy import bindparam, text, update
+from sqlmodel import Session, SQLModel
 
 from app.errors import Unavailable
 from app.models import WrappedSecret
@@ -17,6 +17,16 @@ from storage.keys import KeyBackend, WrappedKey
 
 _KEYS_LOCK = 0x70760001
 """PostgreSQL advisory lock: shared by who writes a wrap, held alone by who destroys a key version."""
+
+_COMPARED = ("tenant", "object_id", "version", "kind", "keyring", "key_version", "blob")
+_TABLE = SQLModel.metadata.tables[WrappedSecret.__tablename__]
+_SWAP = (
+    update(_TABLE)
+    .where(*(_TABLE.c[name] == bindparam(f"was_{name}") for name in _COMPARED))
+    .values(
+        keyring=bindparam("new_keyring"), key_version=bindparam("new_version"), blob=bindparam("new_blob")
+    )
+)
 
 
 def keep(session: Session, keys: KeyBackend, context: ObjectContext, wrapped: WrappedKey, now: int) -> None:
@@ -69,16 +79,9 @@ def forget(session: Session, context: ObjectContext) -> bool:
 
 def swap(session: Session, read: WrappedSecret, renewed: WrappedKey) -> bool:
     """Put a wrap in the place of the one that was read; tells whether that was still there, unchanged."""
-    row = WrappedSecret
-    change = (
-        update(row)
-        .where(col(row.tenant) == read.tenant, col(row.object_id) == read.object_id)
-        .where(col(row.version) == read.version, col(row.kind) == read.kind)
-        .where(col(row.keyring) == read.keyring, col(row.key_version) == read.key_version)
-        .where(col(row.blob) == read.blob)
-        .values(keyring=renewed.keyring, key_version=renewed.version, blob=renewed.blob)
-    )
-    return session.exec(change).rowcount == 1
+    new = {"new_keyring": renewed.keyring, "new_version": renewed.version, "new_blob": renewed.blob}
+    was = {f"was_{name}": getattr(read, name) for name in _COMPARED}
+    return session.connection().execute(_SWAP, was | new).rowcount == 1
 
 
 def hold_keys(session: Session) -> None:
@@ -99,8 +102,8 @@ def _renewed(keys: KeyBackend, context: ObjectContext, wrapped: WrappedKey) -> W
         if wrapped.version in keys.versions():
             raise
         raise Unavailable(
-            f"key version {wrapped.version} was destroyed while {context.kind} {context.object_id} was on its "
-            "way; nothing of it is kept",
+            f"key version {wrapped.version} was destroyed while {context.kind} {context.object_id} was on "
+            "its way; nothing of it is kept",
             remedy="send the file again; it will be encrypted under the current key",
         ) from error
 
