@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,10 +13,12 @@ from app.auth.principals import Principal, Role
 from app.clock import rfc3339
 from app.designs import publication
 from app.designs import queries as design_queries
+from app.designs.custody import Custody, custody_of
 from app.designs.states import RevisionState
 from app.encodings import from_hex, to_hex
 from app.errors import Conflict, Invalid, NotFound
 from app.licences.schemas import LicenceRequest
+from app.licences.sealed_keys import require_mode
 from app.models import Organisation, Printer, Revision
 from app.printers.service import settle as settle_printer
 from app.printers.states import PrinterState
@@ -26,13 +29,17 @@ from ledger.typed_data import Licence, printers_root
 
 @dataclass(frozen=True)
 class Draft:
-    """A licence not signed yet: the statement, what it was made of, and the request with its salts."""
+    """A licence not signed yet: the statement, what it was made of, and the request with its salts.
+
+    `custody` says who holds the revision's key, `suites` how a key is sealed to each printer listed.
+    """
 
     statement: Licence
     owner: Organisation
     provider: Organisation
     revision: Revision
-    printers: tuple[str, ...]
+    custody: Custody
+    suites: Mapping[str, str]
     terms: str
     terms_salt: bytes
     request: dict[str, Any]
@@ -49,14 +56,16 @@ def draft(services: Services, principal: Principal, body: LicenceRequest) -> Dra
     starts_at, expires_at = _window(services, body)
     with services.database.read() as session:
         revision = _published(session, principal, body.revision_id)
+        custody = custody_of(session, revision)
+        require_mode(custody, body.printers, body.sealed_keys)
         owner = session.get_one(Organisation, principal.organisation_id)
         provider = _provider(session, body.provider_id)
-        hashes = _printer_hashes(session, provider, body.printers)
+        printers = _printers(session, provider, body.printers)
     statement = Licence(
         revision=revision.revision_hash or b"",
         owner=address_of(owner),
         provider=address_of(provider),
-        printers=printers_root(hashes),
+        printers=printers_root([row.printer_hash or b"" for row in printers]),
         prints=body.prints,
         reprints=body.reprints,
         starts_at=starts_at,
@@ -71,10 +80,11 @@ def draft(services: Services, principal: Principal, body: LicenceRequest) -> Dra
         owner=owner,
         provider=provider,
         revision=revision,
-        printers=tuple(sorted(set(body.printers))),
+        custody=custody,
+        suites={row.id: row.sealing_suite or "" for row in printers},
         terms=terms.decode(),
         terms_salt=terms_salt,
-        request=body.model_dump(mode="json", exclude={"signature"}) | window | salts,
+        request=body.model_dump(mode="json", exclude={"signature", "sealed_keys"}) | window | salts,
     )
 
 
@@ -104,12 +114,12 @@ def _provider(session: Session, provider_id: str) -> Organisation:
     return row
 
 
-def _printer_hashes(session: Session, provider: Organisation, printer_ids: list[str]) -> list[bytes]:
+def _printers(session: Session, provider: Organisation, printer_ids: list[str]) -> list[Printer]:
+    """Give the printers listed, each once, in the order of their ids."""
     query = (
         select(Printer).where(col(Printer.id).in_(printer_ids)).where(Printer.organisation_id == provider.id)
     )
     found = {row.id: row for row in session.exec(query).all()} if printer_ids else {}
-    hashes = []
     for printer_id in printer_ids:
         row = found.get(printer_id)
         if row is None:
@@ -121,5 +131,4 @@ def _printer_hashes(session: Session, provider: Organisation, printer_ids: list[
                 field="printers",
                 remedy="have its provider approve it first",
             )
-        hashes.append(row.printer_hash)
-    return hashes
+    return [found[printer_id] for printer_id in sorted(found)]

@@ -6,9 +6,28 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from app.encodings import Body, Hex32, HexSignature, JsonInput, JsonObject, Receipt, RowId, SignedBody, Time
+from app.encodings import (
+    Body,
+    Hex32,
+    HexSignature,
+    JsonInput,
+    JsonObject,
+    Label,
+    Receipt,
+    RowId,
+    SignedBody,
+    Time,
+)
 
 Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
+
+
+class PrinterKey(Body):
+    """A data key, sealed by its owner to one printer (RFC 9180) and bound to the licence."""
+
+    printer_id: RowId
+    suite: Label
+    blob: Annotated[str, Field(min_length=1, max_length=4096, description="base64")]
 
 
 class LicenceRequest(Body):
@@ -29,6 +48,10 @@ class LicenceRequest(Body):
     )
     terms_salt: Hex32 | None = None
     salt: Hex32 | None = None
+    sealed_keys: Annotated[
+        list[PrinterKey],
+        Field(max_length=1000, description="one for each of `printers`, where the owner holds the key"),
+    ] = Field(default_factory=list)
     signature: HexSignature | None = Field(default=None, description="r ‖ s ‖ v by an external account")
 
 

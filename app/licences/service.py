@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlmodel import Session
 
 from app import idempotency, submission
@@ -11,9 +13,9 @@ from app.encodings import from_hex
 from app.errors import Conflict
 from app.idempotency import Attempt, Made
 from app.identifiers import LICENCE, new_id
-from app.licences import queries
+from app.licences import queries, sealed_keys
 from app.licences.drafting import Draft, draft
-from app.licences.schemas import LicenceRequest
+from app.licences.schemas import LicenceRequest, PrinterKey
 from app.licences.states import LicenceState
 from app.models import Licence, Organisation
 from app.wiring import Services
@@ -47,7 +49,8 @@ def settle(session: Session, row: Licence) -> tuple[OperationStatus, OperationSt
 def grant(services: Services, request: Attempt, principal: Principal, body: LicenceRequest) -> Made:
     """Sign or take the owner's signature, put the licence on chain, and wait a while.
 
-    Raises LedgerRejected with the contract's reason; InvalidSignature; what drafting raises.
+    Raises LedgerRejected with the contract's reason; InvalidSignature; what drafting raises; Invalid unless
+    an owner-held design's licence brings its sealed keys.
     """
     with services.database.read() as session:
         made = idempotency.recall(session, services, request)
@@ -58,12 +61,15 @@ def grant(services: Services, request: Attempt, principal: Principal, body: Lice
             prepared.statement, signature_of(services, prepared.owner, prepared.statement, supplied)
         )
         submission.require_acceptable(services, operation)
-        made = _store(services, request, prepared, operation)
+        made = _store(services, request, prepared, operation, body.sealed_keys)
     _wait_for_grant(services, made.row_id)
     return made
 
 
-def _store(services: Services, request: Attempt, prepared: Draft, operation: Grant) -> Made:
+def _store(
+    services: Services, request: Attempt, prepared: Draft, operation: Grant, keys: Sequence[PrinterKey]
+) -> Made:
+    """Store the licence with its keys, and the operation that grants it; Invalid where a key is wrong."""
     with services.database.write() as session:
         made = idempotency.recall(session, services, request)
         if made is not None:
@@ -76,7 +82,7 @@ def _store(services: Services, request: Attempt, prepared: Draft, operation: Gra
             state=LicenceState.PENDING,
             licence_hash=prepared.statement.struct_hash(),
             statement=prepared.statement.to_json(),
-            printers=list(prepared.printers),
+            printers=list(prepared.suites),
             terms=prepared.terms,
             terms_salt=prepared.terms_salt,
             prints=prepared.statement.prints,
@@ -87,6 +93,8 @@ def _store(services: Services, request: Attempt, prepared: Draft, operation: Gra
             created_at=services.clock.now(),
         )
         session.add(row)
+        session.flush()
+        session.add_all(sealed_keys.rows_of(row.id, prepared.custody, prepared.suites, keys))
         return idempotency.keep(session, services, request, row.id)
 
 

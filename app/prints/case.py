@@ -10,10 +10,11 @@ from sqlmodel import Session, col, select
 from app import submission
 from app.accounts.signing import address_of
 from app.designs import manifest
+from app.designs.custody import Custody, committed_custody
 from app.designs.stored import file_of
 from app.errors import IntegrityBroken, Reason
 from app.licences import service as licences
-from app.models import Design, Licence, Organisation, Print, Printer, Revision
+from app.models import Design, Licence, LicenceKey, Organisation, Print, Printer, Revision
 from app.printers import service as printers
 from app.printers.binding import require_bound
 from app.prints.policy import SEQUENCE_WINDOW, Device, Part, Permission, Question, judge
@@ -46,13 +47,17 @@ class Counts:
 
 @dataclass(frozen=True)
 class Case:
-    """The rows of one print to be: licence, printer, design and their owners, in line with the outbox."""
+    """The rows of one print to be: licence, printer, design and their owners, in line with the outbox.
+
+    `sealed` is the data key as its owner sealed it to the printer, where a licence came with such keys.
+    """
 
     licence: Licence
     printer: Printer
     design: Design
     revision: Revision
     owner: Organisation
+    sealed: LicenceKey | None
     counts: Counts
     now: int
 
@@ -92,6 +97,7 @@ class Case:
         2. The licence is what was signed, for this revision and on these terms.
         3. Provider and signing key are the printer's, and that key vouches for the sealing key.
         4. Licence and printer are on chain: rows that agree with each other alone prove nothing.
+        5. Where the design's owner holds the key, it has sealed it to this printer, in its suite.
 
         Raises IntegrityBroken naming what differs.
         """
@@ -109,6 +115,9 @@ class Case:
         require_bound(domain, self.printer, statement.provider)
         # (4) the chain
         self._require_on_chain()
+        # (5) the owner's seal
+        if committed_custody(self.revision) == Custody.OWNER:
+            self._require_sealed()
 
     def _require_on_chain(self) -> None:
         """(4) the very licence and printer of these rows, whatever became of the rows since the question."""
@@ -117,6 +126,14 @@ class Case:
             raise _changed("licence", f"licence {self.licence.id} is not one that the chain knows")
         if counts.printer is None or counts.printer_hash != self.printer.printer_hash:
             raise _changed("printer", f"printer {self.printer.id} is not one that the chain knows")
+
+    def _require_sealed(self) -> None:
+        """(5) a seal there is, and one the printer's suite could open; only the printer can tell more."""
+        if self.sealed is None or self.sealed.suite != self.printer.sealing_suite:
+            raise _changed(
+                "sealed_keys",
+                f"licence {self.licence.id} has no key that its owner sealed to printer {self.printer.id}",
+            )
 
 
 def ask_chain(services: Services, licence_hash: bytes, printer_hash: bytes | None) -> Counts:
@@ -134,7 +151,8 @@ def gather(services: Services, session: Session, licence: Licence, printer: Prin
     revision = session.get_one(Revision, licence.revision_id)
     design = session.get_one(Design, revision.design_id)
     owner = session.get_one(Organisation, licence.owner_id)
-    return Case(licence, printer, design, revision, owner, counts, submission.now(services, session))
+    sealed = session.get(LicenceKey, (licence.id, printer.id))
+    return Case(licence, printer, design, revision, owner, sealed, counts, submission.now(services, session))
 
 
 def gather_print(services: Services, session: Session, row: Print, counts: Counts) -> Case:

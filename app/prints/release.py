@@ -12,8 +12,8 @@ import structlog
 from sqlmodel import Session, select
 
 from app import submission
-from app.designs.stored import file_of, openable_file_of
-from app.encodings import to_base64, to_hex
+from app.designs.stored import file_of
+from app.encodings import to_hex
 from app.errors import Conflict, IntegrityBroken, Reason, TokenSpent
 from app.identifiers import RELEASE, new_id
 from app.models import Design, Licence, Print, Printer, Release, Revision
@@ -21,16 +21,14 @@ from app.prints import case as cases
 from app.prints.case import Case
 from app.prints.lifecycle import Event, State
 from app.prints.policy import DESIGN_SHREDDED
-from app.prints.schemas import ReleasedObject, ReleaseView, SealedKey
+from app.prints.schemas import ReleasedObject, ReleaseView
+from app.prints.seals import seal_for
 from app.prints.transition import apply
 from app.wiring import Services
 from ledger.commitment import canonical_json
 from ledger.outbox import OperationStatus
 from ledger.typed_data import Domain
-from storage.envelope import ObjectContext
-from storage.recipients import seal
 
-INFO_FORMAT = "partvault/release/v1"
 _log = structlog.get_logger("app.prints")
 
 
@@ -92,22 +90,17 @@ def _withdrawn(case: Case, domain: Domain) -> Reason | None:
 
 
 def _sealed(services: Services, row: Print, case: Case, status: OperationStatus) -> Release:
-    """Unwrap the data key, seal it to the enrolled key, and write the answer."""
-    with services.database.read() as session:
-        stored, context = openable_file_of(session, case.revision)
+    """Seal the data key to the enrolled key, or take its owner's seal, and write the answer."""
     release_id = new_id(RELEASE, services.entropy)
-    info = info_of(release_id, case, context)
-    suite, public = case.printer.sealing_suite or "", case.printer.sealing_public or b""
-    with services.vault.data_key(stored, context) as key:
-        sealed = SealedKey(suite=suite, blob=to_base64(seal(key, suite, public, info)))
+    seal = seal_for(services, release_id, case)
     receipt = submission.receipt(status)
     assert receipt is not None  # noqa: S101  # a confirmed operation has one
     view = ReleaseView(
         release_id=release_id,
         print_id=row.id,
         printer_hash=to_hex(case.printer.printer_hash or b""),
-        sealed_key=sealed,
-        info=info.decode(),
+        sealed_key=seal.key,
+        info=seal.info.decode(),
         object=_object(release_id, case.revision),
         manifest=case.revision.manifest or "",
         salt=to_hex(case.revision.salt or b""),
@@ -122,19 +115,6 @@ def _sealed(services: Services, row: Print, case: Case, status: OperationStatus)
         revision_id=case.revision.id,
         body=canonical_json(view.model_dump(mode="json")),
         created_at=services.clock.now(),
-    )
-
-
-def info_of(release_id: str, case: Case, context: ObjectContext) -> bytes:
-    """Give the HPKE info string: release, printer, object and commitment, as canonical JSON."""
-    return canonical_json(
-        {
-            "format": INFO_FORMAT,
-            "release": release_id,
-            "printer": to_hex(case.printer.printer_hash or b""),
-            "object": context.to_json(),
-            "commitment": to_hex(case.revision.commitment or b""),
-        }
     )
 
 
