@@ -1,7 +1,7 @@
 """What a writer of the bucket can do: each attack is refused by every way in, with its named reason.
 
-Reasons are given for `open`, for `open_range` over the bytes attacked, and for `check`, which holds no key and
-so sees a foreign object of the right length as `altered`.
+Reasons are given for `open`, for `open_range` over the bytes attacked, and for `check`, which holds no key
+and so sees a foreign object of the right length as `altered`.
 """
 
 from __future__ import annotations
