@@ -26,14 +26,18 @@ from storage.recipients import SealingKey, open_sealed
 from storage.secret import DataKey
 from storage.stream import Piece
 
-_INFO_FORMAT = "partvault/release/v1"
+_SEALED_BY = {"service": "partvault/release/v1", "owner": "partvault/grant/v1"}
+"""Who seals the data key, by the custody that the manifest names, and the form its info string has then."""
 _MANIFEST_FORMAT = "partvault/manifest/v1"
 _TELL_PROVIDER = "do not print; tell the provider and the owner what this message says"
 
 
 @dataclass(frozen=True)
 class PrintFile:
-    """The one file of a revision's manifest, with the recipe it is to be printed by."""
+    """The one file of a revision's manifest, with the recipe it is to be printed by.
+
+    custody: who holds the data key and so seals it, "service" or "owner"
+    """
 
     filename: str
     format: str
@@ -41,6 +45,7 @@ class PrintFile:
     sha256: bytes
     context: ObjectContext
     recipe: Mapping[str, Any]
+    custody: str
 
 
 def check_claim(offer: ClaimOffer, pins: Pins, token: PrintToken) -> PrintFile:
@@ -95,7 +100,7 @@ def check_release(
     0. It is for the claimed print and for this printer.
     1. Manifest, salt, commitment and licence are the claimed ones.
     2. The object is the manifest's file: context, size, digest, name; and it fits into memory.
-    3. The seal's info string is the one this release must have.
+    3. The seal is by whom the manifest says, service or owner, and bound to this release or this licence.
 
     The caller still owes: opening the key with `open_key`, decrypting with `decrypt`, which check the rest.
     Raises ReleaseRefused; the print is consumed then and is to be reported as failed.
@@ -110,16 +115,21 @@ def check_release(
     # (2) the object
     _check_object(release.object, file, file_bytes_max)
     # (3) the seal
-    expected = expected_info(release, pins)
-    _require(_same(release.info.encode(), expected), "wrong_info", "the key is sealed for something else")
+    _check_seal(release, file.custody, pins)
 
 
-def expected_info(release: Release, pins: Pins) -> bytes:
-    """Compute the HPKE info string the key of this release must be sealed with (canonical JSON)."""
+def expected_info(release: Release, custody: str, pins: Pins) -> bytes:
+    """Compute the HPKE info string the key of this release must be sealed with (canonical JSON).
+
+    A seal by the service is bound to the release, one by the owner to the licence it came with
+    (docs/formats/sealed-key.md).
+    """
+    by_owner = custody == "owner"
+    licence = "0x" + release.terms.licence.struct_hash().hex()
     return canonical_json(
         {
-            "format": _INFO_FORMAT,
-            "release": release.release_id,
+            "format": _SEALED_BY[custody],
+            **({"licence": licence} if by_owner else {"release": release.release_id}),
             "printer": "0x" + pins.printer_hash.hex(),
             "object": release.object.context.to_json(),
             "commitment": "0x" + release.terms.commitment.hex(),
@@ -196,11 +206,13 @@ def read_manifest(text: str) -> PrintFile:
             sha256=bytes.fromhex(str(file["sha256"]).removeprefix("0x")),
             context=ObjectContext.from_json(file["object"]),
             recipe=dict(value["recipe"]),
+            custody=str(value["custody"]),
         )
     except (KeyError, IndexError, TypeError, ValueError, StorageError, TypedDataError) as error:
         raise ReleaseRefused("manifest", f"the manifest cannot be read: {error!r}", _TELL_PROVIDER) from error
     _require(canonical, "manifest", "the manifest is not canonical JSON")
     _require(value.get("format") == _MANIFEST_FORMAT, "manifest", f"unknown format {value.get('format')!r}")
+    _require(found.custody in _SEALED_BY, "manifest", f"unknown custody {found.custody!r}")
     _require(len(value["files"]) == 1, "manifest", f"{len(value['files'])} files, this agent takes one")
     return found
 
@@ -229,6 +241,17 @@ def _check_object(released: ReleasedObject, file: PrintFile, file_bytes_max: int
             f"the file has {file.size} bytes, this agent takes {file_bytes_max} into memory",
             "raise PARTVAULT_PRINTER_FILE_BYTES_MAX on a machine with more memory",
         )
+
+
+def _check_seal(release: Release, custody: str, pins: Pins) -> None:
+    """Hold the info string against the one that the manifest's custody demands; name the other custody's."""
+    given = release.info.encode()
+    for other in _SEALED_BY:
+        foreign = other != custody and _same(given, expected_info(release, other, pins))
+        sentence = f"the manifest says that the {custody} seals the key, this seal says the {other}"
+        _require(not foreign, "wrong_custody", sentence)
+    expected = expected_info(release, custody, pins)
+    _require(_same(given, expected), "wrong_info", "the key is sealed for something else")
 
 
 def _same(left: bytes, right: bytes) -> bool:

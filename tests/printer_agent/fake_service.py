@@ -63,6 +63,7 @@ class FakeService:
     plaintext: bytes = field(default_factory=tetrahedron)
     recipe: dict[str, Any] = field(default_factory=lambda: {"process": "MEX", "material": "PLA"})
     filename: str = "cap.stl"
+    custody: str = "service"
     prints: int = 3
     code: str = "one-time-code"
     machine: dict[str, Any] | None = None
@@ -124,6 +125,7 @@ class FakeService:
             "revision": 1,
             "revision_id": "rev_1",
             "owner": OWNER,
+            "custody": self.custody,
             "files": [file],
             "recipe": self.recipe,
             "geometry": {},
@@ -233,21 +235,14 @@ class FakeService:
 
     def _release(self, sequence: int) -> httpx2.Response:
         release_id = f"rel_{sequence}"
-        binding = {
-            "format": "partvault/release/v1",
-            "release": release_id,
-            "printer": "0x" + self.enrolment.struct_hash().hex(),
-            "object": CONTEXT.to_json(),
-            "commitment": "0x" + self.commitment.hex(),
-        }
-        info = canonical_json(binding).decode()
+        info = self.info(release_id, self.custody)
         blob = seal(self.key, self.suite, self.public, info.encode())
         return self._say(
             "release",
             {
                 "release_id": release_id,
                 "print_id": f"job_{sequence}",
-                "printer_hash": binding["printer"],
+                "printer_hash": "0x" + self.enrolment.struct_hash().hex(),
                 "sealed_key": {"suite": self.suite, "blob": base64.b64encode(blob).decode()},
                 "info": info,
                 "object": self._released_object(release_id),
@@ -255,6 +250,23 @@ class FakeService:
                 **self._terms(),
             },
         )
+
+    def info(self, release_id: str, custody: str) -> str:
+        """The info string of a seal by the service, bound to a release, or by the owner, to the licence."""
+        bound = {
+            "service": {"format": "partvault/release/v1", "release": release_id},
+            "owner": {
+                "format": "partvault/grant/v1",
+                "licence": "0x" + self.licence.struct_hash().hex(),
+            },
+        }[custody]
+        binding = {
+            **bound,
+            "printer": "0x" + self.enrolment.struct_hash().hex(),
+            "object": CONTEXT.to_json(),
+            "commitment": "0x" + self.commitment.hex(),
+        }
+        return canonical_json(binding).decode()
 
     def _released_object(self, release_id: str) -> dict[str, Any]:
         return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -16,7 +17,7 @@ from printer_agent.offers import ClaimOffer, Release
 from printer_agent.print_token import PrintToken
 from printer_agent.release import check_claim, check_release, decrypt, open_key, read_manifest
 from printer_agent.settings import Settings
-from storage.recipients import SealingKey
+from storage.recipients import SealingKey, seal
 from storage.stream import decrypt as open_stream
 from tests.printer_agent.fake_service import CONTEXT, URL, FakeService
 
@@ -50,6 +51,13 @@ class Scene:
 @pytest.fixture
 def scene(printer: Settings, service: FakeService) -> Scene:
     return Scene(printer, service)
+
+
+@pytest.fixture
+def owner_held(enrol_at: Callable[[FakeService], Settings]) -> Scene:
+    """The same for a design whose owner holds the key."""
+    service = FakeService(custody="owner")
+    return Scene(enrol_at(service), service)
 
 
 def reseal(manifest: Callable[[dict[str, Any]], object]) -> Change:
@@ -145,6 +153,35 @@ class TestCheckRelease:
             scene.check_release()
         assert caught.value.kind == kind
 
+    @pytest.mark.parametrize("custody", ["service", "owner"])
+    def test_refuses_a_seal_of_the_other_custody(
+        self, enrol_at: Callable[[FakeService], Settings], custody: str
+    ) -> None:
+        """The manifest is committed to, so a service can pass neither kind off for the other."""
+        service = FakeService(custody=custody)
+        mine = Scene(enrol_at(service), service)
+        other = "owner" if custody == "service" else "service"
+        info = mine.service.info("rel_1", other)
+        blob = seal(mine.service.key, mine.identity.sealing.suite, mine.service.public, info.encode())
+        mine.release["info"] = info
+        mine.release["sealed_key"]["blob"] = base64.b64encode(blob).decode()
+        with pytest.raises(ReleaseRefused, match=f"the {custody} seals the key") as caught:
+            mine.check_release()
+        assert caught.value.kind == "wrong_custody"
+
+    def test_takes_an_owners_seal(self, owner_held: Scene) -> None:
+        owner_held.check_release()
+        key = open_key(Release.from_json(owner_held.release), owner_held.identity.sealing)
+        assert key == owner_held.service.key
+
+    @pytest.mark.parametrize("name", ["format", "licence", "printer", "object", "commitment"])
+    def test_refuses_an_owners_seal_for_something_else(self, owner_held: Scene, name: str) -> None:
+        info = json.loads(owner_held.release["info"])
+        owner_held.release["info"] = canonical_json({**info, name: ZERO}).decode()
+        with pytest.raises(ReleaseRefused) as caught:
+            owner_held.check_release()
+        assert caught.value.kind == "wrong_info"
+
     def test_refuses_what_does_not_fit_into_memory(self, scene: Scene) -> None:
         with pytest.raises(ReleaseRefused) as caught:
             scene.check_release(limit=10)
@@ -226,13 +263,22 @@ class TestReadManifest:
 
     @pytest.mark.parametrize(
         "fields",
-        [{"format": "other"}, {"files": []}, {"files": [{}]}, {"files": 7}, {"recipe": 7}],
+        [
+            *({"format": "other"}, {"files": []}, {"files": [{}]}, {"files": 7}, {"recipe": 7}),
+            *({"custody": "both"}, {"custody": None}),
+        ],
         ids=str,
     )
     def test_refuses_another_form(self, scene: Scene, fields: dict[str, Any]) -> None:
         with pytest.raises(ReleaseRefused) as caught:
             read_manifest(self.change(scene, **fields))
         assert caught.value.kind == "manifest"
+
+    def test_wants_to_know_who_holds_the_key(self, scene: Scene) -> None:
+        manifest = json.loads(scene.service.manifest)
+        del manifest["custody"]
+        with pytest.raises(ReleaseRefused, match="custody"):
+            read_manifest(canonical_json(manifest).decode())
 
     def test_refuses_two_files(self, scene: Scene) -> None:
         files = json.loads(scene.service.manifest)["files"]
