@@ -148,7 +148,7 @@ def _draw_rotation(found: dict[str, Any]) -> None:
     failed = found["failed"]
     if not failed:
         return
-    say(f"[red]✗ {len(failed)} wrapped keys do not open; the rotation is incomplete[/]")
+    say(f"[red]✗ the rotation is incomplete; wrapped keys that do not open: {len(failed)}[/]")
     for each in failed[:SHOWN_MAX]:
         say(f"  • {plain(each['row'])} [dim]({plain(each['kind'])})[/] {plain(each['detail'])}")
     if len(failed) > SHOWN_MAX:

@@ -103,7 +103,7 @@ def _require_unused(session: Session, home: Home, version: str) -> None:
     wrapped = census.count(session, census.under(home.keyring, version))
     if wrapped:
         raise Conflict(
-            f"{wrapped} wrapped keys are still under version {version}", remedy="run `partvault keys rotate`"
+            f"wrapped keys still under version {version}: {wrapped}", remedy="run `partvault keys rotate`"
         )
 
 
@@ -119,7 +119,7 @@ def _require_all_open(database: Database, keys: KeyBackend, version: str, seen: 
     failed = list(census.unopened(database, keys, count))
     if failed:
         raise Conflict(
-            f"{len(failed)} wrapped keys do not open; version {version} stays until they do",
+            f"wrapped keys that do not open: {len(failed)}; version {version} stays until they do",
             remedy="restore their rows from a backup, or shred what they belong to",
             reasons=[Reason(each.kind, f"{each.row}: {each.detail}", "keys") for each in failed],
         )
