@@ -30,6 +30,7 @@ from app.observability.middleware import RequestRecorder
 from app.printers import routes as printers
 from app.prints import routes as prints
 from app.settings import Settings
+from app.shredding import routes as shreddings
 from app.wiring import Services, build, running
 
 DESCRIPTION = """A secure inventory for 3D printing: encrypted designs, licences and prints counted by a
@@ -80,7 +81,7 @@ def assemble(
         redoc_url=None,
     )
     refusals = problems.responses(422, "4XX", "5XX")
-    for module in (accounts, designs, licences, printers, prints, evidence, health):
+    for module in (accounts, designs, licences, printers, prints, shreddings, evidence, health):
         app.include_router(module.router, responses=refusals)
     app.include_router(designs.upload_router, responses=refusals)
     documentation.install(app)

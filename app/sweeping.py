@@ -1,4 +1,6 @@
-"""Leftovers: expired tokens, redemptions nobody came back for, settled operations, orphaned objects."""
+"""Leftovers: expired tokens, redemptions nobody came back for, settled operations, unfinished shreddings,
+orphaned objects.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +20,8 @@ from app.printers.states import PrinterState
 from app.prints import outcome, release
 from app.prints.authorisation import expire_due
 from app.prints.lifecycle import State
+from app.shredding import destruction
+from app.shredding import service as shreddings
 from app.wiring import Services
 from storage.errors import ObjectMissing, StorageError
 
@@ -40,6 +44,7 @@ class Sweeper:
         """Do everything once; always False, as there is nothing to hurry for."""
         self._conclude_prints()
         self._settle_rows()
+        destruction.finish_all(self._services)
         self._expire()
         now = self._services.clock.now()
         if now >= self._objects_due:
@@ -112,6 +117,7 @@ class Sweeper:
             expire_due(session, now)
             replay.forget_expired(session, now)
             idempotency.forget_expired(session, now)
+            shreddings.expire_due(session, services.clock.now())
 
 
 def _settle_all(session: Session) -> bool:

@@ -25,13 +25,14 @@ class DesignCreate(Body):
 
 
 class DesignView(BaseModel):
-    """A part."""
+    """A part; `shredded_at` is when its keys were destroyed, null for one that is alive."""
 
     id: str
     name: str
     description: str
     custody: Custody
     created_at: str
+    shredded_at: str | None
 
 
 class Recipe(Body):
@@ -108,7 +109,7 @@ class RevisionView(BaseModel):
     custody: Custody
     recipe: JsonObject
     upload_context: JsonObject | None = Field(
-        description="what the next ciphertext must be bound to, where the owner holds the key"
+        description="what the next ciphertext is bound to, where the owner holds the key; or a higher version"
     )
     ciphertext: CiphertextView | None
     file: FileView | None

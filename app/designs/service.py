@@ -9,6 +9,7 @@ from app.accounts.signing import EXTERNAL
 from app.auth.principals import Principal
 from app.designs import queries
 from app.designs.custody import Custody
+from app.designs.living import require_living
 from app.designs.recipe import gate_policy
 from app.designs.schemas import DesignCreate, Recipe
 from app.designs.states import RevisionState
@@ -60,6 +61,7 @@ def create_revision(
         if made is not None:
             return made
         design = queries.design(session, principal, design_id)
+        require_living(session, design.id)
         latest = session.exec(select(func.max(Revision.number)).where(Revision.design_id == design.id)).one()
         row = Revision(
             id=new_id(REVISION, services.entropy),

@@ -8,7 +8,7 @@ from sqlmodel import Session
 
 from app.custody import wraps
 from app.errors import Conflict
-from app.models import Revision
+from app.models import Design, Revision
 from app.wiring import Services
 from storage.envelope import ObjectContext
 from storage.vault import StoredObject
@@ -41,8 +41,9 @@ def note_object(session: Session, services: Services, stored: StoredObject, cont
 
 
 def thumbnail_of(session: Session, revision: Revision) -> tuple[StoredObject, ObjectContext] | None:
-    """Give the picture's record with its wrapped key, None where there is none."""
-    if revision.thumbnail_object is None:
+    """Give the picture's record with its wrapped key, None where there is none or its design was shredded."""
+    shredded = session.get_one(Design, revision.design_id).shredded_at is not None
+    if revision.thumbnail_object is None or shredded:
         return None
     context = thumbnail_context(revision)
     return StoredObject.from_json(revision.thumbnail_object, wraps.get(session, context)), context

@@ -19,6 +19,7 @@ from app.auth.principals import Principal
 from app.designs import queries
 from app.designs.custody import Custody, require_custody
 from app.designs.intake import pump
+from app.designs.living import require_living
 from app.designs.noting import noting
 from app.designs.states import RevisionState
 from app.designs.stored import note_object, upload_context
@@ -118,6 +119,7 @@ def _finish(
         _require_announced(said, stored)
         with services.database.write() as session:
             row = queries.revision(session, principal, context.object_id)
+            require_living(session, row.design_id)
             require_draft(row)
             row.state = RevisionState.INSPECTING
             row.filename = said.filename

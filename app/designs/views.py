@@ -12,7 +12,7 @@ from app.designs.schemas import CiphertextView, DesignView, FileView, Publicatio
 from app.designs.sealed_upload import next_context
 from app.designs.states import RevisionState
 from app.designs.stored import file_of
-from app.encodings import JsonObject, maybe_hex
+from app.encodings import JsonObject, maybe_hex, maybe_time
 from app.models import Design, Organisation, Revision
 from ledger.typed_data import Domain, typed_data
 
@@ -25,6 +25,7 @@ def design_view(row: Design) -> DesignView:
         description=row.description,
         custody=Custody(row.custody),
         created_at=rfc3339(row.created_at),
+        shredded_at=maybe_time(row.shredded_at),
     )
 
 

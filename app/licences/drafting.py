@@ -14,6 +14,7 @@ from app.clock import rfc3339
 from app.designs import publication
 from app.designs import queries as design_queries
 from app.designs.custody import Custody, custody_of
+from app.designs.living import require_living
 from app.designs.states import RevisionState
 from app.encodings import from_hex, to_hex
 from app.errors import Conflict, Invalid, NotFound
@@ -99,6 +100,7 @@ def _window(services: Services, body: LicenceRequest) -> tuple[int, int]:
 
 def _published(session: Session, principal: Principal, revision_id: str) -> Revision:
     row = design_queries.revision(session, principal, revision_id)
+    require_living(session, row.design_id)
     publication.settle(session, row)
     if row.state != RevisionState.PUBLISHED:
         raise Conflict(

@@ -9,6 +9,7 @@ from sqlmodel import Session
 from app import idempotency, submission
 from app.accounts.signing import signature_of
 from app.auth.principals import Principal
+from app.designs.living import require_living
 from app.encodings import from_hex
 from app.errors import Conflict
 from app.idempotency import Attempt, Made
@@ -74,6 +75,7 @@ def _store(
         made = idempotency.recall(session, services, request)
         if made is not None:
             return made
+        require_living(session, prepared.revision.design_id)
         row = Licence(
             id=new_id(LICENCE, services.entropy),
             owner_id=prepared.owner.id,

@@ -1,0 +1,1 @@
+"""Crypto-shredding: a design's keys and objects destroyed, by two keys' consent, on record."""
