@@ -65,26 +65,25 @@ async def receive(
 
 
 def next_context(revision: Revision) -> ObjectContext:
-    """Give the context that the next ciphertext must be bound to."""
+    """Give the context of the next ciphertext; its version is the lowest that is free."""
     return upload_context(revision, revision.upload_version + 1)
 
 
 def _begin(services: Services, principal: Principal, revision_id: str, version: int) -> ObjectContext:
-    """Use the version up, whatever becomes of the upload."""
+    """Use the version up, and all below it, whatever becomes of the upload."""
     with services.database.write() as session:
         row = queries.revision(session, principal, revision_id)
         require_custody(session, row, Custody.OWNER)
         require_draft(row)
-        context = next_context(row)
-        if version != context.version:
+        if version <= row.upload_version:
             raise Conflict(
-                f"the ciphertext is for version {version}, revision {row.id} takes version {context.version}",
+                f"version {version} of revision {row.id} is used, {row.upload_version + 1} is the next",
                 field="version",
                 remedy="read the revision's upload_context and encrypt for that, with a fresh data key",
             )
         row.upload_version = version
         session.add(row)
-        return context
+        return upload_context(row, version)
 
 
 def _finish(services: Services, principal: Principal, context: ObjectContext, stored: StoredObject) -> None:
