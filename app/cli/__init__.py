@@ -24,7 +24,9 @@ from app.cli import (
     organisations,
     printers,
     prints,
+    shreddings,
     start,
+    vault,
 )
 from app.cli.failures import Exit, translate
 from app.cli.options import Version
@@ -46,7 +48,19 @@ def options(version: Version = False) -> None:  # its callback answers
 
 app.command()(start.serve)
 app.command()(start.worker)
-for noun in (organisations, api_keys, key_versions, designs, licences, printers, prints, chain, meshes):
+key_versions.commands.command()(shreddings.shred)
+for noun in (
+    organisations,
+    api_keys,
+    key_versions,
+    vault,
+    designs,
+    licences,
+    printers,
+    prints,
+    chain,
+    meshes,
+):
     app.add_typer(noun.commands)
 app.command()(evidence.evidence)
 app.command()(audit.audit)

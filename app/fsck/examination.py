@@ -11,7 +11,10 @@ from app.fsck.report import Finding, Problem
 from storage.errors import KeyUnavailable, ObjectDamaged, StorageError, StoreUnavailable, WrongContext
 from storage.vault import Vault
 
-_RESTORE_OBJECT = "restore the object from a backup; until then nothing of this revision is released"
+_RESTORE_OBJECT = {
+    "file_object": "restore the object from a backup; until then nothing is printed from this revision",
+    "thumbnail_object": "restore the object from a backup; prints do not need it, it is the picture",
+}
 _RESTORE_KEY = "restore the row of wrapped_keys from a backup"
 
 
@@ -37,7 +40,7 @@ def examine(vault: Vault, item: Kept, *, owner_held: bool, decrypt: bool) -> lis
     except StorageError as error:
         missing = isinstance(error, ObjectDamaged) and error.reason == "missing"
         problem = Problem.MISSING if missing else Problem.DAMAGED
-        return [Finding(problem, item.row, item.column, str(error), _RESTORE_OBJECT)]
+        return [Finding(problem, item.row, item.column, str(error), _RESTORE_OBJECT[item.column])]
     # (3) the key
     if owner_held:
         return []
@@ -53,7 +56,7 @@ def examine(vault: Vault, item: Kept, *, owner_held: bool, decrypt: bool) -> lis
     except (WrongContext, KeyUnavailable) as error:
         return [_of_key(item, Problem.KEY_UNUSABLE, str(error))]
     except StorageError as error:
-        return [Finding(Problem.DAMAGED, item.row, item.column, str(error), _RESTORE_OBJECT)]
+        return [Finding(Problem.DAMAGED, item.row, item.column, str(error), _RESTORE_OBJECT[item.column])]
     return []
 
 
