@@ -10,7 +10,8 @@ from typing import Any
 from app.cli import audit_objects, audit_rows
 from app.cli.audit_remote import require_answer
 from app.cli.embedded import embedded_chain, identity_of
-from app.cli.progress import transfer, waiting
+from app.cli.progress import counting, transfer, waiting
+from app.custody import census
 from app.database import Database, open_database
 from app.designs.catalogue import read
 from app.settings import Settings
@@ -48,9 +49,10 @@ def audit_local(settings: Settings, evidence: Mapping[str, Any] | None, *, quiet
             report = _rows(database, reader, evidence)
             if identity.embedded and reader.history is not None:
                 report = _with(report, *_missing(database, reader.history))
-        damaged = _objects(settings, database, quiet=quiet)
-        counts = {**report.counts, "objects": damaged[0]}
-        return replace(_with(report, *damaged[1]), counts=counts)
+        objects, damaged = _objects(settings, database, quiet=quiet)
+        keys, unopened = _keys(settings, database, quiet=quiet)
+        counts = {**report.counts, "objects": objects, "wrapped_keys": keys}
+        return replace(_with(report, *damaged, *unopened), counts=counts)
 
 
 def _rows(database: Database, reader: _Reader, evidence: Mapping[str, Any] | None) -> AuditReport:
@@ -77,6 +79,15 @@ def _objects(settings: Settings, database: Database, *, quiet: bool) -> tuple[in
     total = sum(item.stored.ciphertext_bytes for item in catalogue.objects)
     with transfer("reading stored objects", total, quiet=quiet) as moved:
         return len(catalogue.objects), list(audit_objects.check(vault, catalogue, moved))
+
+
+def _keys(settings: Settings, database: Database, *, quiet: bool) -> tuple[int, list[Finding]]:
+    """Open every wrapped key, the managed accounts' too, under the context its row names."""
+    with database.read() as session:
+        total = census.count(session)
+    with counting("opening wrapped keys", total, quiet=quiet) as seen:
+        failed = list(census.unopened(database, open_keys(settings.keys_location), seen))
+    return total, [Finding(each.row, "blob", f"{each.kind}: {each.detail}") for each in failed]
 
 
 @contextmanager

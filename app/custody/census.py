@@ -47,8 +47,8 @@ class Unopened:
 
 
 def name(row: WrappedSecret) -> str:
-    """Name a row as people find it: kind, object, version and tenant."""
-    return f"{row.kind} {row.object_id} version {row.version} of {row.tenant}"
+    """Name a row: its table and its primary key."""
+    return f"{WrappedSecret.__tablename__} {row.tenant} {row.object_id} {row.version} {row.kind}"
 
 
 def behind(keyring: str, version: str) -> ColumnElement[bool]:

@@ -70,7 +70,7 @@ class TestRotate:
         assert (result.json["complete"], result.json["unopened"]) == (False, 1)
         assert result.json["failed"] == [
             {
-                "row": "account rev_000002 version 1 of org_2",
+                "row": "wrapped_keys org_2 rev_000002 1 account",
                 "key_version": "1",
                 "kind": "wrong_context",
                 "detail": "the wrapped key belongs to another object, or was altered",

@@ -18,7 +18,7 @@ def damage(held: Holding, number: int, change: str = "blob = zeroblob(60)") -> s
     """Harm one row; gives its name."""
     each = context(number)
     assert held.tamper(f"update wrapped_keys set {change} where object_id = :id", id=each.object_id) == 1
-    return f"{each.kind} {each.object_id} version {each.version} of {each.tenant}"
+    return f"wrapped_keys {each.tenant} {each.object_id} {each.version} {each.kind}"
 
 
 class TestRotate:
