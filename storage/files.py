@@ -21,7 +21,7 @@ from cryptography.exceptions import InvalidTag
 
 from storage.envelope import ObjectContext
 from storage.errors import ObjectDamaged, StoreUnavailable
-from storage.secret import DataKey, wipe
+from storage.secret import DataKey
 from storage.stream import (
     CHUNK_BYTES,
     HEADER_BYTES,
@@ -127,8 +127,8 @@ class _Passage:
             other.put(None)
             raise
         finally:
-            wipe(taken)
-            wipe(made)
+            for buffer in (taken, made):
+                memoryview(buffer)[:] = bytes(len(buffer))  # a bytearray would copy the zeros once more
 
 
 def _read_at(descriptor: int, room: memoryview, at: int) -> None:

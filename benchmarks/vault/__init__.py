@@ -10,14 +10,15 @@ that runs after it. So every contender works in the same steady state (`steady`)
 - its target has its full length already and is overwritten in place, so that no page and no disk block is
   allocated while the clock runs, nor freed;
 - everything written before is on the disk when the clock starts, so that no write-back runs beside it;
-- everyone reads and writes at least 1 MiB at a time, without a buffer in between where its interface allows;
+- everyone runs in a process of its own that is kept for all rounds and keeps the memory it frees;
+- everyone reads and writes at least 1 MiB at a time, by the interface of its that was found fastest;
 - the first rounds warm caches, imports and allocators, and are dropped.
 
 This is the state in which a copy loop is fastest, and thus the hardest to keep up with. Within a round all
 contenders run in turn, each round begins with another one, and a figure is the median over the rounds of the
-reference's seconds to ours in the same round; its spread is the middle half of them. Peers (Tink, AWS
-Encryption SDK, age) run in a process of their own, kept for all rounds, in an environment that the benchmark
-makes on first use. Seconds of user and system time are printed for each contender, to tell what it spends.
+reference's seconds to ours in the same round; its spread is the middle half of them. The peers
+(Tink, AWS Encryption SDK, age) get an environment of their own on first use. The user and system time of each
+contender is printed too, to tell what it spends.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ QUIET = 0.2
 
 def measure() -> list[Figure]:
     """Measure everything; about five minutes."""
-    # the peers' interpreter loads this package too, and has none of what these need
+    # the peers' interpreter loads this package too and has none of what these need
     from benchmarks.vault import disk, fetched, memory, rotation, store
 
     used, start = used_by_others(), time.perf_counter()

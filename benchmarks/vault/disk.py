@@ -4,28 +4,16 @@ from __future__ import annotations
 
 import os
 import statistics
+import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 
 from benchmarks.figures import Figure, announce
-from benchmarks.vault.peers import KEY, PEERS, Peer, interpreter
-from benchmarks.vault.steady import (
-    PIECE_BYTES,
-    WARM_UP_ROUNDS,
-    Cost,
-    make,
-    middle_half,
-    overwrite,
-    pieces,
-    timed,
-)
-from storage import stream
-from storage.envelope import ObjectContext
-from storage.files import decrypt_file, encrypt_file
-from storage.secret import DataKey
+from benchmarks.vault.contender import Contender
+from benchmarks.vault.peers import interpreter
+from benchmarks.vault.steady import PIECE_BYTES, WARM_UP_ROUNDS, Cost, make, middle_half
 
 ROUNDS = {256: 15, 1024: 7}
 """Rounds that count for each file size in MiB."""
@@ -34,9 +22,6 @@ DIRECTIONS = ("encrypt", "decrypt")
 BARS = {"copy loop": (0.65, 0.65), "tink": (1.5, 2.5), "aws": (2.2, 1.8), "age": (1.8, 2.4)}
 """The least that the reference's seconds may be of ours, encrypting and decrypting."""
 
-CONTEXT = ObjectContext("org_bench", "rev_bench", 1, "print-file")
-
-Run = Callable[[str, Path, Path], Cost]
 Costs = dict[tuple[str, str], list[Cost]]
 """By contender and direction, a cost for each round."""
 
@@ -51,44 +36,24 @@ def figures() -> Iterator[Figure]:
             yield from _ratios(costs, mib)
 
 
-def copy_loop(_: str, source: Path, target: Path) -> None:
-    """Copy in pieces of 1 MiB."""
-    overwrite(target, pieces(source))
-
-
-def files(direction: str, source: Path, target: Path) -> None:
-    """Run `storage.files`."""
-    run = encrypt_file if direction == "encrypt" else decrypt_file
-    with source.open("rb", buffering=0) as taken, target.open("r+b", buffering=0) as out:
-        run(taken.fileno(), out.fileno(), DataKey(KEY), CONTEXT)
-
-
-def iterators(direction: str, source: Path, target: Path) -> None:
-    """Run `storage.stream` over an iterator, in one thread."""
-    run = stream.encrypt if direction == "encrypt" else stream.decrypt_views
-    overwrite(target, run(pieces(source), DataKey(KEY), CONTEXT))
-
-
-def _here(action: Callable[[str, Path, Path], None], direction: str, source: Path, target: Path) -> Cost:
-    return timed(lambda: action(direction, source, target), source, target)
-
-
 @contextmanager
-def _contenders() -> Iterator[dict[str, Run]]:
+def _contenders() -> Iterator[dict[str, Contender]]:
     announce("preparing Tink, AWS Encryption SDK and age")
-    python = interpreter()
-    peers = {name: Peer(python, name) for name in PEERS}
-    ours = {"copy loop": copy_loop, "ours": files, "iterators": iterators}
+    here, theirs = Path(sys.executable), interpreter()
+    contenders = {
+        "copy loop": Contender(here, "ours", "copy"),
+        "ours": Contender(here, "ours", "files"),
+        "iterators": Contender(here, "ours", "iterators"),
+        **{name: Contender(theirs, "peers", name) for name in ("tink", "aws", "age")},
+    }
     try:
-        yield {name: partial(_here, action) for name, action in ours.items()} | {
-            name: peer.run for name, peer in peers.items()
-        }
+        yield contenders
     finally:
-        for peer in peers.values():
-            peer.close()
+        for contender in contenders.values():
+            contender.close()
 
 
-def _rounds(folder: Path, mib: int, rounds: int, contenders: dict[str, Run]) -> Costs:
+def _rounds(folder: Path, mib: int, rounds: int, contenders: dict[str, Contender]) -> Costs:
     """Let every contender seal one file and open what it sealed, each round beginning with another."""
     plain, sealed, out = (folder / name for name in ("plain", "sealed", "out"))
     make(plain, mib)
@@ -101,20 +66,22 @@ def _rounds(folder: Path, mib: int, rounds: int, contenders: dict[str, Run]) -> 
         shift = turn % len(names)
         for name in names[shift:] + names[:shift]:
             for direction, source, target in zip(DIRECTIONS, (plain, sealed), (sealed, out), strict=True):
-                cost = contenders[name](direction, source, target)
+                cost = contenders[name].run(direction, source, target)
                 if turn >= WARM_UP_ROUNDS:
                     costs.setdefault((name, direction), []).append(cost)
-        _require_same(plain, out)
+            _require_opened(plain, out)
     return costs
 
 
-def _require_same(plain: Path, out: Path) -> None:
-    """Compare a few places, so that nobody wins by not doing the work."""
+def _require_opened(plain: Path, out: Path) -> None:
+    """Compare a few places and spoil them for who comes next: nobody wins by not doing the work."""
     size = plain.stat().st_size
     assert out.stat().st_size == size, out.stat().st_size
-    with plain.open("rb") as left, out.open("rb") as right:
+    with plain.open("rb") as left, out.open("r+b", buffering=0) as right:
         for at in (0, size // 3, size - PIECE_BYTES):
-            assert os.pread(left.fileno(), PIECE_BYTES, at) == os.pread(right.fileno(), PIECE_BYTES, at), at
+            found = os.pread(right.fileno(), PIECE_BYTES, at)
+            assert found == os.pread(left.fileno(), PIECE_BYTES, at), at
+            os.pwrite(right.fileno(), bytes(PIECE_BYTES), at)
 
 
 def _explain(costs: Costs, mib: int) -> None:

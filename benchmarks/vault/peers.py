@@ -1,21 +1,19 @@
-"""The peers, each in a process of its own that is kept for all rounds.
+"""What others would encrypt a file with, each as fast as its interface allows, and where they are installed.
 
-Run as `python -m benchmarks.vault.peers NAME` by an interpreter that has the peers, not the project.
+Loaded by an interpreter that has the peers and nothing of what the project needs.
 """
 
 from __future__ import annotations
 
 import io
-import os
 import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks.vault.steady import PIECE_BYTES, Cost, overwritten, timed
+from benchmarks.vault.steady import PIECE_BYTES, overwritten
 
 PACKAGES = ("tink==1.16.1", "aws-encryption-sdk==4.0.7", "pyrage==1.4.0")
 KEY = bytes(range(32))
-ROOT = Path(__file__).parents[2]
 
 
 class KeptOpen(io.RawIOBase):
@@ -77,8 +75,12 @@ def aws(direction: str, source: Path, target: Path) -> None:
     if direction == "encrypt":
         suite = sdk.Algorithm.AES_256_GCM_HKDF_SHA512_COMMIT_KEY
         options = {"frame_length": PIECE_BYTES, "algorithm": suite}
-    with source.open("rb", buffering=0) as taken, overwritten(target) as out:
-        for piece in client.stream(mode=direction[0], source=taken, key_provider=provider, **options):
+    with (
+        source.open("rb", buffering=PIECE_BYTES) as taken,
+        overwritten(target) as out,
+        client.stream(mode=direction[0], source=taken, key_provider=provider, **options) as stream,
+    ):
+        while piece := stream.read(2 * PIECE_BYTES):  # iterating would give pieces of 8 KiB
             out.write(piece)
 
 
@@ -98,9 +100,6 @@ def age(direction: str, source: Path, target: Path) -> None:
         out.truncate()
 
 
-PEERS = {"tink": tink, "aws": aws, "age": age}
-
-
 def interpreter() -> Path:
     """Return the peers' interpreter, making their environment where it is absent."""
     environment = Path(sys.prefix) / "bench-peers"
@@ -110,42 +109,3 @@ def interpreter() -> Path:
         subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, environment], check=True)
         subprocess.run([uv, "pip", "install", "--quiet", "--python", python, *PACKAGES], check=True)
     return python
-
-
-class Peer:
-    """A peer's process; neither its start nor its imports are timed."""
-
-    def __init__(self, python: Path, name: str) -> None:
-        self._process = subprocess.Popen(
-            [python, "-m", "benchmarks.vault.peers", name],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
-            env={name: value for name, value in os.environ.items() if not name.startswith("PYTHON")},
-        )
-
-    def run(self, direction: str, source: Path, target: Path) -> Cost:
-        """Return the cost of one run."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(f"{direction}\t{source}\t{target}\n")
-        self._process.stdin.flush()
-        return Cost(*map(float, self._process.stdout.readline().split()))
-
-    def close(self) -> None:
-        """End the process."""
-        self._process.communicate()
-
-
-def serve(name: str) -> None:
-    """Do what the lines on standard input ask, and answer each with its cost."""
-    for line in sys.stdin:
-        direction, *paths = line.rstrip("\n").split("\t")
-        source, target = map(Path, paths)
-        cost = timed(lambda: PEERS[name](direction, source, target), source, target)  # noqa: B023
-        print(cost.wall, cost.user, cost.system, flush=True)
-
-
-if __name__ == "__main__":
-    serve(sys.argv[1])
