@@ -14,6 +14,7 @@ from eth_abi.exceptions import DecodingError
 from eth_hash.auto import keccak
 
 from ledger.artifact import Artifact, artifact, is_print_ledger, signature_of, type_of
+from ledger.batch import pack
 from ledger.contract_error import ContractError, decode_error
 from ledger.errors import TypedDataError
 from ledger.events import (
@@ -25,6 +26,7 @@ from ledger.events import (
     PrinterEnrolled,
     PrinterRetired,
     PrintRecorded,
+    PrintsTransferred,
     RevisionPublished,
     decode_log,
 )
@@ -37,6 +39,7 @@ from ledger.operations import (
     RecordPrint,
     Retire,
     Revoke,
+    Transfer,
 )
 from ledger.typed_data import Struct
 
@@ -52,6 +55,7 @@ __all__ = [
     "PrintRecorded",
     "PrinterEnrolled",
     "PrinterRetired",
+    "PrintsTransferred",
     "RevisionPublished",
     "artifact",
     "batch_gas_limit",
@@ -77,13 +81,18 @@ def encode_call(operation: Operation) -> bytes:
             return _encode("grant", _members(licence), signature)
         case Revoke(licence, signature):
             return _encode("revoke", _members(licence), signature)
+        case Transfer(origin, transfer, signature, owner_signature):
+            taken = (transfer.provider, transfer.prints, transfer.salt)
+            return _encode("transfer", _members(origin), *taken, signature, owner_signature)
         case Enrol(enrolment, provider_signature, printer):
             return _encode("enrol", _members(enrolment), provider_signature, printer[:32], printer[32:])
         case Retire(retirement, signature):
             return _encode("retire", _members(retirement), signature)
         case RecordPrint(claim, key_x, key_y, signature, proof):
             signed = (key_x, key_y, signature[:32], signature[32:])
-            return _encode("recordPrint", _members(claim), signed, list(proof))
+            if not proof:
+                return _encode("recordPrint", _members(claim), signed)
+            return _encode("recordListedPrint", _members(claim), signed, list(proof))
         case RecordOutcome(licence, sequence, outcome, key_x, key_y, signature):
             signed = (key_x, key_y, signature[:32], signature[32:])
             return _encode("recordOutcome", licence, sequence, outcome.result, outcome.report, signed)
@@ -91,7 +100,7 @@ def encode_call(operation: Operation) -> bytes:
 
 def encode_batch(calls: Sequence[bytes]) -> bytes:
     """Return the calldata of `batch`, which runs encoded calls in order and skips those that fail."""
-    return _encode("batch", list(calls))
+    return _encode("batch", *pack(calls))
 
 
 def batch_gas_limit(gas_used: int) -> int:

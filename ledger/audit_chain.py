@@ -18,6 +18,7 @@ from ledger.abi import (
     OutcomeRecorded,
     PrinterEnrolled,
     PrintRecorded,
+    PrintsTransferred,
     decode_query,
     encode_query,
     is_print_ledger,
@@ -25,7 +26,7 @@ from ledger.abi import (
 from ledger.address import checksum_address
 from ledger.audit import AuditReport, Finding, History, LicenceCounters, Record, StoredRow
 from ledger.audit_claims import Claims
-from ledger.audit_rules import Ledger, account_of, signed_by
+from ledger.audit_rules import Ledger, signed_by, vouchers_of
 from ledger.calldata import operations_in
 from ledger.chain import Chain, ChainError, Header, RevertError, Transaction
 from ledger.facts import fact_of
@@ -66,7 +67,8 @@ class ChainReader:
         seen, headers = self._events(head, {number for number in blocks if 0 <= number <= head.number})
         records = self._records(domain, seen)
         events = [record.seen.event for record in records]
-        licences = [event.licence for event in events if isinstance(event, LicenceGranted)]
+        granted = (LicenceGranted, PrintsTransferred)
+        licences = [event.licence for event in events if isinstance(event, granted)]
         printers = [event.printer for event in events if isinstance(event, PrinterEnrolled)]
         return History(
             domain=domain,
@@ -110,16 +112,22 @@ class ChainReader:
         return records
 
     def _wallet(self, domain: Domain, operation: Operation | None, enrolled: Mapping[bytes, str]) -> bool:
-        """Return whether the account is a contract that accepts the signature (ERC-1271)."""
-        signed = None if operation is None else account_of(operation, enrolled)
-        if signed is None or operation is None or not signed[0]:
+        """Return whether every signature that is not by an account's own key is one that a contract accepts
+        (ERC-1271).
+        """
+        vouchers = [] if operation is None else vouchers_of(operation, enrolled)
+        asked = [
+            (voucher.account, digest(domain, voucher.statement), voucher.signature) for voucher in vouchers
+        ]
+        foreign = [question for question in asked if not signed_by(*question)]
+        return bool(foreign) and all(self._accepts(*question) for question in foreign)
+
+    def _accepts(self, account: str, message: bytes, signature: bytes) -> bool:
+        if not account:
             return False
-        message = digest(domain, operation.statement)
-        if signed_by(signed[0], message, signed[1]):
-            return False
-        question = _WALLET_ACCEPTS + encode(["bytes32", "bytes"], [message, signed[1]])
+        question = _WALLET_ACCEPTS + encode(["bytes32", "bytes"], [message, signature])
         try:
-            return self._chain.call(signed[0], question)[:4] == _WALLET_ACCEPTS
+            return self._chain.call(account, question)[:4] == _WALLET_ACCEPTS
         except RevertError:
             return False
 
@@ -224,6 +232,7 @@ def _counts(
     for label, name in (
         ("publications", "RevisionPublished"),
         ("licences", "LicenceGranted"),
+        ("transfers", "PrintsTransferred"),
         ("revocations", "LicenceRevoked"),
         ("printers", "PrinterEnrolled"),
         ("retirements", "PrinterRetired"),

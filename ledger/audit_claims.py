@@ -22,6 +22,7 @@ from ledger.typed_data import Revocation
 _KINDS: Final[Mapping[str, str]] = {
     "publications": "publish",
     "licences": "grant",
+    "transfers": "transfer",
     "printers": "enrol",
     "retirements": "retire",
     "prints": "record_print",

@@ -19,17 +19,31 @@ from ledger.abi import (
     PrinterEnrolled,
     PrinterRetired,
     PrintRecorded,
+    PrintsTransferred,
     RevisionPublished,
 )
 from ledger.audit import Finding, History, Record
 from ledger.errors import LedgerError
-from ledger.operations import Enrol, Grant, Operation, Publish, RecordOutcome, RecordPrint, Retire, Revoke
+from ledger.operations import (
+    Enrol,
+    Grant,
+    Operation,
+    Publish,
+    RecordOutcome,
+    RecordPrint,
+    Retire,
+    Revoke,
+    Transfer,
+)
 from ledger.typed_data import (
     Enrolment,
     Licence,
     Result,
+    Statement,
+    TransferConsent,
     digest,
     recover_signer,
+    transferred,
     verify_printer_signature,
 )
 
@@ -41,8 +55,14 @@ class _Granted:
     licence: Licence
     revoked: bool = False
     credited: int = 0
+    transferred: int = 0
     printed: dict[int, bytes] = field(default_factory=dict)
     reported: set[int] = field(default_factory=set)
+
+    @property
+    def allowed(self) -> int:
+        """The highest number that may be printed."""
+        return self.licence.prints - self.transferred + self.credited
 
 
 class Ledger:
@@ -77,28 +97,35 @@ class Ledger:
         device = _device(operation)
         if device is not None and not verify_printer_signature(message, *device[1:]):
             yield device[0], "is not by the printer's key"
-        account = account_of(operation, self._providers)
-        if account is not None and not record.wallet and not signed_by(account[0], message, account[1]):
-            name = "provider_signature" if isinstance(operation, Enrol) else "signature"
-            yield name, f"is not {account[0]}'s"
+        for voucher in vouchers_of(operation, self._providers):
+            signed = digest(self._history.domain, voucher.statement)
+            if not record.wallet and not signed_by(voucher.account, signed, voucher.signature):
+                yield voucher.field, f"is not {voucher.account}'s"
 
     def _apply(self, record: Record, operation: Operation) -> Iterator[tuple[str, str]]:
-        time = record.seen.block_time
         match record.seen.event, operation:
             case RevisionPublished() as event, Publish(publication):
                 self._revisions[event.revision] = publication.owner
                 yield from _same(event, {"owner": publication.owner, "commitment": publication.commitment})
             case LicenceGranted() as event, Grant(licence):
-                yield from _same(event, {item.name: getattr(licence, item.name) for item in fields(licence)})
+                members = [item.name for item in fields(licence) if item.name != "owner"]
+                yield from _same(event, {name: getattr(licence, name) for name in members})
                 if self._revisions.get(licence.revision) != licence.owner:
                     yield "revision", "was not published by the licence's owner before"
                 self._licences.setdefault(event.licence, _Granted(licence))
+            case PrintsTransferred() as event, Transfer():
+                yield from self._transfer(event, operation, record.seen.block_time)
             case LicenceRevoked() as event, Revoke():
                 granted = self._licences.get(event.licence)
                 if granted is None or granted.revoked:
                     yield "licence", "was not in force when it was revoked"
                 else:
                     granted.revoked = True
+            case _:
+                yield from self._apply_to_printer(record, operation)
+
+    def _apply_to_printer(self, record: Record, operation: Operation) -> Iterator[tuple[str, str]]:
+        match record.seen.event, operation:
             case PrinterEnrolled() as event, Enrol(enrolment):
                 self._printers[event.printer] = enrolment
                 self._providers[event.printer] = enrolment.provider
@@ -106,11 +133,27 @@ class Ledger:
             case PrinterRetired() as event, Retire():
                 self._retired.add(event.printer)
             case PrintRecorded() as event, RecordPrint():
-                yield from self._print(event, operation, time)
+                yield from self._print(event, operation, record.seen.block_time)
             case OutcomeRecorded() as event, RecordOutcome():
                 yield from self._outcome(event, operation)
             case _:
                 yield "calldata", "holds another kind of statement than the event"
+
+    def _transfer(
+        self, event: PrintsTransferred, operation: Transfer, time: int
+    ) -> Iterator[tuple[str, str]]:
+        made = transferred(operation.origin, operation.transfer)
+        yield from _same(event, {"licence": made.struct_hash()})
+        source = self._licences.get(event.origin)
+        if source is None:
+            yield "origin", "was not granted when prints of it were transferred"
+            return
+        if source.revoked or time >= source.licence.expires_at:
+            yield "origin", "was not in force when prints of it were transferred"
+        if not 0 < event.prints <= source.allowed - max(source.printed, default=0):
+            yield "prints", f"{event.prints} were not left above the highest number printed"
+        source.transferred += event.prints
+        self._licences.setdefault(event.licence, _Granted(made))
 
     def _print(self, event: PrintRecorded, operation: RecordPrint, time: int) -> Iterator[tuple[str, str]]:
         granted = self._licences.get(event.licence)
@@ -126,7 +169,7 @@ class Ledger:
             yield "deadline", f"{operation.claim.deadline} was over at {time}"
         if event.sequence in granted.printed or event.sequence == 0:
             yield "sequence", f"{event.sequence} is used twice"
-        if event.sequence > licence.prints + granted.credited:
+        if event.sequence > granted.allowed:
             yield "sequence", f"{event.sequence} is beyond the count"
         yield from self._printer(event.printer, licence, operation)
         granted.printed[event.sequence] = event.printer
@@ -170,7 +213,7 @@ class Ledger:
                 "provider": granted.licence.provider,
                 "starts_at": granted.licence.starts_at,
                 "expires_at": granted.licence.expires_at,
-                "prints": granted.licence.prints,
+                "prints": granted.licence.prints - granted.transferred,
                 "reprints": granted.licence.reprints,
                 "credited": granted.credited,
                 "used": len(granted.printed),
@@ -199,23 +242,39 @@ def signed_by(account: str, message: bytes, signature: bytes) -> bool:
         return False
 
 
-def account_of(operation: Operation, enrolled: Mapping[bytes, str]) -> tuple[str, bytes] | None:
-    """Return the account that must have signed an operation and its signature; None where a printer alone
-    signs.
+@dataclass(frozen=True)
+class Voucher:
+    """A signature in an operation that an account must have made over a statement."""
 
-    `enrolled` gives each printer's provider.
+    field: str
+    account: str
+    statement: Statement
+    signature: bytes
+
+
+def vouchers_of(operation: Operation, enrolled: Mapping[bytes, str]) -> list[Voucher]:
+    """Return the signatures of accounts in an operation, none where a printer alone signs.
+
+    `enrolled` gives each printer's provider; the account is empty where it names none.
     """
+    statement = operation.statement
     match operation:
         case Publish(publication, signature):
-            return publication.owner, signature
+            return [Voucher("signature", publication.owner, statement, signature)]
         case Grant(licence, signature) | Revoke(licence, signature):
-            return licence.owner, signature
+            return [Voucher("signature", licence.owner, statement, signature)]
+        case Transfer(origin, transfer, signature, owner_signature):
+            consent = TransferConsent(transfer.licence)
+            return [
+                Voucher("signature", origin.provider, statement, signature),
+                Voucher("owner_signature", origin.owner, consent, owner_signature),
+            ]
         case Enrol(enrolment, signature):
-            return enrolment.provider, signature
+            return [Voucher("provider_signature", enrolment.provider, statement, signature)]
         case Retire(retirement, signature):
-            return enrolled.get(retirement.printer, ""), signature
+            return [Voucher("signature", enrolled.get(retirement.printer, ""), statement, signature)]
         case RecordPrint() | RecordOutcome():
-            return None
+            return []
 
 
 def _device(operation: Operation) -> tuple[str, bytes, bytes, bytes] | None:

@@ -14,13 +14,25 @@ from eth_abi.exceptions import DecodingError
 from eth_hash.auto import keccak
 
 from ledger.artifact import artifact, signature_of, type_of
-from ledger.errors import LedgerError
-from ledger.operations import Enrol, Grant, Operation, Publish, RecordOutcome, RecordPrint, Retire, Revoke
+from ledger.batch import unpack
+from ledger.errors import LedgerError, TypedDataError
+from ledger.operations import (
+    Enrol,
+    Grant,
+    Operation,
+    Publish,
+    RecordOutcome,
+    RecordPrint,
+    Retire,
+    Revoke,
+    Transfer,
+)
 from ledger.typed_data import (
     Enrolment,
     Licence,
     PrintClaim,
     PrintOutcome,
+    PrintTransfer,
     Publication,
     Retirement,
     print_id,
@@ -35,7 +47,13 @@ def _outcome(licence: bytes, sequence: int, result: int, report: bytes, signed: 
     return RecordOutcome(licence, sequence, outcome, key_x, key_y, r + s)
 
 
-def _print(claim: Any, signed: Any, proof: Any) -> RecordPrint:
+def _transfer(origin: Any, provider: str, prints: int, salt: bytes, *signatures: bytes) -> Transfer:
+    licence = Licence(*origin)
+    statement = PrintTransfer(licence.struct_hash(), provider, prints, salt)
+    return Transfer(licence, statement, *signatures)
+
+
+def _print(claim: Any, signed: Any, proof: Any = ()) -> RecordPrint:
     key_x, key_y, r, s = signed
     return RecordPrint(PrintClaim(*claim), key_x, key_y, r + s, tuple(proof))
 
@@ -44,9 +62,11 @@ _BUILDERS: Final[Mapping[str, Callable[..., Operation]]] = {
     "publish": lambda publication, signature: Publish(Publication(*publication), signature),
     "grant": lambda licence, signature: Grant(Licence(*licence), signature),
     "revoke": lambda licence, signature: Revoke(Licence(*licence), signature),
+    "transfer": _transfer,
     "enrol": lambda enrolment, signature, r, s: Enrol(Enrolment(*enrolment), signature, r + s),
     "retire": lambda retirement, signature: Retire(Retirement(*retirement), signature),
     "recordPrint": _print,
+    "recordListedPrint": _print,
     "recordOutcome": _outcome,
 }
 
@@ -55,11 +75,15 @@ def operations_in(data: bytes) -> list[Operation | None]:
     """Return what a call of the contract asks for: each item of a batch, or the one call.
 
     None stands for an item that is no operation, so that places in the list are places in the batch.
+    A batch that is malformed, and so recorded nothing, is one item that is no operation.
     """
     name, values = _decode(data)
-    if name == _BATCH:
-        return [_operation(item) for item in values[0]]
-    return [_operation(data)]
+    if name != _BATCH:
+        return [_operation(data)]
+    try:
+        return [_operation(item) for item in unpack(*values)]
+    except TypedDataError:
+        return [None]
 
 
 def _operation(data: bytes) -> Operation | None:

@@ -39,6 +39,10 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "LicenceRevoked": "Licence {licence} was revoked by its owner; ask the owner for another.",
     "LicenceNotStarted": "Licence {licence} starts at {startsAt} (Unix time); wait until then.",
     "LicenceExpired": "Licence {licence} expired at {expiresAt} (Unix time); ask its owner for another.",
+    "NotTransferable": (
+        "Licence {licence} has {transferable} prints left above its highest number printed; "
+        "transfer 1 to that many, not {prints}."
+    ),
     "AlreadyEnrolled": "Printer {printer} is enrolled already or was retired for good; make it a new key.",
     "UnknownPrinter": (
         "Printer {printer} is not enrolled by this provider; have the provider enrol its key first."
@@ -58,6 +62,9 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "NotPrinted": "No print number {sequence} of licence {licence} is recorded; report recorded prints only.",
     "InvalidResult": "{result} is no result of a print; report 1 completed, 2 failed or 3 cancelled.",
     "OutcomeRecorded": "The outcome of print number {sequence} of licence {licence} is recorded already.",
+    "MalformedBatch": (
+        "Item {index} of the batch is malformed and nothing of it was recorded; pack it as the contract says."
+    ),
     "NestedBatch": "A batch may not hold another batch; list its calls directly.",
     "Error": "The contract refused: {message}",
     "Panic": "The contract stopped with panic code {code}; report this, it must not happen.",

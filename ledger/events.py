@@ -27,18 +27,28 @@ class RevisionPublished:
 
 @dataclass(frozen=True)
 class LicenceGranted:
-    """A licence is granted; all of the signed `Licence` is in it."""
+    """A licence is granted; all of the signed `Licence` is in it but its owner, who is the revision's."""
 
     licence: bytes
     revision: bytes
     provider: str
-    owner: str
     printers: bytes
     prints: int
     reprints: int
     starts_at: int
     expires_at: int
     terms: bytes
+    salt: bytes
+
+
+@dataclass(frozen=True)
+class PrintsTransferred:
+    """Unused prints of `origin` are now `provider`'s, as the licence `typed_data.transferred` makes."""
+
+    licence: bytes
+    origin: bytes
+    provider: str
+    prints: int
     salt: bytes
 
 
@@ -99,6 +109,7 @@ class OperationRejected:
 Event: TypeAlias = (
     RevisionPublished
     | LicenceGranted
+    | PrintsTransferred
     | LicenceRevoked
     | PrinterEnrolled
     | PrinterRetired
@@ -110,6 +121,7 @@ Event: TypeAlias = (
 _EVENTS: tuple[type[Event], ...] = (
     RevisionPublished,
     LicenceGranted,
+    PrintsTransferred,
     LicenceRevoked,
     PrinterEnrolled,
     PrinterRetired,
@@ -148,7 +160,16 @@ def decode_log(log: Mapping[str, Any]) -> Event | None:
     for name in ("owner", "provider"):
         if name in values:
             values[name] = address_of_bytes(bytes.fromhex(values[name][2:]))
+    if "limits" in values:
+        values |= _limits(values.pop("limits"))
     return layout.event(**values)
+
+
+def _limits(word: int) -> dict[str, int]:
+    """Return the members of a licence that its event holds in one word, from the lowest bit up."""
+    count, time = (1 << 32) - 1, (1 << 40) - 1
+    times = {"starts_at": word >> 64 & time, "expires_at": word >> 104}
+    return {"prints": word & count, "reprints": word >> 32 & count} | times
 
 
 @cache

@@ -19,13 +19,24 @@ from ledger import tables
 from ledger.commitment import canonical_json
 from ledger.errors import LedgerError
 from ledger.identity import ChainIdentity
-from ledger.operations import Enrol, Grant, Operation, Publish, RecordOutcome, RecordPrint, Retire, Revoke
+from ledger.operations import (
+    Enrol,
+    Grant,
+    Operation,
+    Publish,
+    RecordOutcome,
+    RecordPrint,
+    Retire,
+    Revoke,
+    Transfer,
+)
 from ledger.outbox import operation_in
 
 FORMAT: Final = "partvault/evidence/v1"
 SECTIONS: Final = (
     "publications",
     "licences",
+    "transfers",
     "revocations",
     "printers",
     "retirements",
@@ -79,6 +90,9 @@ def document_of(
         case Revoke():
             section = "revocations"
             row = {"revocation": operation.statement.to_json(), "signature": body["signature"]}
+        case Transfer():
+            members = ("origin", "transfer", "signature", "owner_signature")
+            section, row = "transfers", _only(body, *members)
         case Enrol():
             section, row = "printers", _only(body, "enrolment", "provider_signature", "printer_signature")
         case Retire():

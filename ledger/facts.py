@@ -18,12 +18,20 @@ from ledger.abi import (
     PrinterEnrolled,
     PrinterRetired,
     PrintRecorded,
+    PrintsTransferred,
     RevisionPublished,
 )
 from ledger.chain import ChainError, Log
 from ledger.events import decode_log
 from ledger.operations import Operation, RecordPrint
-from ledger.typed_data import PrintClaim, PrintOutcome, Retirement, Revocation, print_id
+from ledger.typed_data import (
+    PrintClaim,
+    PrintOutcome,
+    PrintTransfer,
+    Retirement,
+    Revocation,
+    print_id,
+)
 
 
 def fact_of(operation: Operation) -> str:
@@ -42,6 +50,8 @@ def fact_in(event: Event) -> str | None:
             return _fact("publish", revision)
         case LicenceGranted(licence):
             return _fact("grant", licence)
+        case PrintsTransferred(_, origin, provider, prints, salt):
+            return _fact("transfer", PrintTransfer(origin, provider, prints, salt).struct_hash())
         case LicenceRevoked(licence):
             return _fact("revoke", Revocation(licence).struct_hash())
         case PrinterEnrolled(printer):

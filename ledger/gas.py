@@ -19,6 +19,7 @@ _BOUNDS: Final[Mapping[str, int]] = {
     "publish": 100_000,
     "grant": 170_000,
     "revoke": 90_000,
+    "transfer": 170_000,
     "enrol": 110_000,
     "retire": 80_000,
     "record_print": 90_000,

@@ -19,6 +19,7 @@ from ledger.typed_data import (
     Licence,
     PrintClaim,
     PrintOutcome,
+    PrintTransfer,
     Publication,
     Retirement,
     Revocation,
@@ -127,6 +128,30 @@ class Revoke(SignedOperation):
 
 
 @dataclass(frozen=True)
+class Transfer(SignedOperation):
+    """Pass unused prints of a licence on to another provider: signed by its provider, with the owner's
+    consent.
+    """
+
+    kind = "transfer"
+
+    origin: Licence
+    transfer: PrintTransfer
+    signature: bytes
+    owner_signature: bytes
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.transfer.licence != self.origin.struct_hash():
+            raise TypedDataError("transfer", "takes prints from another licence than the origin")
+
+    @property
+    def statement(self) -> PrintTransfer:
+        """The transfer the provider signed."""
+        return self.transfer
+
+
+@dataclass(frozen=True)
 class Enrol(SignedOperation):
     """Enrol a printer: signed by its provider and, as proof of possession, by the printer."""
 
@@ -204,11 +229,11 @@ class RecordOutcome(SignedOperation):
         return self.outcome
 
 
-Operation: TypeAlias = Publish | Grant | Revoke | Enrol | Retire | RecordPrint | RecordOutcome
+Operation: TypeAlias = Publish | Grant | Revoke | Transfer | Enrol | Retire | RecordPrint | RecordOutcome
 
 OPERATIONS: Final[Mapping[str, type[Operation]]] = {
     operation.kind: operation
-    for operation in (Publish, Grant, Revoke, Enrol, Retire, RecordPrint, RecordOutcome)
+    for operation in (Publish, Grant, Revoke, Transfer, Enrol, Retire, RecordPrint, RecordOutcome)
 }
 
 

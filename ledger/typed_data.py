@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import lru_cache
 from typing import Any, ClassVar, Final, Self, TypeAlias
@@ -33,6 +33,7 @@ __all__ = [
     "Licence",
     "PrintClaim",
     "PrintOutcome",
+    "PrintTransfer",
     "Publication",
     "Result",
     "Retirement",
@@ -40,6 +41,7 @@ __all__ = [
     "SealingKey",
     "Statement",
     "Struct",
+    "TransferConsent",
     "compact_signature",
     "digest",
     "print_id",
@@ -47,6 +49,7 @@ __all__ = [
     "printers_root",
     "recover_signer",
     "sign_as_printer",
+    "transferred",
     "typed_data",
     "verify_printer_signature",
 ]
@@ -274,6 +277,32 @@ class Revocation(Struct):
 
 
 @dataclass(frozen=True)
+class PrintTransfer(Struct):
+    """A provider passes prints it has not used on to another provider; see `transferred`."""
+
+    SOLIDITY: ClassVar[Mapping[str, str]] = {
+        "licence": "bytes32",
+        "provider": "address",
+        "prints": "uint32",
+        "salt": "bytes32",
+    }
+
+    licence: bytes
+    provider: str
+    prints: int
+    salt: bytes
+
+
+@dataclass(frozen=True)
+class TransferConsent(Struct):
+    """An owner lets a licence's provider transfer prints of it."""
+
+    SOLIDITY: ClassVar[Mapping[str, str]] = {"licence": "bytes32"}
+
+    licence: bytes
+
+
+@dataclass(frozen=True)
 class Enrolment(Struct):
     """A provider and the printer itself vouch for the printer's P-256 key; its struct hash is the printer."""
 
@@ -340,7 +369,17 @@ class SealingKey(Struct):
     public: bytes
 
 
-Statement: TypeAlias = Publication | Licence | Revocation | Enrolment | Retirement | PrintClaim | PrintOutcome
+Statement: TypeAlias = (
+    Publication
+    | Licence
+    | Revocation
+    | PrintTransfer
+    | TransferConsent
+    | Enrolment
+    | Retirement
+    | PrintClaim
+    | PrintOutcome
+)
 
 
 def digest(domain: Domain, statement: Struct) -> bytes:
@@ -371,3 +410,8 @@ def print_id(licence: bytes, sequence: int) -> bytes:
     """Return a print's identifier, keccak256(abi.encode(licence, sequence))."""
     number = _check("sequence", "uint32", sequence)
     return keccak(_check("licence", "bytes32", licence) + _word("uint32", number))
+
+
+def transferred(origin: Licence, transfer: PrintTransfer) -> Licence:
+    """Return the licence that transferred prints become: as `origin`, but without reprints."""
+    return replace(origin, provider=transfer.provider, prints=transfer.prints, reprints=0, salt=transfer.salt)

@@ -41,6 +41,23 @@ interface IPrintLedger {
         bytes32 licence;
     }
 
+    /// @notice What a provider signs to pass prints it has not used on to another provider.
+    /// @param licence the licence they are taken from
+    /// @param provider who gets them
+    /// @param prints how many
+    /// @param salt makes equal transfers distinct
+    struct PrintTransfer {
+        bytes32 licence;
+        address provider;
+        uint32 prints;
+        bytes32 salt;
+    }
+
+    /// @notice What an owner signs to let the provider of a licence transfer prints of it, to whom it likes.
+    struct TransferConsent {
+        bytes32 licence;
+    }
+
     /// @notice What a provider and the printer itself sign to enrol a P-256 key; the printer's signature proves
     /// possession of it.
     struct Enrolment {
@@ -107,30 +124,34 @@ interface IPrintLedger {
     /// @param commitment the salted commitment
     event RevisionPublished(bytes32 indexed revision, address indexed owner, bytes32 commitment);
 
-    /// @notice A licence is granted; the event holds all of the signed `Licence`.
+    /// @notice A licence is granted; the event holds all of the signed `Licence` but its owner, who is the revision's.
     /// @param licence its identifier, the struct hash of the licence
     /// @param revision what may be printed
     /// @param provider who may print
-    /// @param owner who granted it
     /// @param printers Merkle root of the printers allowed; zero for any
-    /// @param prints how many prints it permits
-    /// @param reprints how many failed prints may be credited back
-    /// @param startsAt first second of the window
-    /// @param expiresAt first second after the window
+    /// @param limits four members in one word, from the lowest bit up: prints 32 bits, reprints 32, startsAt 40,
+    /// expiresAt 40
     /// @param terms salted commitment to the conditions kept off chain
     /// @param salt makes equal permissions distinct
     event LicenceGranted(
         bytes32 indexed licence,
         bytes32 indexed revision,
         address indexed provider,
-        address owner,
         bytes32 printers,
-        uint32 prints,
-        uint32 reprints,
-        uint64 startsAt,
-        uint64 expiresAt,
+        uint256 limits,
         bytes32 terms,
         bytes32 salt
+    );
+
+    /// @notice Unused prints of a licence are now another provider's. The licence they became is the origin with its
+    /// provider, prints and salt replaced by these and no reprints.
+    /// @param licence the licence they became, the struct hash of that
+    /// @param origin the licence they were taken from
+    /// @param provider who got them
+    /// @param prints how many
+    /// @param salt what the transfer's signer chose
+    event PrintsTransferred(
+        bytes32 indexed licence, bytes32 indexed origin, address indexed provider, uint32 prints, bytes32 salt
     );
 
     /// @notice A licence takes no more prints.
@@ -195,6 +216,8 @@ interface IPrintLedger {
     error PrintLedger_LicenceNotStarted(bytes32 licence, uint64 startsAt);
     /// @notice The licence's window has ended.
     error PrintLedger_LicenceExpired(bytes32 licence, uint64 expiresAt);
+    /// @notice More prints are to be transferred, or none, than lie above the highest number consumed.
+    error PrintLedger_NotTransferable(bytes32 licence, uint32 prints, uint32 transferable);
     /// @notice The printer is enrolled already, or was before it was retired.
     error PrintLedger_AlreadyEnrolled(bytes32 printer);
     /// @notice The licence's provider has not enrolled this printer.
@@ -217,6 +240,9 @@ interface IPrintLedger {
     error PrintLedger_InvalidResult(uint8 result);
     /// @notice The print has an outcome.
     error PrintLedger_OutcomeRecorded(bytes32 licence, uint32 sequence);
+    /// @notice Item `index` of a batch is cut off, of no known kind, or names a word that is not there; nothing of the
+    /// batch is recorded.
+    error PrintLedger_MalformedBatch(uint256 index);
     /// @notice A batch holds a batch.
     error PrintLedger_NestedBatch();
     /// @notice What is left of the gas does not guarantee item `index` its share; nothing of the batch is recorded.
@@ -237,6 +263,25 @@ interface IPrintLedger {
     /// @param ownerSignature the owner's signature over `Revocation{licence}`
     function revoke(Licence calldata licence, bytes calldata ownerSignature) external;
 
+    /// @notice Passes unused prints of a licence on to another provider, as a licence of its own.
+    /// @dev Only prints above the highest number consumed can be passed on, so no number recorded is ever beyond the
+    /// count. Reprints stay behind. A number the provider authorised and has not recorded may fall beyond the count
+    /// and is then refused. The new licence needs a consent of its own to be passed on, and a revocation of its own.
+    /// @param origin the licence to take from, whole, from which its owner and the new licence follow
+    /// @param provider who gets them
+    /// @param prints how many
+    /// @param salt makes equal transfers distinct
+    /// @param providerSignature the origin's provider's signature over `PrintTransfer{origin, provider, prints, salt}`
+    /// @param ownerSignature the owner's signature over `TransferConsent{origin}`
+    function transfer(
+        Licence calldata origin,
+        address provider,
+        uint32 prints,
+        bytes32 salt,
+        bytes calldata providerSignature,
+        bytes calldata ownerSignature
+    ) external;
+
     /// @notice Enrols a printer.
     /// @param enrolment what the provider and the printer signed
     /// @param providerSignature 65 bytes of an account's key, or what its wallet (ERC-1271) accepts
@@ -250,12 +295,20 @@ interface IPrintLedger {
     /// @param providerSignature 65 bytes of an account's key, or what its wallet (ERC-1271) accepts
     function retire(Retirement calldata retirement, bytes calldata providerSignature) external;
 
-    /// @notice Counts one print.
+    /// @notice Counts one print of a licence without a list of printers, or with a list of this one alone.
     /// @param claim what the printer signed
     /// @param signature the printer's key and its signature
-    /// @param proof Merkle proof that the printer is in the licence's list; empty where the list is open
-    function recordPrint(PrintClaim calldata claim, PrinterSignature calldata signature, bytes32[] calldata proof)
-        external;
+    function recordPrint(PrintClaim calldata claim, PrinterSignature calldata signature) external;
+
+    /// @notice Counts one print of a licence with a list of printers.
+    /// @param claim what the printer signed
+    /// @param signature the printer's key and its signature
+    /// @param proof Merkle proof that the printer is in the licence's list
+    function recordListedPrint(
+        PrintClaim calldata claim,
+        PrinterSignature calldata signature,
+        bytes32[] calldata proof
+    ) external;
 
     /// @notice Records how a print ended, once. A failed one is credited back while the licence's reprints last.
     /// @param licence the licence of the print
@@ -271,12 +324,20 @@ interface IPrintLedger {
         PrinterSignature calldata signature
     ) external;
 
-    /// @notice Runs each encoded call of this contract in order; one that fails is skipped with `OperationRejected`.
-    /// @dev Reverts with `PrintLedger_BatchGasTooLow` unless 1,050,000 gas are left when an item starts, so that no
-    /// item is rejected for want of gas that another one, or the relayer, took from it. `eth_estimateGas` finds a
-    /// limit that does.
-    /// @param calls ABI-encoded calls; an encoded `batch` among them is rejected
-    function batch(bytes[] calldata calls) external;
+    /// @notice Runs calls of this contract in order; one that fails is skipped with `OperationRejected`.
+    /// @dev `items` are laid end to end, numbers big-endian:
+    ///
+    /// - a call: `0x00`, its length (2 bytes), the ABI-encoded call. An encoded `batch` is rejected.
+    /// - a print: `0x01`, licence (2 bytes), key (2), sequence (4), deadline (8), token (32), r (32), s (32). It stands
+    ///   for the call of `recordPrint` with `words[licence]` as its licence and with the printer's key `words[key]` and
+    ///   `words[key + 1]`.
+    ///
+    /// Reverts with `PrintLedger_MalformedBatch` for anything else, and with `PrintLedger_BatchGasTooLow` unless
+    /// 1,050,000 gas are left when an item starts, so that no item is rejected for how a relayer packed it or for want
+    /// of gas that another one, or the relayer, took from it. `eth_estimateGas` finds a limit that does.
+    /// @param words what prints of the batch share: licences, and the two coordinates of printers' keys
+    /// @param items the items
+    function batch(bytes32[] calldata words, bytes calldata items) external;
 
     /// @notice Who published a revision.
     /// @param revision the revision

@@ -13,9 +13,21 @@ type Terms is uint256;
 /// lowest bit up. Never zero once granted, so the first print costs what the last one does.
 type Counters is uint256;
 
-using {provider, startsAt, expiresAt, isListed, isRevoked, asRevoked} for Terms global;
+using {provider, startsAt, expiresAt, isListed, isRevoked, asRevoked, withProvider} for Terms global;
 
-using {prints, reprints, credited, base, window, used, isConsumed, consume, credit} for Counters global;
+using {
+    prints,
+    reprints,
+    credited,
+    base,
+    window,
+    used,
+    isConsumed,
+    transferable,
+    consume,
+    credit,
+    take
+} for Counters global;
 
 /// @dev How far beyond the numbers consumed without a gap a claim may run.
 uint256 constant WINDOW = 128;
@@ -30,13 +42,10 @@ uint256 constant CREDITED = 64;
 uint256 constant BASE = 96;
 uint256 constant WINDOW_BITS = 128;
 
-/// @dev Both times must fit 40 bits.
-function packTerms(address provider_, uint256 startsAt_, uint256 expiresAt_, bool listed) pure returns (Terms) {
+/// @dev `times`: startsAt in the lower 40 bits, expiresAt in the 40 above.
+function packTerms(address provider_, uint256 times, bool listed) pure returns (Terms) {
     uint256 flag = listed ? 1 : 0;
-    return
-        Terms.wrap(
-            uint256(uint160(provider_)) | (startsAt_ << STARTS_AT) | (expiresAt_ << EXPIRES_AT) | (flag << LISTED)
-        );
+    return Terms.wrap(uint160(provider_) | (times << STARTS_AT) | (flag << LISTED));
 }
 
 function provider(Terms terms) pure returns (address) {
@@ -63,8 +72,13 @@ function asRevoked(Terms terms) pure returns (Terms) {
     return Terms.wrap(Terms.unwrap(terms) | (1 << REVOKED));
 }
 
-function packCounters(uint32 prints_, uint32 reprints_) pure returns (Counters) {
-    return Counters.wrap(uint256(prints_) | (uint256(reprints_) << REPRINTS));
+function withProvider(Terms terms, address provider_) pure returns (Terms) {
+    return Terms.wrap(((Terms.unwrap(terms) >> STARTS_AT) << STARTS_AT) | uint160(provider_));
+}
+
+/// @dev `limits`: prints in the lower 32 bits, reprints in the 32 above.
+function packCounters(uint256 limits) pure returns (Counters) {
+    return Counters.wrap(uint64(limits));
 }
 
 function prints(Counters counters) pure returns (uint32) {
@@ -103,6 +117,16 @@ function isConsumed(Counters counters, uint256 sequence) pure returns (bool) {
     return ahead < WINDOW && (counters.window() >> ahead) & 1 == 1;
 }
 
+/// @dev How many prints lie above the highest number consumed. Never more than `prints`: what is credited was printed
+/// before, so `credited` is at most that number.
+function transferable(Counters counters) pure returns (uint32) {
+    unchecked {
+        uint256 bits = counters.window();
+        uint256 highest = counters.base() + (bits == 0 ? 0 : Math.log2(bits) + 1);
+        return uint32(uint256(counters.prints()) + counters.credited() - highest);
+    }
+}
+
 /// @dev Consumes a number and slides the window over the numbers that are now consumed without a gap. No sum here
 /// overflows: all terms are below 2^33.
 function consume(Counters counters, bytes32 licence, uint32 sequence) pure returns (Counters) {
@@ -133,5 +157,12 @@ function consume(Counters counters, bytes32 licence, uint32 sequence) pure retur
 function credit(Counters counters) pure returns (Counters) {
     unchecked {
         return Counters.wrap(Counters.unwrap(counters) + (1 << CREDITED));
+    }
+}
+
+/// @dev Takes prints away, at most `transferable`.
+function take(Counters counters, uint32 prints_) pure returns (Counters) {
+    unchecked {
+        return Counters.wrap(Counters.unwrap(counters) - prints_);
     }
 }

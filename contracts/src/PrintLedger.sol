@@ -1,14 +1,27 @@
 // SPDX-License-Identifier: UNLICENSED
 pragma solidity ^0.8.28;
 
-import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {MerkleProof} from "@openzeppelin/contracts/utils/cryptography/MerkleProof.sol";
 import {P256} from "@openzeppelin/contracts/utils/cryptography/P256.sol";
 import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
 
+import {unpack} from "./BatchItems.sol";
 import {IPrintLedger} from "./IPrintLedger.sol";
 import {Counters, Terms, packCounters, packTerms} from "./LicenceWords.sol";
+import {
+    CONSENT_TYPEHASH,
+    LICENCE_TYPEHASH,
+    OUTCOME_TYPEHASH,
+    PUBLICATION_TYPEHASH,
+    RETIREMENT_TYPEHASH,
+    REVOCATION_TYPEHASH,
+    TRANSFER_TYPEHASH,
+    hashClaim,
+    hashEnrolment,
+    hashLicence,
+    readLicence
+} from "./Statements.sol";
 
 /// @title The print ledger
 /// @notice Counts prints of licensed designs; see `IPrintLedger` for what each statement means and `../README.md` for
@@ -23,18 +36,7 @@ contract PrintLedger is IPrintLedger, EIP712 {
         bytes32 printers;
     }
 
-    bytes32 private constant PUBLICATION_TYPEHASH = keccak256("Publication(address owner,bytes32 commitment)");
-    bytes32 private constant LICENCE_TYPEHASH = keccak256(
-        "Licence(bytes32 revision,address owner,address provider,bytes32 printers,uint32 prints,uint32 reprints,"
-        "uint64 startsAt,uint64 expiresAt,bytes32 terms,bytes32 salt)"
-    );
-    bytes32 private constant REVOCATION_TYPEHASH = keccak256("Revocation(bytes32 licence)");
-    bytes32 private constant ENROLMENT_TYPEHASH = keccak256("Enrolment(address provider,bytes32 keyX,bytes32 keyY)");
-    bytes32 private constant RETIREMENT_TYPEHASH = keccak256("Retirement(bytes32 printer)");
-    bytes32 private constant CLAIM_TYPEHASH =
-        keccak256("PrintClaim(bytes32 licence,uint32 sequence,bytes32 token,uint64 deadline)");
-    bytes32 private constant OUTCOME_TYPEHASH = keccak256("PrintOutcome(bytes32 print,uint8 result,bytes32 report)");
-
+    uint256 private constant SECP256K1_HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0;
     uint8 private constant FAILED = 2;
     uint8 private constant CANCELLED = 3;
     uint256 private constant RETIRED = 1 << 160;
@@ -62,25 +64,27 @@ contract PrintLedger is IPrintLedger, EIP712 {
 
     /// @inheritdoc IPrintLedger
     function grant(Licence calldata licence, bytes calldata ownerSignature) external {
-        bytes32 id = _hashLicence(licence);
+        bytes32 id = hashLicence(licence);
         LicenceRecord storage record = _licences[id];
         if (Terms.unwrap(record.terms) != 0) revert PrintLedger_AlreadyGranted(id);
-        address owner = licence.owner;
-        _requireRevisionOwner(licence.revision, owner);
-        Terms terms = _terms(licence);
-        Counters counters = packCounters(licence.prints, licence.reprints);
-        if (counters.prints() == 0 || terms.provider() == address(0)) revert PrintLedger_EmptyLicence();
+        (bytes32 revision, address owner, address provider, bytes32 printers, uint256 limits) = readLicence(licence);
+        address published = _revisionOwners[revision];
+        if (published != owner) {
+            if (published == address(0)) revert PrintLedger_UnknownRevision(revision);
+            revert PrintLedger_NotRevisionOwner(revision, owner);
+        }
+        if (uint32(limits) == 0 || provider == address(0)) revert PrintLedger_EmptyLicence();
         _requireAccountSignature(owner, id, ownerSignature);
 
-        record.terms = terms;
-        record.counters = counters;
-        if (terms.isListed()) record.printers = licence.printers;
-        _emitLicenceGranted(id, terms.provider(), licence);
+        record.terms = packTerms(provider, limits >> 64, printers != 0);
+        record.counters = packCounters(limits);
+        if (printers != 0) record.printers = printers;
+        emit LicenceGranted(id, revision, provider, printers, limits, licence.terms, licence.salt);
     }
 
     /// @inheritdoc IPrintLedger
     function revoke(Licence calldata licence, bytes calldata ownerSignature) external {
-        bytes32 id = _hashLicence(licence);
+        bytes32 id = hashLicence(licence);
         Terms terms = _licences[id].terms;
         if (terms.provider() == address(0)) revert PrintLedger_UnknownLicence(id);
         if (terms.isRevoked()) revert PrintLedger_LicenceRevoked(id);
@@ -91,10 +95,49 @@ contract PrintLedger is IPrintLedger, EIP712 {
     }
 
     /// @inheritdoc IPrintLedger
+    /// @dev Steps: (1) the origin is in force, (2) its provider signed the transfer, (3) its owner consents, (4) that
+    /// many prints are left to transfer, (5) what they become is a licence that was never granted.
+    function transfer(
+        Licence calldata origin,
+        address provider,
+        uint32 prints,
+        bytes32 salt,
+        bytes calldata providerSignature,
+        bytes calldata ownerSignature
+    ) external {
+        bytes32 from = hashLicence(origin);
+        LicenceRecord storage source = _licences[from];
+        // (1)
+        Terms terms = source.terms;
+        _requireInForce(from, terms);
+        // (2)
+        bytes32 statement = keccak256(abi.encode(TRANSFER_TYPEHASH, from, provider, prints, salt));
+        _requireAccountSignature(terms.provider(), statement, providerSignature);
+        // (3)
+        _requireAccountSignature(origin.owner, keccak256(abi.encode(CONSENT_TYPEHASH, from)), ownerSignature);
+        // (4)
+        Counters counters = source.counters;
+        uint32 most = counters.transferable();
+        if (prints == 0 || prints > most) revert PrintLedger_NotTransferable(from, prints, most);
+        if (provider == address(0)) revert PrintLedger_EmptyLicence();
+        // (5)
+        Licence memory licence = origin;
+        (licence.provider, licence.prints, licence.reprints, licence.salt) = (provider, prints, 0, salt);
+        bytes32 id = keccak256(abi.encode(LICENCE_TYPEHASH, licence));
+        if (Terms.unwrap(_licences[id].terms) != 0) revert PrintLedger_AlreadyGranted(id);
+
+        source.counters = counters.take(prints);
+        _licences[id] = LicenceRecord({
+            terms: terms.withProvider(provider), counters: packCounters(prints), printers: licence.printers
+        });
+        emit PrintsTransferred(id, from, provider, prints, salt);
+    }
+
+    /// @inheritdoc IPrintLedger
     function enrol(Enrolment calldata enrolment, bytes calldata providerSignature, bytes32 printerR, bytes32 printerS)
         external
     {
-        bytes32 printer = _hashEnrolment(enrolment.provider, enrolment.keyX, enrolment.keyY);
+        bytes32 printer = hashEnrolment(enrolment.provider, enrolment.keyX, enrolment.keyY);
         if (_printers[printer] != 0) revert PrintLedger_AlreadyEnrolled(printer);
         _requireAccountSignature(enrolment.provider, printer, providerSignature);
         bytes32 digest = _hashTypedDataV4(printer);
@@ -118,31 +161,22 @@ contract PrintLedger is IPrintLedger, EIP712 {
     }
 
     /// @inheritdoc IPrintLedger
-    /// @dev Steps: (1) the licence permits printing now, (2) its provider enrolled this printer, (3) the licence's list
-    /// names it, (4) the printer signed this claim, (5) the number is free and within the count.
-    function recordPrint(PrintClaim calldata claim, PrinterSignature calldata signature, bytes32[] calldata proof)
-        external
-    {
-        bytes32 licence = claim.licence;
-        LicenceRecord storage record = _licences[licence];
-        Terms terms = record.terms;
-        // (1)
-        _requireOpen(licence, terms);
-        if (block.timestamp > claim.deadline) revert PrintLedger_ClaimExpired(claim.deadline);
-        // (2) the id contains the provider, so another provider's printer is simply unknown
-        bytes32 printer = _hashEnrolment(terms.provider(), signature.keyX, signature.keyY);
-        _requireActive(printer);
-        // (3)
-        bool allowed = terms.isListed()
-            ? MerkleProof.verifyCalldata(proof, record.printers, keccak256(abi.encode(printer)))
-            : proof.length == 0;
-        if (!allowed) revert PrintLedger_PrinterNotAllowed(licence, printer);
-        // (4)
-        _requirePrinterSignature(printer, _hashClaim(claim), signature);
-        // (5)
-        uint32 sequence = claim.sequence;
-        record.counters = record.counters.consume(licence, sequence);
-        emit PrintRecorded(licence, printer, sequence, claim.token);
+    function recordPrint(PrintClaim calldata claim, PrinterSignature calldata signature) external {
+        bytes32[] calldata none;
+        assembly ("memory-safe") {
+            none.offset := 0
+            none.length := 0
+        }
+        _recordPrint(claim, signature, none);
+    }
+
+    /// @inheritdoc IPrintLedger
+    function recordListedPrint(
+        PrintClaim calldata claim,
+        PrinterSignature calldata signature,
+        bytes32[] calldata proof
+    ) external {
+        _recordPrint(claim, signature, proof);
     }
 
     /// @inheritdoc IPrintLedger
@@ -161,7 +195,7 @@ contract PrintLedger is IPrintLedger, EIP712 {
         if (provider == address(0)) revert PrintLedger_UnknownLicence(licence);
         if (!counters.isConsumed(sequence)) revert PrintLedger_NotPrinted(licence, sequence);
         if (result == 0 || result > CANCELLED) revert PrintLedger_InvalidResult(result);
-        bytes32 printer = _hashEnrolment(provider, signature.keyX, signature.keyY);
+        bytes32 printer = hashEnrolment(provider, signature.keyX, signature.keyY);
         if (_printers[printer] == 0) revert PrintLedger_UnknownPrinter(printer);
         bytes32 print = keccak256(abi.encode(licence, sequence));
         _requirePrinterSignature(printer, keccak256(abi.encode(OUTCOME_TYPEHASH, print, result, report)), signature);
@@ -175,17 +209,23 @@ contract PrintLedger is IPrintLedger, EIP712 {
     /// @inheritdoc IPrintLedger
     /// @dev Every item gets the same gas, whatever the others used. Without that floor a relayer could starve an item
     /// and have the chain call it rejected, and `eth_estimateGas` would settle for such a batch.
-    function batch(bytes[] calldata calls) external {
-        for (uint256 index = 0; index < calls.length; ++index) {
-            bytes calldata item = calls[index];
-            if (bytes4(item) == this.batch.selector) {
-                emit OperationRejected(index, abi.encodeWithSelector(PrintLedger_NestedBatch.selector));
-                continue;
-            }
+    function batch(bytes32[] calldata words, bytes calldata items) external {
+        bytes4 selector = this.batch.selector;
+        uint256 place = 0;
+        for (uint256 index = 0; place < items.length; ++index) {
+            uint256 pointer;
+            uint256 length;
+            (place, pointer, length) = unpack(words, items, place, index);
             if (gasleft() < (ITEM_GAS * 64) / 63 + LOOP_GAS) revert PrintLedger_BatchGasTooLow(index);
-            // solhint-disable-next-line avoid-low-level-calls
-            (bool done, bytes memory reason) = address(this).delegatecall{gas: ITEM_GAS}(item);
-            if (!done) emit OperationRejected(index, reason);
+            bool done;
+            bool nested;
+            assembly ("memory-safe") {
+                nested := and(gt(length, 3), eq(shr(0xe0, mload(pointer)), shr(0xe0, selector)))
+                if iszero(nested) { done := delegatecall(ITEM_GAS, address(), pointer, length, 0, 0) }
+                mstore(0x40, pointer) // nothing of a call is needed once it was made
+            }
+            if (nested) emit OperationRejected(index, abi.encodeWithSelector(PrintLedger_NestedBatch.selector));
+            else if (!done) emit OperationRejected(index, _returned());
         }
     }
 
@@ -239,39 +279,49 @@ contract PrintLedger is IPrintLedger, EIP712 {
         _reported[licence][word] = bits | bit;
     }
 
-    /// @dev The event's data are the licence's words but for its revision and provider, which are topics. They are
-    /// copied from calldata: what `_terms` and the caller read there was checked to be clean.
-    function _emitLicenceGranted(bytes32 id, address provider, Licence calldata licence) private {
-        bytes32 topic = LicenceGranted.selector;
-        bytes32 revision = licence.revision;
-        assembly ("memory-safe") {
-            let pointer := mload(0x40)
-            calldatacopy(pointer, add(licence, 0x20), 0x20)
-            calldatacopy(add(pointer, 0x20), add(licence, 0x60), 0xe0)
-            log4(pointer, 0x100, topic, id, revision, shr(0x60, shl(0x60, provider)))
-        }
-    }
-
-    function _terms(Licence calldata licence) private pure returns (Terms) {
-        uint64 startsAt = licence.startsAt;
-        uint64 expiresAt = licence.expiresAt;
-        if (startsAt >= expiresAt || expiresAt > type(uint40).max) {
-            revert PrintLedger_InvalidWindow(startsAt, expiresAt);
-        }
-        return packTerms(licence.provider, startsAt, expiresAt, licence.printers != 0);
-    }
-
-    function _requireRevisionOwner(bytes32 revision, address owner) private view {
-        address published = _revisionOwners[revision];
-        if (published == address(0)) revert PrintLedger_UnknownRevision(revision);
-        if (published != owner) revert PrintLedger_NotRevisionOwner(revision, owner);
-    }
-
-    /// @dev A licence that is not granted is all zero, so it gets past the first two checks and stops at the third.
-    function _requireOpen(bytes32 licence, Terms terms) private view {
-        if (terms.isRevoked()) revert PrintLedger_LicenceRevoked(licence);
+    /// @dev Steps: (1) the licence permits printing now, (2) its provider enrolled this printer, (3) the licence's list
+    /// names it, (4) the printer signed this claim, (5) the number is free and within the count.
+    function _recordPrint(PrintClaim calldata claim, PrinterSignature calldata signature, bytes32[] calldata proof)
+        private
+    {
+        bytes32 licence = claim.licence;
+        LicenceRecord storage record = _licences[licence];
+        Terms terms = record.terms;
+        // (1)
+        _requireInForce(licence, terms);
         if (block.timestamp < terms.startsAt()) revert PrintLedger_LicenceNotStarted(licence, terms.startsAt());
+        uint64 deadline = claim.deadline;
+        if (block.timestamp > deadline) revert PrintLedger_ClaimExpired(deadline);
+        // (2) the id contains the provider, so another provider's printer is simply unknown
+        bytes32 printer = hashEnrolment(terms.provider(), signature.keyX, signature.keyY);
+        _requireActive(printer);
+        // (3)
+        bool allowed = terms.isListed()
+            ? MerkleProof.verifyCalldata(proof, record.printers, keccak256(abi.encode(printer)))
+            : proof.length == 0;
+        if (!allowed) revert PrintLedger_PrinterNotAllowed(licence, printer);
+        // (4)
+        _requirePrinterSignature(printer, hashClaim(claim), signature);
+        // (5)
+        uint32 sequence = claim.sequence;
+        record.counters = record.counters.consume(licence, sequence);
+        emit PrintRecorded(licence, printer, sequence, claim.token);
+    }
+
+    /// @dev What the last call returned.
+    function _returned() private pure returns (bytes memory data) {
+        assembly ("memory-safe") {
+            data := mload(0x40)
+            mstore(data, returndatasize())
+            returndatacopy(add(data, 0x20), 0, returndatasize())
+            mstore(0x40, and(add(add(data, 0x3f), returndatasize()), not(0x1f)))
+        }
+    }
+
+    function _requireInForce(bytes32 licence, Terms terms) private view {
+        if (terms.isRevoked()) revert PrintLedger_LicenceRevoked(licence);
         if (block.timestamp >= terms.expiresAt()) {
+            // a licence that is not granted is all zero, so it stops here
             if (terms.provider() == address(0)) revert PrintLedger_UnknownLicence(licence);
             revert PrintLedger_LicenceExpired(licence, terms.expiresAt());
         }
@@ -283,13 +333,29 @@ contract PrintLedger is IPrintLedger, EIP712 {
         if (record & RETIRED != 0) revert PrintLedger_PrinterRetired(printer);
     }
 
-    /// @dev An account's own key first, which spares the look at its code; a wallet (ERC-1271) after that.
+    /// @dev An account's own key first, which spares the look at its code; a wallet (ERC-1271) after that. A signature
+    /// has one spelling: 65 bytes, `s` in the lower half of the order.
     function _requireAccountSignature(address signer, bytes32 statement, bytes calldata signature) private view {
         bytes32 digest = _hashTypedDataV4(statement);
-        (address recovered, ECDSA.RecoverError failure,) = ECDSA.tryRecoverCalldata(digest, signature);
-        if (failure == ECDSA.RecoverError.NoError && recovered == signer) return;
+        if (signature.length == 65 && _recover(digest, signature) == signer && signer != address(0)) return;
         if (!SignatureChecker.isValidSignatureNowCalldata(signer, digest, signature)) {
             revert PrintLedger_InvalidSignature(signer);
+        }
+    }
+
+    /// @dev Whose key made a signature of 65 bytes; zero for none, and where `s` is in the upper half of the order.
+    function _recover(bytes32 digest, bytes calldata signature) private view returns (address account) {
+        uint256 half = SECP256K1_HALF_ORDER;
+        assembly ("memory-safe") {
+            let pointer := mload(0x40)
+            let s := calldataload(add(signature.offset, 0x20))
+            mstore(pointer, digest)
+            mstore(add(pointer, 0x20), byte(0, calldataload(add(signature.offset, 0x40))))
+            mstore(add(pointer, 0x40), calldataload(signature.offset))
+            mstore(add(pointer, 0x60), s)
+            mstore(0x00, 0)
+            if iszero(gt(s, half)) { pop(staticcall(gas(), 1, pointer, 0x80, 0x00, 0x20)) }
+            account := mload(0x00)
         }
     }
 
@@ -319,40 +385,5 @@ contract PrintLedger is IPrintLedger, EIP712 {
     function _reportPosition(uint32 sequence) private pure returns (uint256 word, uint256 bit) {
         uint256 index = uint256(sequence) - 1;
         return (index >> 8, 1 << (index & 0xff));
-    }
-
-    /// @dev A calldata struct of static members lies there as EIP-712 encodes it. Padding that is not clean changes the
-    /// hash, and members that are read are checked by the compiler, so no two calldata stand for one licence.
-    function _hashLicence(Licence calldata licence) private pure returns (bytes32 result) {
-        bytes32 typeHash = LICENCE_TYPEHASH;
-        assembly ("memory-safe") {
-            let pointer := mload(0x40)
-            mstore(pointer, typeHash)
-            calldatacopy(add(pointer, 0x20), licence, 0x140)
-            result := keccak256(pointer, 0x160)
-        }
-    }
-
-    function _hashClaim(PrintClaim calldata claim) private pure returns (bytes32 result) {
-        bytes32 typeHash = CLAIM_TYPEHASH;
-        assembly ("memory-safe") {
-            let pointer := mload(0x40)
-            mstore(pointer, typeHash)
-            calldatacopy(add(pointer, 0x20), claim, 0x80)
-            result := keccak256(pointer, 0xa0)
-        }
-    }
-
-    /// @dev Assembly sees a short value with whatever bits stand above it, so the shifts clear those of the address.
-    function _hashEnrolment(address provider, bytes32 keyX, bytes32 keyY) private pure returns (bytes32 result) {
-        bytes32 typeHash = ENROLMENT_TYPEHASH;
-        assembly ("memory-safe") {
-            let pointer := mload(0x40)
-            mstore(pointer, typeHash)
-            mstore(add(pointer, 0x20), shr(0x60, shl(0x60, provider)))
-            mstore(add(pointer, 0x40), keyX)
-            mstore(add(pointer, 0x60), keyY)
-            result := keccak256(pointer, 0x80)
-        }
     }
 }

@@ -28,8 +28,7 @@ contract Handler is LedgerTest {
         uint32 sequence = uint32(seed % (NUMBERS + 1));
         uint256 key = _key(seed);
         IPrintLedger.PrintClaim memory statement = claim(licence, sequence);
-        bytes memory call =
-            abi.encodeCall(ledger.recordPrint, (statement, signedBy(key, hashOf(statement)), noProof()));
+        bytes memory call = abi.encodeCall(ledger.recordPrint, (statement, signedBy(key, hashOf(statement))));
         bool due = !revoked && !retired[key] && key != STRANGER_KEY && block.timestamp < END && sequence != 0
             && sequence <= PRINTS + credited && !printed[sequence];
         _run(call, due);

@@ -90,7 +90,7 @@ abstract contract LedgerTest {
 
     function recordPrint(uint256 printerKey, bytes32 licence_, uint32 sequence) internal {
         IPrintLedger.PrintClaim memory statement = claim(licence_, sequence);
-        ledger.recordPrint(statement, signedBy(printerKey, hashOf(statement)), noProof());
+        ledger.recordPrint(statement, signedBy(printerKey, hashOf(statement)));
     }
 
     function report(uint32 sequence, uint8 result) internal {
@@ -101,7 +101,46 @@ abstract contract LedgerTest {
         ledger.recordOutcome(licence_, sequence, result, REPORT, signedOutcome(printerKey, licence_, sequence, result));
     }
 
+    function transfer(IPrintLedger.Licence memory origin, IPrintLedger.PrintTransfer memory statement)
+        internal
+        returns (bytes32)
+    {
+        _transfer(origin, statement, sign(PROVIDER_KEY, hashOf(statement)), consent(origin));
+        return hashOf(transferred(origin, statement));
+    }
+
+    function _transfer(
+        IPrintLedger.Licence memory origin,
+        IPrintLedger.PrintTransfer memory statement,
+        bytes memory providerSignature,
+        bytes memory ownerSignature
+    ) internal {
+        ledger.transfer(
+            origin, statement.provider, statement.prints, statement.salt, providerSignature, ownerSignature
+        );
+    }
+
     // Statements
+
+    /// @dev The licence that transferred prints become.
+    function transferred(IPrintLedger.Licence memory origin, IPrintLedger.PrintTransfer memory statement)
+        internal
+        pure
+        returns (IPrintLedger.Licence memory)
+    {
+        return IPrintLedger.Licence({
+            revision: origin.revision,
+            owner: origin.owner,
+            provider: statement.provider,
+            printers: origin.printers,
+            prints: statement.prints,
+            reprints: 0,
+            startsAt: origin.startsAt,
+            expiresAt: origin.expiresAt,
+            terms: origin.terms,
+            salt: statement.salt
+        });
+    }
 
     function enrolment(address provider_, uint256 printerKey) internal pure returns (IPrintLedger.Enrolment memory) {
         (uint256 x, uint256 y) = vm.publicKeyP256(printerKey);
@@ -121,6 +160,10 @@ abstract contract LedgerTest {
     function sign(uint256 key, bytes32 structHash) internal view returns (bytes memory) {
         (uint8 v, bytes32 r, bytes32 s) = vm.sign(key, digestOf(structHash));
         return abi.encodePacked(r, s, v);
+    }
+
+    function consent(IPrintLedger.Licence memory origin) internal view returns (bytes memory) {
+        return sign(OWNER_KEY, hashOfConsent(hashOf(origin)));
     }
 
     function signP256(uint256 key, bytes32 structHash) internal view returns (bytes32 r, bytes32 s) {
@@ -182,6 +225,15 @@ abstract contract LedgerTest {
         return keccak256(abi.encode(keccak256("Revocation(bytes32 licence)"), licence_));
     }
 
+    function hashOfConsent(bytes32 licence_) internal pure returns (bytes32) {
+        return keccak256(abi.encode(keccak256("TransferConsent(bytes32 licence)"), licence_));
+    }
+
+    function hashOf(IPrintLedger.PrintTransfer memory statement) internal pure returns (bytes32) {
+        bytes32 typeHash = keccak256("PrintTransfer(bytes32 licence,address provider,uint32 prints,bytes32 salt)");
+        return keccak256(abi.encode(typeHash, statement));
+    }
+
     function hashOfRetirement(bytes32 printer_) internal pure returns (bytes32) {
         return keccak256(abi.encode(keccak256("Retirement(bytes32 printer)"), printer_));
     }
@@ -189,6 +241,38 @@ abstract contract LedgerTest {
     function hashOfOutcome(bytes32 print_, uint8 result, bytes32 report_) internal pure returns (bytes32) {
         bytes32 typeHash = keccak256("PrintOutcome(bytes32 print,uint8 result,bytes32 report)");
         return keccak256(abi.encode(typeHash, print_, result, report_));
+    }
+
+    // Batches
+
+    /// @dev Packs calls as plain items, one after the other.
+    function packed(bytes[] memory calls) internal pure returns (bytes memory items) {
+        for (uint256 index = 0; index < calls.length; ++index) {
+            items = bytes.concat(items, hex"00", bytes2(uint16(calls[index].length)), calls[index]);
+        }
+    }
+
+    /// @dev Packs a print whose licence and key stand at these places of the batch's words.
+    function packedPrint(
+        uint16 licencePlace,
+        uint16 keyPlace,
+        IPrintLedger.PrintClaim memory statement,
+        IPrintLedger.PrinterSignature memory signature
+    ) internal pure returns (bytes memory) {
+        return abi.encodePacked(
+            hex"01",
+            licencePlace,
+            keyPlace,
+            statement.sequence,
+            statement.deadline,
+            statement.token,
+            signature.r,
+            signature.s
+        );
+    }
+
+    function noWords() internal pure returns (bytes32[] memory) {
+        return new bytes32[](0);
     }
 
     // Expectations

@@ -10,10 +10,9 @@ contract GrantTest is LedgerTest {
         terms.printers = keccak256("root");
         bytes32 id = hashOf(terms);
         bytes memory signature = sign(OWNER_KEY, id);
+        uint256 limits = 3 | (2 << 32) | (uint256(START) << 64) | (uint256(END) << 104);
         expectEvent();
-        emit IPrintLedger.LicenceGranted(
-            id, revision, provider, owner, terms.printers, 3, 2, START, END, terms.terms, terms.salt
-        );
+        emit IPrintLedger.LicenceGranted(id, revision, provider, terms.printers, limits, terms.terms, terms.salt);
         ledger.grant(terms, signature);
 
         IPrintLedger.LicenceState memory kept = ledger.licenceState(id);

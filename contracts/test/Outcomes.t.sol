@@ -51,7 +51,7 @@ contract RecordOutcomeTest is LedgerTest {
         IPrintLedger.PrintClaim memory statement = claim(licence, 6);
         IPrintLedger.PrinterSignature memory signature = signedBy(PRINTER_KEY, hashOf(statement));
         expectRefusal(abi.encodeWithSelector(IPrintLedger.PrintLedger_CountExhausted.selector, licence, 6, 5));
-        ledger.recordPrint(statement, signature, noProof());
+        ledger.recordPrint(statement, signature);
     }
 
     function test_OutcomesAreTakenAfterRevocationRetirementAndExpiry() external {

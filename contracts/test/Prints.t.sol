@@ -16,7 +16,7 @@ abstract contract PrintTest is LedgerTest {
         bytes memory reason
     ) internal {
         expectRefusal(reason);
-        ledger.recordPrint(statement, signature, proof);
+        ledger.recordListedPrint(statement, signature, proof);
     }
 }
 
@@ -26,7 +26,7 @@ contract RecordPrintTest is PrintTest {
         IPrintLedger.PrinterSignature memory signature = signedBy(PRINTER_KEY, hashOf(statement));
         expectEvent();
         emit IPrintLedger.PrintRecorded(licence, printer, 1, TOKEN);
-        ledger.recordPrint(statement, signature, noProof());
+        ledger.recordPrint(statement, signature);
         assert(state().used == 1 && state().base == 1 && state().window == 0);
         assert(ledger.isRecorded(licence, 1) && !ledger.isRecorded(licence, 2));
     }
@@ -50,7 +50,7 @@ contract RecordPrintTest is PrintTest {
         statement.deadline = START + 60;
         IPrintLedger.PrinterSignature memory signature = signedBy(PRINTER_KEY, hashOf(statement));
         vm.warp(START + 60);
-        ledger.recordPrint(statement, signature, noProof());
+        ledger.recordPrint(statement, signature);
         assert(state().used == 1);
     }
 
@@ -254,7 +254,7 @@ contract SequenceTest is PrintTest {
             bool free = !consumed[sequence] && sequence <= base + 128;
             IPrintLedger.PrintClaim memory statement = claim(wide, sequence);
             bytes memory call =
-                abi.encodeCall(ledger.recordPrint, (statement, signedBy(PRINTER_KEY, hashOf(statement)), noProof()));
+                abi.encodeCall(ledger.recordPrint, (statement, signedBy(PRINTER_KEY, hashOf(statement))));
             (bool done,) = address(ledger).call(call);
             assert(done == free);
             if (done) (consumed[sequence], used) = (true, used + 1);
@@ -326,7 +326,7 @@ contract PrinterListTest is PrintTest {
 
     function _print(uint256 printerKey, uint32 sequence, bytes32[] memory proof) private {
         IPrintLedger.PrintClaim memory statement = claim(listed, sequence);
-        ledger.recordPrint(statement, signedBy(printerKey, hashOf(statement)), proof);
+        ledger.recordListedPrint(statement, signedBy(printerKey, hashOf(statement)), proof);
     }
 
     function _refusesPrinter(bytes32 licence_, uint256 printerKey, bytes32[] memory proof) private {

@@ -7,15 +7,19 @@ from collections.abc import Callable
 from typing import Any
 
 from ledger import abi
-from ledger.operations import Retire, Revoke
+from ledger.operations import Retire, Revoke, Transfer
 from ledger.typed_data import (
+    PrintTransfer,
     Result,
     Retirement,
     Revocation,
+    TransferConsent,
     digest,
     printer_proof,
     printers_root,
+    transferred,
 )
+from tests.contracts.conftest import Business, token_of
 
 Decode = Callable[[dict[str, Any]], list[abi.Event | None]]
 ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
@@ -31,12 +35,13 @@ class TestIdentifiers:
         assert decoded(chain.run(business.publish)) == [event]
         assert chain.query("revisionOwner", business.revision) == (business.owner.address.lower(),)
 
-    def test_a_licence_is_its_struct_hash_and_the_event_holds_all_of_it(
+    def test_a_licence_is_its_struct_hash_and_the_event_holds_all_of_it_but_its_owner(
         self, chain: Any, business: Any, decoded: Decode
     ) -> None:
         chain.run(business.publish)
         grant = business.grant(printers=b"\x05" * 32)
         fields = dataclasses.asdict(grant.licence)
+        assert fields.pop("owner") == business.owner.address
         expected = abi.LicenceGranted(licence=grant.licence.struct_hash(), **fields)
         assert decoded(chain.run(grant)) == [expected]
 
@@ -55,9 +60,8 @@ class TestLifeOfALicence:
         licence = grant.licence.struct_hash()
         for operation in (business.publish, printer.enrol, grant):
             chain.run(operation)
-        token = (2).to_bytes(32, "big")
         assert decoded(chain.run(printer.claim(licence, 2))) == [
-            abi.PrintRecorded(licence, printer.id, 2, token)
+            abi.PrintRecorded(licence, printer.id, 2, token_of(licence, 2))
         ]
         failed = printer.outcome(licence, 2, Result.FAILED)
         event = abi.OutcomeRecorded(
@@ -82,6 +86,29 @@ class TestLifeOfALicence:
             chain.run(printer.claim(licence, sequence, printer_proof(listed, printer.id)))
         stranger = printers[-1].claim(licence, 5, printer_proof(listed, listed[0]))
         assert chain.refusal(abi.encode_call(stranger)).name == "PrinterNotAllowed"
+
+    def test_prints_are_transferred_to_another_provider(
+        self, chain: Any, business: Any, decoded: Decode
+    ) -> None:
+        other, grant = Business(chain), business.grant(prints=5)
+        other.owner, printer = business.owner, other.printer()
+        for operation in (business.publish, printer.enrol, grant):
+            chain.run(operation)
+        transfer = PrintTransfer(grant.licence.struct_hash(), other.provider.address, 2, b"\x09" * 32)
+        consent = TransferConsent(transfer.licence)
+        operation = Transfer(
+            grant.licence,
+            transfer,
+            business.provider.sign(digest(business.domain, transfer)),
+            business.owner.sign(digest(business.domain, consent)),
+        )
+        made = transferred(grant.licence, transfer)
+        licence = made.struct_hash()
+        event = abi.PrintsTransferred(licence, transfer.licence, made.provider, 2, made.salt)
+        assert decoded(chain.run(operation)) == [event]
+        assert chain.query("licenceState", transfer.licence)[0][3] == 3
+        assert chain.query("licenceState", licence)[0][3:5] == (2, 0)
+        chain.run(printer.claim(licence, 2))
 
     def test_a_retired_printer_prints_no_more(self, chain: Any, business: Any, decoded: Decode) -> None:
         printer, grant = business.printer(), business.grant()

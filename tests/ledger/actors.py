@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_dss_signature
 
-from ledger.operations import Enrol, Grant, Publish, RecordOutcome, RecordPrint, Retire, Revoke
+from ledger.operations import Enrol, Grant, Publish, RecordOutcome, RecordPrint, Retire, Revoke, Transfer
 from ledger.signer import AccountKey
 from ledger.typed_data import (
     Domain,
@@ -19,10 +19,12 @@ from ledger.typed_data import (
     Licence,
     PrintClaim,
     PrintOutcome,
+    PrintTransfer,
     Publication,
     Result,
     Retirement,
     Revocation,
+    TransferConsent,
     digest,
     print_id,
 )
@@ -104,6 +106,16 @@ class Cast:
     def revoke(self, licence: Licence) -> Revoke:
         revocation = Revocation(licence.struct_hash())
         return Revoke(licence, self.owner.sign(digest(self.domain, revocation)))
+
+    def transfer(self, origin: Licence, provider: str, prints: int = 1, salt: str = "") -> Transfer:
+        statement = PrintTransfer(origin.struct_hash(), provider, prints, secret(f"transfer {salt}"))
+        consent = TransferConsent(origin.struct_hash())
+        return Transfer(
+            origin,
+            statement,
+            self.provider.sign(digest(self.domain, statement)),
+            self.owner.sign(digest(self.domain, consent)),
+        )
 
     def record(
         self, licence: Licence, sequence: int, *, deadline: int = 1 << 40, token: str = ""

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from web3 import Web3
 
 from ledger import abi, artifact, contract_error
+from ledger.batch import pack
 from ledger.errors import ArtifactError, TypedDataError
 from ledger.operations import (
     Enrol,
@@ -25,12 +26,14 @@ from ledger.operations import (
     RecordPrint,
     Retire,
     Revoke,
+    Transfer,
 )
 from ledger.typed_data import (
     Enrolment,
     Licence,
     PrintClaim,
     PrintOutcome,
+    PrintTransfer,
     Publication,
     Retirement,
     print_id,
@@ -48,6 +51,11 @@ SIGNATURE = b"\x0c" * 65
 CALLS: list[tuple[Operation, str, tuple[Any, ...]]] = [
     (Publish(Publication(OWNER, HASH), SIGNATURE), "publish", ((OWNER, HASH), SIGNATURE)),
     (Grant(LICENCE, SIGNATURE), "grant", (LICENCE_WORDS, SIGNATURE)),
+    (
+        Transfer(LICENCE, PrintTransfer(LICENCE.struct_hash(), OWNER, 4, OTHER), SIGNATURE, SIGNATURE[1:]),
+        "transfer",
+        (LICENCE_WORDS, OWNER, 4, OTHER, SIGNATURE, SIGNATURE[1:]),
+    ),
     (Revoke(LICENCE, SIGNATURE), "revoke", (LICENCE_WORDS, SIGNATURE)),
     (
         Enrol(Enrolment(OWNER, HASH, OTHER), SIGNATURE, R + S),
@@ -57,8 +65,13 @@ CALLS: list[tuple[Operation, str, tuple[Any, ...]]] = [
     (Retire(Retirement(HASH), SIGNATURE), "retire", ((HASH,), SIGNATURE)),
     (
         RecordPrint(PrintClaim(HASH, 3, OTHER, 400), HASH, OTHER, R + S, (OTHER, HASH)),
-        "recordPrint",
+        "recordListedPrint",
         ((HASH, 3, OTHER, 400), (HASH, OTHER, R, S), [OTHER, HASH]),
+    ),
+    (
+        RecordPrint(PrintClaim(HASH, 3, OTHER, 400), HASH, OTHER, R + S, ()),
+        "recordPrint",
+        ((HASH, 3, OTHER, 400), (HASH, OTHER, R, S)),
     ),
     (
         RecordOutcome(HASH, 3, PrintOutcome(print_id(HASH, 3), 2, OTHER), HASH, OTHER, R + S),
@@ -78,7 +91,8 @@ class TestEncodeCall:
 
     def test_a_batch_holds_calls_in_order(self) -> None:
         calls = [abi.encode_call(operation) for operation, _, _ in CALLS]
-        assert "0x" + abi.encode_batch(calls).hex() == CONTRACT.encode_abi("batch", args=[calls])
+        words, items = pack(calls)
+        assert "0x" + abi.encode_batch(calls).hex() == CONTRACT.encode_abi("batch", args=[words, items])
 
     def test_the_gas_limit_leaves_the_last_item_its_share(self) -> None:
         assert abi.batch_gas_limit(0) == abi.BATCH_ITEM_GAS
@@ -115,12 +129,21 @@ EVENTS = [
     ),
     (
         log(
-            "LicenceGranted(bytes32,bytes32,address,address,bytes32,uint32,uint32,uint64,uint64,bytes32,bytes32)",
+            "LicenceGranted(bytes32,bytes32,address,bytes32,uint256,bytes32,bytes32)",
             [HASH, OTHER, WORD],
-            ["address", "bytes32", "uint32", "uint32", "uint64", "uint64", "bytes32", "bytes32"],
-            [OWNER, HASH, 1, 2, 3, 4, OTHER, HASH],
+            ["bytes32", "uint256", "bytes32", "bytes32"],
+            [HASH, 1 | 2 << 32 | 3 << 64 | 4 << 104, OTHER, HASH],
         ),
-        abi.LicenceGranted(HASH, OTHER, OWNER, OWNER, HASH, 1, 2, 3, 4, OTHER, HASH),
+        abi.LicenceGranted(HASH, OTHER, OWNER, HASH, 1, 2, 3, 4, OTHER, HASH),
+    ),
+    (
+        log(
+            "PrintsTransferred(bytes32,bytes32,address,uint32,bytes32)",
+            [HASH, OTHER, WORD],
+            ["uint32", "bytes32"],
+            [7, OTHER],
+        ),
+        abi.PrintsTransferred(HASH, OTHER, OWNER, 7, OTHER),
     ),
     (log("LicenceRevoked(bytes32)", [HASH], [], []), abi.LicenceRevoked(HASH)),
     (
@@ -148,6 +171,9 @@ EVENTS = [
 ]
 
 
+PRINT_RECORDED = next(entry for entry, event in EVENTS if isinstance(event, abi.PrintRecorded))
+
+
 class TestDecodeLog:
     @pytest.mark.parametrize(("entry", "event"), EVENTS, ids=[type(event).__name__ for _, event in EVENTS])
     def test_knows_every_event(self, entry: dict[str, Any], event: abi.Event) -> None:
@@ -168,10 +194,10 @@ class TestDecodeLog:
     @pytest.mark.parametrize("change", [{"data": "0x"}, {"data": "0x" + "ff" * 31}])
     def test_refuses_a_log_without_its_fields(self, change: dict[str, Any]) -> None:
         with pytest.raises(TypedDataError, match="PrintRecorded"):
-            abi.decode_log(EVENTS[5][0] | change)
+            abi.decode_log(PRINT_RECORDED | change)
 
     def test_refuses_a_log_without_its_topics(self) -> None:
-        entry = EVENTS[5][0]
+        entry = PRINT_RECORDED
         with pytest.raises(TypedDataError, match="PrintRecorded"):
             abi.decode_log(entry | {"topics": entry["topics"][:2]})
 

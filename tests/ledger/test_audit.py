@@ -34,6 +34,9 @@ from tests.ledger.stage import FaultyChain, Stage, embedded_stage
 MANIFEST = '{"design":"dsn_1","format":"partvault/manifest/v1"}'
 
 
+SECOND_PROVIDER = "0x" + "22" * 20
+
+
 @dataclass
 class Story:
     """A finished history, as the chain tells it and as the evidence does."""
@@ -52,7 +55,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         publication = Publication(cast.owner.address, revision_commitment(salt, MANIFEST.encode()))
         publish = Publish(publication, cast.owner.sign(digest(cast.domain, publication)))
         licence = replace(cast.licence(prints=3, reprints=1), revision=publication.struct_hash())
-        other = cast.licence("other", prints=1)
+        other = cast.licence("other", prints=3)
         operations = [
             publish,
             cast.publish("other"),
@@ -64,6 +67,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
             cast.record(other, 1),
             cast.record(licence, 2),
             cast.report(licence, 2),
+            cast.transfer(other, SECOND_PROVIDER, prints=2),
             cast.revoke(other),
             cast.record(licence, 3),
             cast.retire(),
@@ -139,7 +143,8 @@ class TestAudit:
         assert report.ok, report.findings
         assert report.counts["prints"] == 4
         assert report.counts["outcomes"] == 2
-        assert report.counts["evidence_rows"] == 14
+        assert report.counts["transfers"] == 1
+        assert report.counts["evidence_rows"] == 15
         assert json.loads(json.dumps(report.to_json()))["ok"]
 
     def test_agrees_with_evidence_of_one_licence(self, story: Story) -> None:
@@ -303,7 +308,7 @@ class TestLedger:
     def test_a_forged_signature_is_found(self, story: Story) -> None:
         for index, record in enumerate(story.history.records):
             operation = record.operation
-            for name in ("signature", "provider_signature", "printer_signature"):
+            for name in ("signature", "provider_signature", "owner_signature", "printer_signature"):
                 old = getattr(operation, name, None)
                 if operation is None or old is None:
                     continue

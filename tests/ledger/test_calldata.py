@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ledger.abi import encode_batch, encode_call, encode_query
+from ledger.abi import _encode, encode_batch, encode_call, encode_query
 from ledger.calldata import operations_in
 from ledger.facts import compact_json, fact_of
 from ledger.operations import Operation
@@ -20,6 +20,7 @@ OPERATIONS: list[Operation] = [
     CAST.grant(LICENCE),
     CAST.record(LICENCE, 1),
     CAST.report(LICENCE, 1),
+    CAST.transfer(LICENCE, "0x" + "22" * 20),
     CAST.revoke(LICENCE),
     CAST.retire(),
 ]
@@ -38,6 +39,9 @@ class TestOperationsIn:
         calls = [b"", encode_query("revisionOwner", bytes(32)), encode_call(OPERATIONS[0])[:-40]]
         found = operations_in(encode_batch([*calls, encode_call(OPERATIONS[1])]))
         assert found == [None, None, None, OPERATIONS[1]]
+
+    def test_a_malformed_batch_holds_no_operation(self) -> None:
+        assert operations_in(_encode("batch", [], b"\x02")) == [None]
 
     @pytest.mark.parametrize("data", [b"", b"\0" * 3, b"\xff" * 100])
     def test_survives_anything(self, data: bytes) -> None:

@@ -20,6 +20,7 @@ from ledger.operations import (
     RecordPrint,
     Retire,
     Revoke,
+    Transfer,
     from_json,
 )
 from ledger.typed_data import (
@@ -27,6 +28,7 @@ from ledger.typed_data import (
     Licence,
     PrintClaim,
     PrintOutcome,
+    PrintTransfer,
     Publication,
     Retirement,
     Revocation,
@@ -50,10 +52,15 @@ def outcome(licence: bytes, sequence: int, result: int, report: bytes, signature
     return RecordOutcome(licence, sequence, statement, HASH, HASH, signature)
 
 
+def transfer(origin: Licence, prints: int, salt: bytes, signature: bytes) -> Transfer:
+    return Transfer(origin, PrintTransfer(origin.struct_hash(), OWNER, prints, salt), signature, signature)
+
+
 operations = st.one_of(
     st.builds(Publish, st.builds(Publication, st.just(OWNER), hashes), account_signatures),
     st.builds(Grant, licences, account_signatures),
     st.builds(Revoke, licences, account_signatures),
+    st.builds(transfer, licences, counts, hashes, account_signatures),
     st.builds(
         Enrol,
         st.builds(Enrolment, st.just(OWNER), hashes, hashes),
@@ -137,6 +144,11 @@ class TestFields:
         with pytest.raises(TypedDataError, match="another print"):
             dataclasses.replace(outcome(HASH, 1, 1, HASH, bytes(64)), **change)
 
+    def test_a_transfer_takes_from_its_origin(self) -> None:
+        origin = Licence(HASH, OWNER, OWNER, HASH, 1, 0, 1, 2, HASH, HASH)
+        with pytest.raises(TypedDataError, match="another licence"):
+            Transfer(origin, PrintTransfer(HASH, OWNER, 1, HASH), bytes(65), bytes(65))
+
     @pytest.mark.parametrize("change", [{"sequence": True}, {"sequence": -1}, {"sequence": 1 << 32}])
     def test_an_outcomes_number_is_checked(self, change: dict[str, Any]) -> None:
         with pytest.raises(TypedDataError, match="sequence"):
@@ -163,6 +175,7 @@ class TestOperationId:
             "publish",
             "grant",
             "revoke",
+            "transfer",
             "enrol",
             "retire",
             "record_print",

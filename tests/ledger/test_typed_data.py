@@ -21,11 +21,13 @@ from ledger.typed_data import (
     Licence,
     PrintClaim,
     PrintOutcome,
+    PrintTransfer,
     Publication,
     Retirement,
     Revocation,
     SealingKey,
     Struct,
+    TransferConsent,
     compact_signature,
     digest,
     print_id,
@@ -42,7 +44,18 @@ DOMAIN = Domain(20566, ADDRESS)
 HASH = bytes(range(32))
 SECP256K1_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
-STATEMENTS = (Publication, Licence, Revocation, Enrolment, Retirement, PrintClaim, PrintOutcome, SealingKey)
+STATEMENTS = (
+    Publication,
+    Licence,
+    Revocation,
+    PrintTransfer,
+    TransferConsent,
+    Enrolment,
+    Retirement,
+    PrintClaim,
+    PrintOutcome,
+    SealingKey,
+)
 
 addresses = st.binary(min_size=20, max_size=20).map(lambda raw: Domain(1, "0x" + raw.hex()).contract)
 values = {

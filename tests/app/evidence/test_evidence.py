@@ -89,6 +89,7 @@ class TestEvidence:
         assert counts == {
             "publications": 1,
             "licences": 1,
+            "transfers": 0,
             "revocations": 0,
             "printers": 1,
             "retirements": 0,
