@@ -62,7 +62,7 @@ class TestNouns:
         assert found == {
             *("serve", "worker", "audit", "evidence", "mesh check", "ledger status", "ledger serve"),
             *("org create", "org list", "api-key create", "api-key list", "api-key revoke"),
-            *("keys status", "keys rotate", "keys destroy"),
+            *("keys status", "keys rotate", "keys destroy", "keys shred", "vault fsck"),
             *("design upload", "design list", "design show", "design publish", "design thumbnail"),
             *("licence grant", "licence list", "licence show", "licence revoke"),
             *("printer enrol", "printer list", "printer show", "printer approve", "printer retire"),
