@@ -72,6 +72,11 @@ class Account:
 
         The first signature pins the ledger; a later one for another ledger is refused.
         """
+        self.require_ledger(domain)
+        return "0x" + self._key.sign(digest(domain, statement)).hex()
+
+    def require_ledger(self, domain: Domain) -> None:
+        """Raise CliError unless this is the pinned ledger; the first one asked about is pinned."""
         if self._domain is None:
             self._domain = domain
             self._replace()
@@ -82,7 +87,6 @@ class Account:
                 f"this account signs for {pinned}, not for {domain.contract} on chain {domain.chain_id}",
                 "if the ledger really moved, use a new account",
             )
-        return "0x" + self._key.sign(digest(domain, statement)).hex()
 
     def _replace(self) -> None:
         draft = self._path.with_name(f".{self._path.name}.part")

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from app.cli.options import AccountFile, ApiKey, Json, Url, group
 from app.cli.output import console, fields, findings, plain, say, show, table
 
+if TYPE_CHECKING:
+    from app.cli.connection import Connection
+    from app.cli.upload import Part
+
 commands = group("design", "Parts and their versions (owner)")
 
+_HOLDERS = {"service": "the service", "owner": "its owner alone"}
 Wait = Annotated[float, typer.Option("--timeout", help="Seconds to wait for inspection or ledger", min=0)]
 RevisionId = Annotated[str, typer.Argument(help="The revision (rev_…)")]
+
+
+class Custody(StrEnum):
+    """Who holds the data keys of a design."""
+
+    SERVICE = "service"
+    OWNER = "owner"
 
 
 @commands.command()
@@ -23,6 +36,12 @@ def upload(
     ],
     name: Annotated[str | None, typer.Option(help="Name of the design [the file's stem]")] = None,
     design: Annotated[str | None, typer.Option(help="Add a version to this design (dsn_…)")] = None,
+    custody: Annotated[
+        Custody | None,
+        typer.Option(
+            help="service: it encrypts and inspects; owner: you do, here, and it never has the key [service]"
+        ),
+    ] = None,
     process: Annotated[
         str, typer.Option(help="ISO/ASTM 52900: MEX, VPP, PBF-LB, BJT, MJT, DED, SHL")
     ] = "MEX",
@@ -39,10 +58,15 @@ def upload(
     account_file: AccountFile = None,
     as_json: Json = False,
 ) -> None:
-    """Upload a file as a new version, wait for its inspection, and show what the gate found."""
+    """Upload a file as a new version, wait for its inspection, and show what the gate found.
+
+    With --custody owner it is inspected and encrypted here. Back up the owner's folder (PARTVAULT_OWNER_DIR)
+    and the key back end (PARTVAULT_OWNER_KEYS): without them nobody opens it again.
+    """
     from app.cli.connection import connect
     from app.cli.recipes import pairs, volume
-    from app.cli.upload import Upload, require_ready
+    from app.cli.sealed_upload import CUSTODY, custody_for
+    from app.cli.upload import Part
 
     recipe = {
         "process": process,
@@ -51,19 +75,56 @@ def upload(
         "build_volume_mm": volume(build_volume) if build_volume else None,
         "units": units,
     }
+    part = Part(
+        file=file,
+        name=name or file.stem,
+        design_id=design,
+        recipe={key: value for key, value in recipe.items() if value is not None},
+    )
     with connect(url, api_key, account_file) as connection:
-        work = Upload(connection, quiet=as_json, timeout_s=timeout)
-        revision = work.inspected(work.send(file, name or file.stem, design, recipe))
-        if not as_json:
-            draw_revision(revision)
-        require_ready(revision)
-        if publish:
-            facts = {"sha256": work.sha256, "bytes": file.stat().st_size, "recipe": revision["recipe"]}
-            revision = work.published(revision, facts)
+        held = custody_for(connection.settings, custody, design) == CUSTODY
+        upload_part = _upload_sealed if held else _upload_open
+        revision = upload_part(connection, part, publish=publish, timeout_s=timeout, as_json=as_json)
     if as_json:
         show(True, revision, draw_revision)
     elif publish:
         _draw_published(revision)
+
+
+def _upload_open(
+    connection: Connection, part: Part, *, publish: bool, timeout_s: float, as_json: bool
+) -> dict[str, Any]:
+    """Let the service encrypt and inspect it."""
+    from app.cli.upload import Upload, require_ready
+
+    work = Upload(connection, quiet=as_json, timeout_s=timeout_s)
+    revision = work.inspected(work.send(part))
+    if not as_json:
+        draw_revision(revision)
+    require_ready(revision)
+    if not publish:
+        return revision
+    known = {"sha256": work.sha256, "bytes": part.file.stat().st_size, "custody": "service"}
+    return work.published(revision, {**known, "recipe": revision["recipe"]})
+
+
+def _upload_sealed(
+    connection: Connection, part: Part, *, publish: bool, timeout_s: float, as_json: bool
+) -> dict[str, Any]:
+    """Inspect and encrypt it here."""
+    from app.cli.owner_vault import OwnerVault
+    from app.cli.sealed_upload import SealedUpload
+    from app.cli.upload import Upload
+
+    work = SealedUpload(connection, OwnerVault.open(connection.settings), quiet=as_json)
+    revision = work.send(part)
+    if not as_json:
+        draw_revision(revision)
+    if publish:
+        publishing = Upload(connection, quiet=as_json, timeout_s=timeout_s)
+        revision = publishing.published(revision, work.expected)
+    work.ended()
+    return revision
 
 
 @commands.command("list")
@@ -109,11 +170,13 @@ def publish(
 ) -> None:
     """Put a version's commitment on the ledger."""
     from app.cli.connection import connect
+    from app.cli.sealed_upload import expectation
     from app.cli.upload import Upload
 
     with connect(url, api_key, account_file) as connection:
         work = Upload(connection, quiet=as_json, timeout_s=timeout)
-        revision = work.published(connection.client.get(f"/v1/revisions/{revision_id}"), None)
+        shown = connection.client.get(f"/v1/revisions/{revision_id}")
+        revision = work.published(shown, expectation(connection.settings, shown))
     show(as_json, revision, _draw_published)
 
 
@@ -139,7 +202,11 @@ def draw_revision(revision: dict[str, Any]) -> None:
     """Print a version: file, verdict, findings, commitment."""
     file, inspection = revision.get("file") or {}, revision.get("inspection") or {}
     geometry = inspection.get("geometry") or {}
-    values: dict[str, object] = {"state": revision["state"], "design": revision["design_id"]}
+    values: dict[str, object] = {
+        "state": revision["state"],
+        "design": revision["design_id"],
+        "key held by": _HOLDERS[revision["custody"]],
+    }
     if file:
         values["file"] = (
             f"{file['filename']}, {file['bytes']} bytes, {file.get('format') or 'format unknown'}"
@@ -170,6 +237,7 @@ def _draw_designs(designs: list[dict[str, Any]]) -> None:
         "name": lambda row: row["design"]["name"],
         "version": lambda row: row["revision"].get("number"),
         "revision": lambda row: row["revision"].get("id"),
+        "key held by": lambda row: row["design"]["custody"],
         "state": lambda row: row["revision"].get("state"),
         "file": lambda row: (row["revision"].get("file") or {}).get("filename"),
     }

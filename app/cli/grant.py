@@ -15,9 +15,10 @@ from app.cli.account import Account
 from app.cli.connection import Connection
 from app.cli.failures import CliError, Exit, usage
 from app.cli.output import show
+from app.cli.owner_grant import is_owner_held, sealed_keys
 from app.cli.progress import waiting
 from app.cli.recipes import rfc3339
-from app.cli.statements import LicenceWish, printer_hash, publication_of, sign_licence
+from app.cli.statements import LicenceWish, licence_of, printer_hash, publication_of, sign_licence
 
 _WAIT_S = 60.0
 _POLL_S = 0.2
@@ -122,9 +123,11 @@ def _signed(
     provider_address: str,
     printers: list[tuple[str, bytes | None]],
 ) -> dict[str, Any]:
-    """Have the request prepared, hold what comes back against what was asked, sign it."""
-    hashes = [digest for _, digest in printers if digest is not None]
-    if len(hashes) != len(printers):
+    """Have the request prepared, hold what comes back against what was asked, and sign it; with the sealed
+    keys of a design whose owner holds the key.
+    """
+    listed = [(name, digest) for name, digest in printers if digest is not None]
+    if len(listed) != len(printers):
         raise usage(
             "an own account signs the printers' names on chain",
             "write each as --printer prt_…=0xHASH, with the hash the provider tells you",
@@ -140,8 +143,12 @@ def _signed(
         terms=wish.terms,
         terms_salt=bytes.fromhex(request["terms_salt"][2:]),
         salt=bytes.fromhex(request["salt"][2:]),
-        printer_hashes=tuple(hashes),
+        printer_hashes=tuple(digest for _, digest in listed),
     )
     prepared = connection.client.post("/v1/licences/prepare", request)
     signature = sign_licence(connection, account, asked, prepared)
-    return {**request, "signature": signature}
+    signed = {**request, "signature": signature}
+    if is_owner_held(connection, revision):
+        licence, provider_id = licence_of(account, asked), request["provider_id"]
+        signed["sealed_keys"] = sealed_keys(connection, account, revision, licence, provider_id, listed)
+    return signed

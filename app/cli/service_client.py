@@ -66,9 +66,12 @@ class ServiceClient:
             if not cursor or (limit is not None and len(found) >= limit):
                 return found if limit is None else found[:limit]
 
-    def post(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        """Create or change something; the answer's status is kept as `pending` where it is 202."""
-        response = self._post(path, body)
+    def post(self, path: str, body: Mapping[str, Any] | None = None, key: str | None = None) -> Any:
+        """Create or change something; the answer's status is kept as `pending` where it is 202.
+
+        `key` is the Idempotency-Key of a request that a later process may repeat.
+        """
+        response = self._post(path, body, key)
         answer = self._json(response)
         if response.status_code == 202 and isinstance(answer, dict):
             answer["pending"] = True
@@ -99,8 +102,8 @@ class ServiceClient:
         except httpx2.TransportError as error:
             raise self._unreachable(error) from error
 
-    def _post(self, path: str, body: Mapping[str, Any] | None) -> httpx2.Response:
-        headers = {"Idempotency-Key": secrets.token_urlsafe(24)}
+    def _post(self, path: str, body: Mapping[str, Any] | None, key: str | None) -> httpx2.Response:
+        headers = {"Idempotency-Key": key or secrets.token_urlsafe(24)}
         return self._repeat("POST", path, json=dict(body) if body is not None else None, headers=headers)
 
     def _repeat(self, method: str, path: str, **options: Any) -> httpx2.Response:

@@ -64,28 +64,32 @@ def sign_publication(
     revision: Mapping[str, Any],
     expected: Mapping[str, Any] | None = None,
 ) -> str | None:
-    """Sign a publication; `expected` gives the file's sha256, bytes and recipe where known."""
+    """Sign a publication; `expected` gives what is known of its manifest, see `require_manifest`."""
     if account is None:
         return None
     publication = publication_of(revision, account)
     require_same(publication, revision.get("publication"))
+    require_manifest(revision, expected or {})
+    return account.sign(ledger_domain(connection), publication)
+
+
+def require_manifest(revision: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
+    """Hold a revision's manifest against what was sent: members of its file, and its own beside them.
+
+    Raises CliError naming the first that differs.
+    """
     manifest = json.loads(revision["manifest"])
-    named = {**manifest["files"][0], "recipe": manifest["recipe"]}
-    for name, value in (expected or {}).items():
+    named = {**manifest, **manifest["files"][0]}
+    for name, value in expected.items():
         if named.get(name) != value:
             raise CliError(
                 "proposal_differs", f"the manifest has {name} {named.get(name)!r}, sent was {value!r}"
             )
-    return account.sign(ledger_domain(connection), publication)
 
 
-def sign_licence(
-    connection: Connection, account: Account | None, wish: LicenceWish, prepared: Mapping[str, Any]
-) -> str | None:
-    """Sign the licence that was asked for, if it is the one the service prepared."""
-    if account is None:
-        return None
-    licence = Licence(
+def licence_of(account: Account, wish: LicenceWish) -> Licence:
+    """Build the licence that is asked for."""
+    return Licence(
         revision=wish.revision_hash,
         owner=account.address,
         provider=wish.provider_address,
@@ -97,6 +101,15 @@ def sign_licence(
         terms=terms_commitment(wish.terms_salt, canonical_json(dict(wish.terms))),
         salt=wish.salt,
     )
+
+
+def sign_licence(
+    connection: Connection, account: Account | None, wish: LicenceWish, prepared: Mapping[str, Any]
+) -> str | None:
+    """Sign the licence that was asked for, if it is the one the service prepared."""
+    if account is None:
+        return None
+    licence = licence_of(account, wish)
     require_same(licence, prepared.get("licence"))
     return account.sign(ledger_domain(connection), licence)
 

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,16 @@ _POLL_MAX_S = 2.0
 _MOVING = frozenset({"inspecting", "publishing"})
 
 
+@dataclass(frozen=True)
+class Part:
+    """What is to be uploaded: the file, the design's name, its id where it is there, how it is printed."""
+
+    file: Path
+    name: str
+    design_id: str | None
+    recipe: Mapping[str, Any]
+
+
 class Upload:
     """Steps of one upload; `sha256` is the sent file's digest in hex, once `send` is done."""
 
@@ -29,17 +40,16 @@ class Upload:
         self._timeout_s = timeout_s
         self.sha256 = ""
 
-    def send(self, file: Path, name: str, design_id: str | None, recipe: Mapping[str, Any]) -> dict[str, Any]:
+    def send(self, part: Part) -> dict[str, Any]:
         """Make design (unless named) and version, stream the file into it; the service checks its digest."""
-        client, size = self._connection.client, file.stat().st_size
+        client, file, size = self._connection.client, part.file, part.file.stat().st_size
         with transfer(f"hashing {file.name}", size, quiet=self._quiet) as moved:
             digest = hashlib.sha256()
             for piece in _pieces(file, moved):
                 digest.update(piece)
         self.sha256 = digest.hexdigest()
-        if design_id is None:
-            design_id = client.post("/v1/designs", {"name": name})["id"]
-        revision = client.post(f"/v1/designs/{design_id}/revisions", {"recipe": dict(recipe)})
+        design_id = part.design_id or client.post("/v1/designs", {"name": part.name})["id"]
+        revision = client.post(f"/v1/designs/{design_id}/revisions", {"recipe": dict(part.recipe)})
         headers = {
             "Content-Type": "application/octet-stream",
             "Content-Length": str(size),

@@ -40,6 +40,18 @@ class TestRead:
         (tmp_path / "service.json").write_text(json.dumps({"url": "http://127.0.0.1:4711", "pid": 2**22 + 1}))
         assert ClientSettings.read({"PARTVAULT_DATA_DIR": str(tmp_path)}).url == "http://127.0.0.1:8000"
 
+    def test_keeps_an_owners_keys_in_the_users_configuration(self, tmp_path: Path) -> None:
+        found = ClientSettings.read({"XDG_CONFIG_HOME": str(tmp_path)})
+        assert found.owner_dir == tmp_path / "partvault" / "owner"
+        assert found.owner_keys_location == f"file:{tmp_path}/partvault/owner/keyring.json"
+        for nowhere in ({}, {"XDG_CONFIG_HOME": "relative"}):
+            assert ClientSettings.read(nowhere).owner_dir == Path.home() / ".config/partvault/owner"
+
+    def test_lets_an_owner_name_folder_and_key_back_end(self, tmp_path: Path) -> None:
+        said = {"PARTVAULT_OWNER_DIR": str(tmp_path), "PARTVAULT_OWNER_KEYS": "awskms:alias/mine"}
+        found = ClientSettings.read(said)
+        assert (found.owner_dir, found.owner_keys_location) == (tmp_path, "awskms:alias/mine")
+
     def test_shows_no_key(self) -> None:
         assert "secret" not in repr(ClientSettings.read({"PARTVAULT_API_KEY": "secret"}))
 
