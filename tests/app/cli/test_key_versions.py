@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.app.cli.conftest import Command, Result
-from tests.app.custody.holding import Holding, context, holding
+from tests.app.custody.holding import Holding, holding
 
 
 @pytest.fixture
@@ -34,8 +34,7 @@ def keys(capsys: pytest.CaptureFixture[str], held: Holding, tmp_path: Path) -> A
 
 def harm(held: Holding, numbers: range) -> None:
     for number in numbers:
-        each = context(number)
-        held.tamper("update wrapped_keys set blob = zeroblob(60) where object_id = :id", id=each.object_id)
+        held.alter(number, blob=bytes(60))
 
 
 class TestRotate:

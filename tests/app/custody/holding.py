@@ -82,6 +82,14 @@ class Holding:
         with self.database.read() as session:
             return [tuple(row) for row in session.connection().execute(text(statement), values)]
 
+    def alter(self, number: int, **values: Any) -> str:
+        """Change wrap `number` as one who has the database; gives its row's name."""
+        each = context(number)
+        changes = ", ".join(f"{name} = :{name}" for name in values)
+        statement = f"update wrapped_keys set {changes} where object_id = :id"
+        assert self.tamper(statement, id=each.object_id, **values) == 1
+        return f"wrapped_keys {each.tenant} {each.object_id} {each.version} {each.kind}"
+
     def tamper(self, statement: str, **values: Any) -> int:
         """Write as one who has the database; gives how many rows changed."""
         with self.database.write() as session:
@@ -89,11 +97,11 @@ class Holding:
 
 
 @contextmanager
-def holding(folder: Path, count: int = 0) -> Iterator[Holding]:
+def holding(folder: Path, count: int = 0, database_url: str | None = None) -> Iterator[Holding]:
     """Open a data folder as the service does; the same folder again takes up what is there."""
     new = not folder.exists()
     folder.mkdir(mode=0o700, exist_ok=True)
-    settings = Settings(data_dir=folder)
+    settings = Settings(data_dir=folder, database_url=database_url)
     database = open_database(settings.database_location)
     if new:
         upgrade(database)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from app.custody import destruction, rotation
@@ -12,12 +14,6 @@ from tests.app.custody.holding import Holding, context
 
 def destroy(held: Holding, version: str = "1") -> KeyDestruction:
     return destruction.destroy(held.database, held.keys, held.clock, version)
-
-
-def harm(held: Holding, change: str) -> None:
-    assert (
-        held.tamper(f"update wrapped_keys set {change} where object_id = :id", id=context(4).object_id) == 1
-    )
 
 
 class TestDestroy:
@@ -64,15 +60,17 @@ class TestDestroy:
     @pytest.mark.parametrize(
         ("change", "kind"),
         [
-            ("blob = zeroblob(60)", "wrong_context"),
-            ("keyring = 'another'", "key_unavailable"),
-            ("key_version = '7'", "key_unavailable"),
-            ("tenant = 'org 1'", "invalid_name"),
+            ({"blob": bytes(60)}, "wrong_context"),
+            ({"keyring": "another"}, "key_unavailable"),
+            ({"key_version": "7"}, "key_unavailable"),
+            ({"tenant": "org 1"}, "invalid_name"),
         ],
     )
-    def test_refuses_while_any_wrap_does_not_open(self, held: Holding, change: str, kind: str) -> None:
+    def test_refuses_while_any_wrap_does_not_open(
+        self, held: Holding, change: dict[str, Any], kind: str
+    ) -> None:
         held.rotate()
-        harm(held, change)
+        held.alter(4, **change)
         with pytest.raises(Conflict, match="that do not open: 1; version 1 stays") as refused:
             destroy(held)
         (reason,) = refused.value.reasons
@@ -91,10 +89,9 @@ class TestDestroy:
     def test_looks_again_when_nobody_can_write(self, held: Holding) -> None:
         """A wrap that comes under the version while the others are being opened."""
         held.rotate()
-        each = context(4)
 
         def put_back(_: int) -> None:
-            held.tamper("update wrapped_keys set key_version = '1' where object_id = :id", id=each.object_id)
+            held.alter(4, key_version="1")
 
         with pytest.raises(Conflict, match="still under version 1: 1"):
             destruction.destroy(held.database, held.keys, held.clock, "1", put_back)

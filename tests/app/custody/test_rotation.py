@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,13 +13,6 @@ from app.errors import Conflict
 from storage.errors import KeyUnavailable
 from storage.keys import open_keys
 from tests.app.custody.holding import Holding, context
-
-
-def damage(held: Holding, number: int, change: str = "blob = zeroblob(60)") -> str:
-    """Harm one row; gives its name."""
-    each = context(number)
-    assert held.tamper(f"update wrapped_keys set {change} where object_id = :id", id=each.object_id) == 1
-    return f"wrapped_keys {each.tenant} {each.object_id} {each.version} {each.kind}"
 
 
 class TestRotate:
@@ -131,15 +125,15 @@ class TestUnopened:
     @pytest.mark.parametrize(
         ("change", "kind"),
         [
-            ("blob = zeroblob(60)", "wrong_context"),
-            ("blob = x'00'", "wrong_context"),
-            ("key_version = '7'", "key_unavailable"),
-            ("keyring = 'another'", "key_unavailable"),
-            ("tenant = 'org 1'", "invalid_name"),
+            ({"blob": bytes(60)}, "wrong_context"),
+            ({"blob": b"short"}, "wrong_context"),
+            ({"key_version": "7"}, "key_unavailable"),
+            ({"keyring": "another"}, "key_unavailable"),
+            ({"tenant": "org 1"}, "invalid_name"),
         ],
     )
-    def test_stops_no_other_and_is_named(self, held: Holding, change: str, kind: str) -> None:
-        damage(held, 4, change)
+    def test_stops_no_other_and_is_named(self, held: Holding, change: dict[str, Any], kind: str) -> None:
+        held.alter(4, **change)
         outcome = held.rotate()
         assert not outcome.complete
         (failed,) = outcome.failed
@@ -151,12 +145,10 @@ class TestUnopened:
     def test_leaves_the_rotation_to_be_finished(self, held: Holding) -> None:
         each = context(4)
         ((blob,),) = held.rows("select blob from wrapped_keys where object_id = :id", id=each.object_id)
-        name = damage(held, 4)
+        name = held.alter(4, blob=bytes(60))
         assert [failed.row for failed in held.rotate().failed] == [name]
         assert [failed.row for failed in held.rotate().failed] == [name]
-        held.tamper(
-            "update wrapped_keys set blob = :blob where object_id = :id", blob=blob, id=each.object_id
-        )
+        held.alter(4, blob=bytes(blob))
         outcome = held.rotate()
         assert outcome.complete
         assert (outcome.rotation.unopened, outcome.failed) == (0, ())
