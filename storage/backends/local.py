@@ -156,11 +156,11 @@ class LocalObjects:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._disk.unlink(part)
+            return 1
         except BlockingIOError:
             return 0
         finally:
             os.close(descriptor)
-        return 1
 
 
 def _same_file(one: Path, other: Path) -> bool:
