@@ -82,23 +82,23 @@ def run_compiler(*arguments: str, stdin: str = "") -> str:
     return done.stdout
 
 
-def compile_artifact() -> dict[str, Any]:
-    """Compile and return the artifact; warnings are errors."""
+def compile_artifact(entry: str = ENTRY, name: str = CONTRACT) -> dict[str, Any]:
+    """Compile a contract and return its artifact; warnings are errors."""
     chosen = settings()
     code = ["bytecode.object", "deployedBytecode.object", "deployedBytecode.immutableReferences"]
     outputs = ["abi", *(f"evm.{part}" for part in code)]
     request = {
         "language": "Solidity",
-        "sources": collect_sources(ENTRY),
-        "settings": {**chosen, "outputSelection": {ENTRY: {CONTRACT: outputs}}},
+        "sources": collect_sources(entry),
+        "settings": {**chosen, "outputSelection": {entry: {name: outputs}}},
     }
     answer = json.loads(run_compiler("--standard-json", stdin=json.dumps(request)))
     if problems := [error["formattedMessage"] for error in answer.get("errors", [])]:
         raise BuildError("\n".join(problems))
-    contract = answer["contracts"][ENTRY][CONTRACT]
+    contract = answer["contracts"][entry][name]
     deployed = contract["evm"]["deployedBytecode"]
     return {
-        "contractName": CONTRACT,
+        "contractName": name,
         "compiler": {"version": run_compiler("--version").split("Version: ")[1].strip(), "settings": chosen},
         "abi": contract["abi"],
         "bytecode": "0x" + contract["evm"]["bytecode"]["object"],

@@ -46,6 +46,7 @@ class Chain:
         self._ids = itertools.count(1)
         self._payer = self.rpc("eth_accounts")[0]
         self.contract = ""
+        self.deployment_gas = 0
 
     def rpc(self, method: str, *params: Any) -> Any:
         body = {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": params}
@@ -59,13 +60,14 @@ class Chain:
         return answer["result"]
 
     def deploy(self) -> Domain:
-        receipt = self._send({"data": "0x" + abi.artifact().bytecode.hex()})
+        receipt = self.transact({"data": "0x" + abi.artifact().bytecode.hex()})
+        self.deployment_gas = int(receipt["gasUsed"], 16)
         self.contract = receipt["contractAddress"]
         return Domain(CHAIN_ID, self.contract)
 
     def send(self, data: bytes) -> dict[str, Any]:
         """Send a call, whether or not it will succeed, and return its receipt."""
-        return self._send({"to": self.contract, "data": "0x" + data.hex()})
+        return self.transact({"to": self.contract, "data": "0x" + data.hex()})
 
     def run(self, operation: Operation) -> dict[str, Any]:
         """Send an operation that must succeed."""
@@ -87,7 +89,8 @@ class Chain:
     def now(self) -> int:
         return int(self.rpc("eth_getBlockByNumber", "latest", False)["timestamp"], 16)
 
-    def _send(self, transaction: dict[str, Any]) -> dict[str, Any]:
+    def transact(self, transaction: dict[str, Any]) -> dict[str, Any]:
+        """Send any transaction from the account that pays, and return its receipt."""
         request = {"from": self._payer, "gas": "0xe00000", **transaction}
         receipt: dict[str, Any] = self.rpc("eth_sendTransactionSync", request)
         return receipt
