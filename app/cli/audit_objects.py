@@ -1,11 +1,12 @@
 """Stored objects for the audit: each whole, unaltered, and openable with the key its row keeps.
 
-Of a design whose shredding is on record neither object nor key is asked for.
+Of a design whose shredding is on record neither object nor key is asked for, of one whose owner holds the key
+no key.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from app.designs.catalogue import Catalogue, Fate
 from ledger.audit import Finding
@@ -15,8 +16,13 @@ from storage.vault import Vault
 _GONE = frozenset({Fate.BEING_SHREDDED, Fate.SHREDDED})
 
 
-def check(vault: Vault, catalogue: Catalogue, moved: Callable[[int], None]) -> Iterator[Finding]:
-    """Read every object and unwrap its key; yield what is damaged. `moved` takes the bytes read."""
+def check(
+    vault: Vault, catalogue: Catalogue, owner_held: Collection[str], moved: Callable[[int], None]
+) -> Iterator[Finding]:
+    """Read every object and unwrap its key, but for the revisions `owner_held`; yield what is damaged.
+
+    `moved` takes the bytes read.
+    """
     for broken in catalogue.unreadable:
         yield Finding(broken.row, broken.column, broken.reason)
     for item in catalogue.objects:
@@ -24,7 +30,9 @@ def check(vault: Vault, catalogue: Catalogue, moved: Callable[[int], None]) -> I
             continue
         try:
             vault.check(item.stored)
-            vault.data_key(item.stored, item.context).wipe()
+            if item.revision_id not in owner_held:
+                if not item.owner_held:
+                vault.data_key(item.stored, item.context).wipe()
         except StorageError as error:
             yield Finding(item.row, item.column, str(error))
         moved(item.stored.ciphertext_bytes)

@@ -115,9 +115,12 @@ def _upload_sealed(
     from app.cli.owner_vault import OwnerVault
     from app.cli.sealed_upload import SealedUpload
     from app.cli.upload import Upload
+    from mesh_tools.sandbox import Sandbox
 
-    work = SealedUpload(connection, OwnerVault.open(connection.settings), quiet=as_json)
-    revision = work.send(part)
+    with Sandbox() as sandbox:
+        vault = OwnerVault.open(connection.settings)
+        work = SealedUpload(connection, vault, sandbox, quiet=as_json)
+        revision = work.send(part)
     if not as_json:
         draw_revision(revision)
     if publish:

@@ -26,6 +26,7 @@ from storage.stream import ciphertext_length, encrypt
 
 if TYPE_CHECKING:
     from mesh_tools.inspect import Inspection
+    from mesh_tools.sandbox import Sandbox
 
 _PIECE = 1 << 20
 CUSTODY = "owner"
@@ -58,10 +59,11 @@ class _Passage:
 class SealedUpload:
     """Steps of one upload; `expected` is what the manifest must say, once `send` is done."""
 
-    def __init__(self, connection: Connection, vault: OwnerVault, *, quiet: bool) -> None:
+    def __init__(self, connection: Connection, vault: OwnerVault, sandbox: Sandbox, *, quiet: bool) -> None:
         self._connection = connection
         self._client = connection.client
         self._vault = vault
+        self._sandbox = sandbox
         self._quiet = quiet
         self._pending: PendingUpload | None = None
         self.expected: Mapping[str, Any] = {}
@@ -106,13 +108,12 @@ class SealedUpload:
     def _inspected(self, part: Part) -> Inspection:
         """(2) the same gate as the service's, on the file at hand."""
         from app.designs.recipe import gate_policy
-        from mesh_tools.sandbox import Sandbox
 
         policy = gate_policy(part.recipe)
         label = f"inspecting {part.file.name}"
-        with waiting(label, quiet=self._quiet), Sandbox() as sandbox, part.file.open("rb") as stream:
+        with waiting(label, quiet=self._quiet), part.file.open("rb") as stream:
             pieces = iter(lambda: stream.read(_PIECE), b"")
-            seen = sandbox.inspect(pieces, filename=part.file.name, policy=policy, pictures=False)
+            seen = self._sandbox.inspect(pieces, filename=part.file.name, policy=policy, pictures=False)
         if seen.verdict != "pass" or seen.geometry is None:
             reasons = [{"code": row.code, "message": f"{row.code}: {row.message}"} for row in seen.reasons]
             raise CliError(
