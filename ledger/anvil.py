@@ -41,19 +41,21 @@ if sys.platform == "linux":
     ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL)
 if os.getppid() != int(sys.argv[1]):
     sys.exit(1)
-os.execv(sys.argv[2], sys.argv[2:])
+os.nice(int(sys.argv[2]))
+os.execv(sys.argv[3], sys.argv[3:])
 """
 
 
 @dataclass(frozen=True)
 class AnvilOptions:
     """What makes one chain the same chain again. `history` keeps old states (reorg tests need them, memory
-    grows).
+    grows); `niceness` is how far the child stands back when processors are short.
     """
 
     chain_id: int
     genesis_time: int
     history: bool = False
+    niceness: int = 0
 
 
 class AnvilProcess:
@@ -80,6 +82,11 @@ class AnvilProcess:
     def alive(self) -> bool:
         """Whether the child still runs."""
         return self._process.poll() is None
+
+    @property
+    def memory_bytes(self) -> int | None:
+        """How much memory the child holds, None where the system does not tell."""
+        return resident_bytes(self.pid)
 
 
 def native_binary(anvil: Path) -> Path:
@@ -116,7 +123,11 @@ def spawn(binary: Path, directory: Path, options: AnvilOptions, *, port: int | N
     arguments = [str(binary), *_arguments(options, chosen, socket_path)]
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 - the program and every argument are ours
-            [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid()), *arguments],
+            [
+                *(sys.executable, "-I", "-S", "-c", _LAUNCHER),
+                *(str(os.getpid()), str(options.niceness)),
+                *arguments,
+            ],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -171,10 +182,30 @@ def noted_url(directory: Path) -> str | None:
         return None
 
 
+def noted_memory(directory: Path) -> int | None:
+    """Return how much memory the child holds that the last start wrote down, None where it is gone."""
+    try:
+        note = json.loads((directory / _NOTE).read_text())
+        pid, marker = int(note["pid"]), str(note["socket"]).encode()
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return resident_bytes(pid) if marker in _command_line(pid).split(b"\0") else None
+
+
+def resident_bytes(pid: int) -> int | None:
+    """Return a process's resident memory, None where it is gone or the system does not tell."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_bytes().split()[1])
+    except (OSError, ValueError, IndexError):
+        return None
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
 def _arguments(options: AnvilOptions, port: int, socket_path: Path) -> list[str]:
     arguments = ["--host", "127.0.0.1", "--port", str(port), "--ipc", str(socket_path)]
     arguments += ["--chain-id", str(options.chain_id), "--timestamp", str(options.genesis_time)]
     arguments += ["--hardfork", "osaka", "--no-mining", "--accounts", "0", "--quiet", "--no-cors"]
+    arguments += ["--no-request-size-limit"]  # a snapshot is one request
     return arguments if options.history else [*arguments, "--prune-history"]
 
 

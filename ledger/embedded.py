@@ -1,33 +1,48 @@
 """The embedded chain: anvil kept alive beside the service, and made the same again whenever it died.
 
 Its truth is the database. Every transaction was stored, with the time of its block, before anvil saw it;
-anvil's own memory is a cache that a kill may empty at any moment.
+anvil's own memory is a cache that a kill may empty at any moment, and so are the snapshots that shorten the
+next start.
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
+import logging
 import os
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from ledger import anvil as child
 from ledger import tables
+from ledger.berth import Berth
+from ledger.capacity import ChainLoad, move_on
 from ledger.chain import Chain, ChainError
 from ledger.errors import LedgerError
 from ledger.identity import ChainIdentity, keep_code_hash, load
-from ledger.replay import replay, verify
+from ledger.replay import stored_blocks
+from ledger.restoration import Restoration, Restored
+from ledger.signer import AccountKey
+from ledger.snapshot import Shelf
+from ledger.snapshot_taker import NICENESS, SnapshotPolicy, SnapshotTaker
 from ledger.web3_chain import Web3Chain
 
-_BALANCE_WEI: Final = 10**30
 _PAUSE_MAX_S: Final = 5.0
 _PAUSE_S: Final = 0.1
+_SNAPSHOT_PAUSE_S: Final = 60.0
+_LAST_START: Final = "last_start.json"
+_SCRIBE: Final = "scribe"
+SNAPSHOTS: Final = "snapshots"
+"""The folder of the snapshots in the chain's directory."""
+_log = logging.getLogger(__name__)
 
 
 class ChainInUse(LedgerError):  # noqa: N818 - it names what was found
@@ -40,34 +55,34 @@ class EmbeddedChain:
     """Serves the chain that a database holds.
 
     `start` returns when the chain is restored and verified; from then on a thread watches the child and does
-    the same again when it dies. `chain` refuses every question with ChainError while there is nothing
-    verified to ask. `restored` is called after each restoration, from the watching thread. One process at a
-    time serves a directory.
+    the same again when it dies, and another takes snapshots when `snapshots` says (None: never). `chain`
+    refuses every question with ChainError while there is nothing verified to ask. `restored` is called after
+    each restoration, from the watching thread. One process at a time serves a directory.
     """
 
     def __init__(
         self,
         directory: Path,
         engine: Engine,
-        relay_address: str,
+        relay: AccountKey,
         anvil: Path,
         *,
-        history: bool = False,
+        snapshots: SnapshotPolicy | None = SnapshotPolicy(),  # noqa: B008 - it is frozen
         restored: Callable[[], None] = lambda: None,
     ) -> None:
         self._directory = directory.absolute()  # the child runs in it, so a relative name would lead astray
         self._engine = engine
         self._reading = tables.reading(engine)
-        self._relay_address = relay_address
+        self._relay_address = relay.address
+        self._shelf = Shelf(self._directory / SNAPSHOTS, relay)
         self._anvil = anvil
-        self._history = history
+        self._policy = snapshots
         self._restored = restored
         self._serving: child.AnvilProcess | None = None
-        self._running: child.AnvilProcess | None = None
         self._settled = threading.Event()
         self._stopping = threading.Event()
-        self._guard = threading.Lock()
-        self._thread: threading.Thread | None = None
+        self._berths: list[Berth] = []
+        self._threads: list[threading.Thread] = []
         self._lock: int | None = None
         self.failure: LedgerError | None = None
         self.restarts = 0
@@ -100,40 +115,68 @@ class EmbeddedChain:
         self._settled.clear()
         self.failure = None
         try:
-            binary = child.native_binary(self._anvil)
-            identity = self._identity()
-            port = child.end_stale(self._directory)
-            self._thread = threading.Thread(
-                target=self._watch, args=(binary, identity, port), name="partvault-anvil", daemon=True
-            )
-            self._thread.start()
+            serving, scribe = self._berths = self._open_berths(self._identity())
+            scribe.clear()
+            self._launch("partvault-anvil", lambda: self._watch(serving, serving.clear()))
             self._settled.wait()
             if self.failure is not None:
                 raise self.failure
+            if self._policy is not None:
+                taker = self._taker(scribe, self._policy)
+                self._launch("partvault-snapshots", lambda: self._take_snapshots(taker))
             return self.rpc_url
         except BaseException:
-            self.stop()
+            self._end()
             raise
 
     def stop(self) -> None:
-        """End the child and release the directory; harmless when not started."""
+        """End the children, leave a snapshot where that is worth it, and release the directory; harmless when
+        not started.
+        """
+        served = self.serving
+        self._end(release=False)
+        try:
+            if served and self._policy is not None:
+                self._take_last(self._policy)
+        finally:
+            self._release()
+
+    def _end(self, *, release: bool = True) -> None:
         self._stopping.set()
-        with self._guard:
-            if self._running is not None:
-                self._running.kill()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
+        for berth in self._berths:
+            berth.close()
+        for thread in self._threads:
+            thread.join()
+        self._threads, self._berths, self._serving = [], [], None
+        if release:
+            self._release()
+
+    def _release(self) -> None:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
 
-    def _watch(self, binary: Path, identity: ChainIdentity, port: int | None) -> None:
+    def _launch(self, name: str, task: Callable[[], None]) -> None:
+        thread = threading.Thread(target=task, name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _open_berths(self, identity: ChainIdentity) -> list[Berth]:
+        """Open the berth of the child that serves and of the one that takes snapshots."""
+        binary, genesis = child.native_binary(self._anvil), identity.genesis_time or 0
+        options = child.AnvilOptions(identity.chain_id, genesis)
+        nicer = child.AnvilOptions(identity.chain_id, genesis, niceness=NICENESS)
+        return [
+            Berth(binary, self._directory, options),
+            Berth(binary, self._directory / _SCRIBE, nicer),
+        ]
+
+    def _watch(self, berth: Berth, port: int | None) -> None:
         """Run children one after the other until told to stop; the thread each is bound to."""
         pause = _PAUSE_S
         while not self._stopping.is_set():
             try:
-                running = self._restore(binary, identity, port)
+                running = self._restore(berth, port)
             except (LedgerError, SQLAlchemyError, OSError) as problem:
                 self.failure = problem if isinstance(problem, LedgerError) else ChainError(str(problem))
                 if not self._settled.is_set():
@@ -146,36 +189,79 @@ class EmbeddedChain:
             port = int(running.rpc_url.rpartition(":")[2])
             running.wait()
             self._serving = None
-            self._retire(running)
+            berth.retire()
             self.restarts += not self._stopping.is_set()
 
-    def _restore(self, binary: Path, identity: ChainIdentity, port: int | None) -> child.AnvilProcess:
-        options = child.AnvilOptions(identity.chain_id, identity.genesis_time or 0, history=self._history)
-        running = child.spawn(binary, self._directory, options, port=port)
-        with self._guard:
-            self._running = running
-            if self._stopping.is_set():
-                running.kill()
+    def _restore(self, berth: Berth, port: int | None) -> child.AnvilProcess:
+        identity = self._identity()
+        done = self._restoration(identity).run(berth, stored_blocks(self._engine), port=port)
         try:
-            node = Web3Chain.local(lambda: running.socket_path)
-            node.tell("anvil_setBalance", self._relay_address, hex(_BALANCE_WEI))
-            code = verify(node, self._engine, identity, replay(node, self._engine))
             if identity.code_hash is None:
-                keep_code_hash(self._engine, code)
+                keep_code_hash(self._engine, done.code)
+            self._note_start(done)
         except BaseException:
-            self._retire(running)
+            berth.retire()
             raise
         self.failure = None
-        self._serving = running
+        self._serving = done.process
         self._settled.set()
         self._restored()
-        return running
+        return done.process
 
-    def _retire(self, running: child.AnvilProcess) -> None:
-        with self._guard:
-            self._running = None
-        running.kill()
-        child.forget(self._directory, running)
+    def _restoration(self, identity: ChainIdentity) -> Restoration:
+        shelf = None if self._policy is None else self._shelf
+        return Restoration(self._engine, identity, self._relay_address, shelf)
+
+    def _note_start(self, done: Restored) -> None:
+        """Write down how the chain came back, for `ledger status`, and say it when it has outgrown its
+        place.
+        """
+        said = {"seconds": round(done.seconds, 3), "blocks": done.head, "snapshot": done.snapshot}
+        draft = self._directory / f"{_LAST_START}.new"
+        draft.write_text(json.dumps({**said, "at": int(time.time())}))
+        draft.replace(self._directory / _LAST_START)
+        _log.info(
+            "chain of %d blocks restored in %.1f s, snapshot %s", done.head, done.seconds, done.snapshot
+        )
+        self._warn(done.process.memory_bytes, done.seconds)
+
+    def _warn(self, memory_bytes: int | None, start_s: float | None = None) -> None:
+        sentence = move_on(ChainLoad(stored_events(self._engine), memory_bytes, start_s))
+        if sentence is not None:
+            _log.warning("%s", sentence)
+
+    def _taker(self, berth: Berth, policy: SnapshotPolicy) -> SnapshotTaker:
+        identity = self._identity()
+        restoration = self._restoration(identity)
+        return SnapshotTaker(self._engine, identity, restoration, self._shelf, berth, policy)
+
+    def _take_snapshots(self, taker: SnapshotTaker) -> None:
+        """Look now and then whether a snapshot is due; a failure is no reason to stop serving."""
+        assert self._policy is not None  # noqa: S101 - this thread runs only with one
+        pause = self._policy.look_every_s
+        while not self._stopping.wait(pause):
+            pause = self._policy.look_every_s
+            try:
+                block = taker.due() if self.serving else None
+                if block is not None:
+                    taker.take(block)
+                    serving = self._serving
+                    self._warn(None if serving is None else serving.memory_bytes)
+            except (LedgerError, SQLAlchemyError, OSError) as problem:
+                if not self._stopping.is_set():
+                    _log.warning("no snapshot was taken: %s", problem)
+                pause = max(pause, _SNAPSHOT_PAUSE_S)
+
+    def _take_last(self, policy: SnapshotPolicy) -> None:
+        """Take a snapshot of where the chain stopped, if the next start gains enough by it."""
+        try:
+            _, scribe = self._open_berths(self._identity())
+            taker = self._taker(scribe, policy)
+            block = taker.due(stopping=True)
+            if block is not None:
+                taker.take(block)
+        except (LedgerError, SQLAlchemyError, OSError) as problem:
+            _log.warning("no snapshot was taken at the stop: %s", problem)
 
     def _identity(self) -> ChainIdentity:
         with self._reading.connect() as connection:
@@ -206,3 +292,20 @@ class EmbeddedChain:
             reason = f": {self.failure}" if self.failure is not None else ""
             raise ChainError(f"the embedded chain is being restored{reason}")
         return serving
+
+
+def stored_events(engine: Engine) -> int:
+    """Return how many events of the contract the index holds."""
+    with tables.reading(engine).connect() as connection:
+        return int(connection.execute(select(func.count()).select_from(tables.events)).scalar_one())
+
+
+def last_start(directory: Path) -> dict[str, Any] | None:
+    """Return what the last start of a directory's chain wrote down: `seconds`, `blocks`, `snapshot` (the
+    block of the one used, None without) and `at`.
+    """
+    try:
+        noted: dict[str, Any] = json.loads((directory / _LAST_START).read_text())
+        return {"seconds": float(noted["seconds"]), **{n: noted[n] for n in ("blocks", "snapshot", "at")}}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

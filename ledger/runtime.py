@@ -315,7 +315,7 @@ def embedded(
 
     The chain is founded at the first start; `directory` holds only what may be lost.
     """
-    chain = EmbeddedChain(directory, engine, relay_key.address, anvil)
+    chain = EmbeddedChain(directory, engine, relay_key, anvil)
 
     def connect() -> tuple[Chain, ChainIdentity]:
         identities.found(engine, relay_key, clock)

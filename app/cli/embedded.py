@@ -35,7 +35,7 @@ def embedded_chain(settings: Settings) -> Iterator[tuple[str, ChainIdentity]]:
     try:
         relay = relay_account(settings, database, open_keys(settings.keys_location), SystemClock())
         chain = EmbeddedChain(
-            settings.data_dir / "chain", database.engine, relay.address, settings.anvil_program()
+            settings.data_dir / "chain", database.engine, relay, settings.anvil_program()
         )
         rpc_url = chain.start()
         try:

@@ -26,7 +26,7 @@ from pathlib import Path
 from ledger.embedded import EmbeddedChain
 from tests.ledger.stage import ANVIL, RELAY, open_engine
 folder = Path(sys.argv[1])
-chain = EmbeddedChain(folder / "chain", open_engine(folder / "ledger.sqlite"), RELAY.address, ANVIL)
+chain = EmbeddedChain(folder / "chain", open_engine(folder / "ledger.sqlite"), RELAY, ANVIL)
 print(chain.start(), chain.pid, flush=True)
 time.sleep(600)
 """
@@ -117,7 +117,7 @@ class TestReplay:
         engine = open_engine(tmp_path / "ledger.sqlite")
         with engine.begin() as connection:
             connection.execute(text(edit))
-        chain = EmbeddedChain(tmp_path / "chain", engine, RELAY.address, ANVIL)
+        chain = EmbeddedChain(tmp_path / "chain", engine, RELAY, ANVIL)
         with pytest.raises(ReplayMismatch) as refusal:
             chain.start()
         assert refusal.value.row == row
@@ -129,7 +129,7 @@ class TestStart:
     def test_serves_a_stored_chain_without_the_service(self, tmp_path: Path) -> None:
         before = played(tmp_path)
         engine = open_engine(tmp_path / "ledger.sqlite")
-        chain = EmbeddedChain(tmp_path / "chain", engine, RELAY.address, ANVIL)
+        chain = EmbeddedChain(tmp_path / "chain", engine, RELAY, ANVIL)
         try:
             assert Web3Chain.http(chain.start()).head().hash == before[-1]
         finally:
@@ -141,13 +141,13 @@ class TestStart:
     def test_refuses_an_empty_database(self, tmp_path: Path) -> None:
         engine = open_engine(tmp_path / "ledger.sqlite")
         with pytest.raises(ChainError, match="start the service once"):
-            EmbeddedChain(tmp_path / "chain", engine, RELAY.address, ANVIL).start()
+            EmbeddedChain(tmp_path / "chain", engine, RELAY, ANVIL).start()
         engine.dispose()
 
     def test_one_process_serves_a_directory(self, tmp_path: Path) -> None:
         with embedded_stage(tmp_path) as stage:
             url = str(stage.runtime.rpc_url)
-            second = EmbeddedChain(tmp_path / "chain", stage.engine, RELAY.address, ANVIL)
+            second = EmbeddedChain(tmp_path / "chain", stage.engine, RELAY, ANVIL)
             with pytest.raises(ChainInUse, match=url):
                 second.start()
             assert stage.runtime.health().ok
