@@ -9,30 +9,79 @@ contract Handler is LedgerTest {
     uint32 private constant PRINTS = 5;
     uint32 private constant REPRINTS = 2;
     uint32 private constant NUMBERS = PRINTS + REPRINTS + 2;
+    uint256 private constant OTHER_KEY = 0x07E2;
+    uint256 private constant OTHER_PRINTER_KEY = 0x9123;
 
     mapping(uint32 sequence => bool) public printed;
     mapping(uint32 sequence => bool) public reported;
     uint32 public printCount;
     uint32 public credited;
+    uint32 public moved;
+    uint32 public highest;
+    IPrintLedger.PrintTransfer[] private transfers;
     bool public revoked;
     mapping(uint256 printerKey => bool) public retired;
 
     constructor() {
         setUp();
         enrol(PROVIDER_KEY, SECOND_PRINTER_KEY);
+        enrol(OTHER_KEY, OTHER_PRINTER_KEY);
         (terms.prints, terms.reprints) = (PRINTS, REPRINTS);
         licence = grant(terms);
     }
 
     function tryPrint(uint256 seed) external {
-        uint32 sequence = uint32(seed % (NUMBERS + 1));
-        uint256 key = _key(seed);
+        (uint32 sequence, uint256 key) = (uint32(seed % (NUMBERS + 1)), _key(seed));
         IPrintLedger.PrintClaim memory statement = claim(licence, sequence);
         bytes memory call = abi.encodeCall(ledger.recordPrint, (statement, signedBy(key, hashOf(statement))));
-        bool due = !revoked && !retired[key] && key != STRANGER_KEY && block.timestamp < END && sequence != 0
-            && sequence <= PRINTS + credited && !printed[sequence];
+        _run(call, _printDue(sequence, key));
+    }
+
+    /// @dev Three prints in a packed batch, by one printer; the batch itself always ends well.
+    function tryBatch(uint256 seed) external {
+        uint256 key = _key(seed);
+        IPrintLedger.Enrolment memory device = enrolment(provider, key);
+        bytes32[] memory words = new bytes32[](3);
+        (words[0], words[1], words[2]) = (licence, device.keyX, device.keyY);
+        bytes memory items;
+        for (uint256 item = 0; item < 3; ++item) {
+            uint32 sequence = uint32((seed >> (8 * item)) % (NUMBERS + 1));
+            IPrintLedger.PrintClaim memory statement = claim(licence, sequence);
+            items = bytes.concat(items, packedPrint(0, 1, statement, signedBy(key, hashOf(statement))));
+            _printDue(sequence, key);
+        }
+        _run(abi.encodeCall(ledger.batch, (words, items)), true);
+    }
+
+    function tryTransfer(uint256 seed) external {
+        uint32 count = uint32(seed % (PRINTS + 2));
+        IPrintLedger.PrintTransfer memory statement =
+            IPrintLedger.PrintTransfer(licence, vm.addr(OTHER_KEY), count, bytes32(transfers.length));
+        uint256 signer = (seed >> 64) % 4 == 0 ? STRANGER_KEY : PROVIDER_KEY;
+        bytes memory signature = sign(signer, hashOf(statement));
+        bytes memory call = abi.encodeCall(
+            ledger.transfer, (terms, statement.provider, count, statement.salt, signature, consent(terms))
+        );
+        bool due = signer == PROVIDER_KEY && !revoked && block.timestamp < END && count != 0
+            && count + moved + highest <= PRINTS + credited;
         _run(call, due);
-        if (due) (printed[sequence], printCount) = (true, printCount + 1);
+        if (!due) return;
+        moved += count;
+        transfers.push(statement);
+    }
+
+    /// @dev The other provider prints on what it got; the origin's revocation is not its own.
+    function tryPrintTransferred(uint256 seed) external {
+        if (transfers.length == 0) return;
+        IPrintLedger.PrintTransfer memory statement = transfers[seed % transfers.length];
+        bytes32 id = hashOf(transferred(terms, statement));
+        uint32 sequence = uint32((seed >> 64) % (PRINTS + 2));
+        IPrintLedger.PrintClaim memory asked = claim(id, sequence);
+        bool due =
+            sequence != 0 && sequence <= statement.prints && !ledger.isRecorded(id, sequence) && block.timestamp < END;
+        bytes memory call = abi.encodeCall(ledger.recordPrint, (asked, signedBy(OTHER_PRINTER_KEY, hashOf(asked))));
+        _run(call, due);
+        assert(!due || ledger.isRecorded(id, sequence));
     }
 
     function tryReport(uint256 seed, uint8 result) external {
@@ -80,17 +129,39 @@ contract Handler is LedgerTest {
         vm.warp(block.timestamp + time % 8_000_000);
     }
 
-    /// @dev I1 to I5 of the README, against the account kept here.
+    /// @dev I1 to I5 and I12 of the README, against the account kept here.
     function check() external view {
         IPrintLedger.LicenceState memory kept = ledger.licenceState(licence);
         assert(kept.used == printCount && kept.used <= kept.prints + kept.credited);
         assert(kept.credited == credited && kept.credited <= kept.reprints);
-        assert(kept.prints == PRINTS && kept.reprints == REPRINTS && kept.provider == provider);
+        assert(kept.prints + moved == PRINTS && kept.reprints == REPRINTS && kept.provider == provider);
+        _checkTransferred(kept);
         assert(kept.startsAt == START && kept.expiresAt == END && kept.revoked == revoked);
         for (uint32 sequence = 0; sequence <= NUMBERS; ++sequence) {
             assert(ledger.isRecorded(licence, sequence) == printed[sequence]);
             assert(ledger.isReported(licence, sequence) == reported[sequence]);
         }
+    }
+
+    /// @dev All prints of a licence and of what was transferred from it are those the owner granted.
+    function _checkTransferred(IPrintLedger.LicenceState memory kept) private view {
+        uint256 prints = kept.prints;
+        uint256 used = kept.used;
+        for (uint256 index = 0; index < transfers.length; ++index) {
+            IPrintLedger.LicenceState memory made = ledger.licenceState(hashOf(transferred(terms, transfers[index])));
+            assert(made.used <= made.prints && made.credited == 0 && made.reprints == 0 && !made.revoked);
+            (prints, used) = (prints + made.prints, used + made.used);
+        }
+        assert(prints == PRINTS && used <= PRINTS + credited);
+    }
+
+    /// @dev Whether a print is due, and the account of it if it is.
+    function _printDue(uint32 sequence, uint256 key) private returns (bool due) {
+        due = !revoked && !retired[key] && key != STRANGER_KEY && block.timestamp < END && sequence != 0
+            && sequence <= PRINTS - moved + credited && !printed[sequence];
+        if (!due) return false;
+        (printed[sequence], printCount) = (true, printCount + 1);
+        if (sequence > highest) highest = sequence;
     }
 
     function _run(bytes memory call, bool due) private {
@@ -118,7 +189,7 @@ contract InvariantsTest {
     }
 
     function targetSelectors() external view returns (Selectors[] memory targets) {
-        bytes4[] memory selectors = new bytes4[](8);
+        bytes4[] memory selectors = new bytes4[](11);
         selectors[0] = Handler.tryPrint.selector;
         selectors[1] = Handler.tryReport.selector;
         selectors[2] = Handler.tryGrantAgain.selector;
@@ -127,6 +198,9 @@ contract InvariantsTest {
         selectors[5] = Handler.tryRevokeAsProvider.selector;
         selectors[6] = Handler.tryRetire.selector;
         selectors[7] = Handler.pass.selector;
+        selectors[8] = Handler.tryBatch.selector;
+        selectors[9] = Handler.tryTransfer.selector;
+        selectors[10] = Handler.tryPrintTransferred.selector;
         targets = new Selectors[](1);
         targets[0] = Selectors(address(handler), selectors);
     }
