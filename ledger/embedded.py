@@ -220,9 +220,8 @@ class EmbeddedChain:
         draft = self._directory / f"{_LAST_START}.new"
         draft.write_text(json.dumps({**said, "at": int(time.time())}))
         draft.replace(self._directory / _LAST_START)
-        _log.info(
-            "chain of %d blocks restored in %.1f s, snapshot %s", done.head, done.seconds, done.snapshot
-        )
+        way = f"snapshot {done.snapshot}" if done.snapshot else "a full replay"
+        _log.info("chain of %d blocks restored in %.1f s by %s", done.head, done.seconds, way)
         self._warn(done.process.memory_bytes, done.seconds)
 
     def _warn(self, memory_bytes: int | None, start_s: float | None = None) -> None:

@@ -104,7 +104,8 @@ def verify(
     """Compare the rebuilt chain with what is stored about it; return the contract's code.
 
     1. As many blocks as transactions, and the contract's code is the one pinned.
-    2. Every indexed block after `above` has its hash, parent and time; so have those before it without events.
+    2. Every indexed block after `above` has its hash, parent and time; so have those before it that hold no
+    events.
     3. Every indexed event after `above` is on the chain with the same members, and between indexed blocks
     there is no other.
     4. The counters of every licence equal what all events add up to, those up to `above` included.
@@ -196,7 +197,7 @@ class _Counts:
         self.used: Counter[bytes] = Counter()
         self.credited: Counter[bytes] = Counter()
 
-    def take(self, row: Mapping[str, Any]) -> None:
+    def take(self, row: Mapping[Any, Any]) -> None:
         """Count one event, as a row of `ledger_events`."""
         licence = row["licence"]
         if licence is not None:

@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Restored:
-    """A verified node, how it came to be, and the contract's code. `snapshot` is the block of the one used."""
+    """A verified node and how it came to be: `snapshot` is the block of the one used, None for a full replay."""
 
     process: AnvilProcess
     code: bytes
@@ -112,20 +112,20 @@ class Restoration:
         4. The rest is replayed and compared; the counters of all licences are.
         """
         assert self._shelf is not None  # noqa: S101 - only a shelf gives snapshots
-        # (1)
+        # (1): the files
         manifest = self._shelf.proved(block)
         self._require_ours(manifest)
-        # (2)
+        # (2): the rows
         if history_digest(self._engine, block) != manifest.rows_sha256:
             raise SnapshotUnfit("the rows stored up to its block are not those it was taken with")
-        # (3)
+        # (3): the node
         try:
             load_state(running.rpc_url, self._shelf.state(block), manifest.state_bytes)
         except RefusedError as refusal:
             raise SnapshotUnfit(str(refusal)) from refusal
         node = Web3Chain.local(lambda: running.socket_path)
         _require_state(node, manifest, self._identity.contract)
-        # (4)
+        # (4): the rest
         return self._replay(node, above=block, head=head)
 
     def _replay(self, node: Web3Chain, *, above: int, head: int) -> bytes:
