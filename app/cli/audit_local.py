@@ -14,7 +14,6 @@ from app.cli.progress import counting, transfer, waiting
 from app.custody import census
 from app.database import Database, open_database
 from app.designs.catalogue import read
-from app.fsck.manifests import owner_held
 from app.settings import Settings
 from ledger.anvil import noted_url
 from ledger.audit import AuditReport, Finding, History
@@ -75,11 +74,11 @@ def _missing(database: Database, history: History) -> list[Finding]:
 
 def _objects(settings: Settings, database: Database, *, quiet: bool) -> tuple[int, list[Finding]]:
     with database.read() as session:
-        catalogue, held = read(session), owner_held(session)
+        catalogue = read(session)
     vault = Vault(open_objects(settings.objects_location), open_keys(settings.keys_location))
     total = sum(item.stored.ciphertext_bytes for item in catalogue.objects)
     with transfer("reading stored objects", total, quiet=quiet) as moved:
-        return len(catalogue.objects), list(audit_objects.check(vault, catalogue, held, moved))
+        return len(catalogue.objects), list(audit_objects.check(vault, catalogue, moved))
 
 
 def _keys(settings: Settings, database: Database, *, quiet: bool) -> tuple[int, list[Finding]]:

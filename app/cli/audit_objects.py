@@ -6,7 +6,7 @@ no key.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 
 from app.designs.catalogue import Catalogue, Fate
 from ledger.audit import Finding
@@ -16,13 +16,8 @@ from storage.vault import Vault
 _GONE = frozenset({Fate.BEING_SHREDDED, Fate.SHREDDED})
 
 
-def check(
-    vault: Vault, catalogue: Catalogue, owner_held: Collection[str], moved: Callable[[int], None]
-) -> Iterator[Finding]:
-    """Read every object and unwrap its key, but for the revisions `owner_held`; yield what is damaged.
-
-    `moved` takes the bytes read.
-    """
+def check(vault: Vault, catalogue: Catalogue, moved: Callable[[int], None]) -> Iterator[Finding]:
+    """Read every object and unwrap its key; yield what is damaged. `moved` takes the bytes read."""
     for broken in catalogue.unreadable:
         yield Finding(broken.row, broken.column, broken.reason)
     for item in catalogue.objects:
@@ -30,8 +25,7 @@ def check(
             continue
         try:
             vault.check(item.stored)
-            if item.revision_id not in owner_held:
-                if not item.owner_held:
+            if not item.owner_held:
                 vault.data_key(item.stored, item.context).wipe()
         except StorageError as error:
             yield Finding(item.row, item.column, str(error))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 
 from sqlmodel import Session, col, select
 
+from app.designs.custody import Custody, committed_custody
 from app.designs.stored import file_of, thumbnail_context
 from app.errors import AppError
 from app.models import Design, Revision, Shredding, WrappedSecret
@@ -34,7 +36,10 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True)
 class Kept:
-    """An object that a row speaks of, in `column`; with its wrapped key where there is one."""
+    """An object that a row speaks of, in `column`; with its wrapped key where there is one.
+
+    Where its owner holds the key, `owner_held`, there must be none.
+    """
 
     design_id: str
     revision_id: str
@@ -42,6 +47,7 @@ class Kept:
     stored: StoredObject
     context: ObjectContext
     fate: Fate
+    owner_held: bool
 
     @property
     def row(self) -> str:
@@ -86,7 +92,7 @@ def of_design(session: Session, design_id: str) -> Catalogue:
 
 
 def _catalogue(session: Session, revisions: Iterable[Revision], wraps: Iterable[WrappedSecret]) -> Catalogue:
-    fates = _fates(session)
+    fates, custodies = _fates(session), dict(session.exec(select(Design.id, Design.custody)).all())
     wrapped = {(row.tenant, row.object_id, row.version, row.kind): row for row in wraps}
     objects: list[Kept] = []
     unreadable: list[Unreadable] = []
@@ -103,8 +109,17 @@ def _catalogue(session: Session, revisions: Iterable[Revision], wraps: Iterable[
             if found is not None:
                 stored = replace(stored, wrapped=WrappedKey(found.keyring, found.key_version, found.blob))
             fate = fates.get(row.design_id, Fate.KEPT)
-            objects.append(Kept(row.design_id, row.id, column, stored, context, fate))
+            held = _custody(row, custodies) == Custody.OWNER
+            objects.append(Kept(row.design_id, row.id, column, stored, context, fate, held))
     return Catalogue(tuple(objects), tuple(unreadable))
+
+
+def _custody(row: Revision, of_designs: Mapping[str, str]) -> str | None:
+    """Give what the owner committed to, or where nothing legible was, what the design says."""
+    with suppress(AppError):
+        if row.manifest is not None:
+            return committed_custody(row)
+    return of_designs.get(row.design_id)
 
 
 def _fates(session: Session) -> dict[str, Fate]:

@@ -56,11 +56,11 @@ class Fsck:
         self._listed = frozenset(vault.objects.list())
         with database.read() as session:
             self._catalogue = catalogue.read(session)
-            self._owner_held = manifests.owner_held(session)
             self._wraps = session.exec(select(WrappedSecret)).all()
             self._needed, self._allowed = wrapped_keys.other_referents(session)
             self._committed = manifests.committed(session)
             self._broken = list(manifests.broken(session, self._committed))
+            self._broken += wrapped_keys.came_back(session)
 
     @property
     def bytes_total(self) -> int:
@@ -89,7 +89,7 @@ class Fsck:
         fates = [item.fate for item in self._catalogue.objects]
         return {
             "objects": fates.count(Fate.KEPT),
-            "owner_held": len([i for i in self._catalogue.objects if i.revision_id in self._owner_held]),
+            "owner_held": sum(item.owner_held for item in self._catalogue.objects),
             "being_shredded": fates.count(Fate.BEING_SHREDDED),
             "shredded": fates.count(Fate.SHREDDED),
             "wrapped_keys": len(self._wraps),
@@ -105,7 +105,7 @@ class Fsck:
         """Examine an object, and once more whenever its rows have changed meanwhile."""
         item = seen
         for _ in range(_LOOKS):
-            found = self._examine(item)
+            found = examine(self._vault, item, decrypt=self._options.decrypt)
             fresh = self._again(item) if found else item
             if fresh == item:
                 return found
@@ -113,10 +113,6 @@ class Fsck:
                 return []
             item = fresh
         return found
-
-    def _examine(self, item: Kept) -> list[Finding]:
-        held = item.revision_id in self._owner_held
-        return examine(self._vault, item, owner_held=held, decrypt=self._options.decrypt)
 
     def _again(self, seen: Kept) -> Kept | None:
         with self._database.read() as session:
@@ -128,7 +124,7 @@ class Fsck:
         of_objects: set[Identity] = {
             identity(item.context)
             for item in self._catalogue.objects
-            if item.fate is Fate.KEPT and item.revision_id not in self._owner_held
+            if item.fate is Fate.KEPT and not item.owner_held
         }
         yield from wrapped_keys.examine(
             self._database, self._vault.keys, self._wraps, of_objects, self._needed, self._allowed

@@ -18,7 +18,7 @@ _RESTORE_OBJECT = {
 _RESTORE_KEY = "restore the row of wrapped_keys from a backup"
 
 
-def examine(vault: Vault, item: Kept, *, owner_held: bool, decrypt: bool) -> list[Finding]:
+def examine(vault: Vault, item: Kept, *, decrypt: bool) -> list[Finding]:
     """Give everything that is wrong with one object.
 
     1. One that was shredded is gone; of one being shredded nothing can be said yet.
@@ -42,7 +42,7 @@ def examine(vault: Vault, item: Kept, *, owner_held: bool, decrypt: bool) -> lis
         problem = Problem.MISSING if missing else Problem.DAMAGED
         return [Finding(problem, item.row, item.column, str(error), _RESTORE_OBJECT[item.column])]
     # (3) the key
-    if owner_held:
+    if item.owner_held:
         return []
     if item.stored.wrapped is None:
         return [_of_key(item, Problem.KEY_MISSING, "no wrapped key is kept for it")]

@@ -9,7 +9,16 @@ from sqlmodel import Session, col, select
 from app.accounts.signing import MANAGED
 from app.database import Database
 from app.fsck.report import Finding, Problem
-from app.models import IdempotencyRecord, Organisation, WrappedSecret
+from app.models import (
+    Design,
+    IdempotencyRecord,
+    Licence,
+    LicenceKey,
+    Organisation,
+    Release,
+    Revision,
+    WrappedSecret,
+)
 from app.wiring import SERVICE_TENANT
 from storage.envelope import ObjectContext
 from storage.errors import InvalidName, KeyUnavailable, WrongContext
@@ -66,6 +75,20 @@ def examine(
             yield Finding(Problem.KEY_UNUSABLE, _name(found), "blob", fault, _RESTORE)
     for lacking in sorted(set(needed) - present):
         yield Finding(Problem.KEY_MISSING, _name(lacking), "blob", "there is no such row", _RESTORE)
+
+
+def came_back(session: Session) -> Iterator[Finding]:
+    """Yield the sealed keys of shredded designs: they were destroyed, so somebody restored them."""
+    shredded = select(Revision.id).join(Design).where(col(Design.shredded_at).is_not(None))
+    releases = select(Release.id).where(col(Release.body).is_not(None))
+    licences = select(LicenceKey.licence_id).join(Licence)
+    remedy = "delete the row, and find out who restored it"
+    for row_id in session.exec(releases.where(col(Release.revision_id).in_(shredded))).all():
+        reason = "it holds a sealed key, although its design was shredded"
+        yield Finding(Problem.SHREDDING, f"releases {row_id}", "body", reason, remedy)
+    for row_id in session.exec(licences.where(col(Licence.revision_id).in_(shredded)).distinct()).all():
+        reason = "it has a sealed key, although its design was shredded"
+        yield Finding(Problem.SHREDDING, f"licence_keys {row_id}", "blob", reason, remedy)
 
 
 def _fault(keys: KeyBackend, row: WrappedSecret) -> str | None:

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from sqlmodel import Session, col, select
 
 from app.accounts.signing import address_of
-from app.designs.custody import Custody, custody_of
 from app.designs.manifest import require_intact
 from app.designs.states import RevisionState
 from app.errors import AppError
@@ -39,15 +38,3 @@ def broken(session: Session, revisions: Iterable[Revision]) -> Iterator[Finding]
             yield Finding(Problem.MANIFEST, name, error.field or "manifest", error.detail, _RESTORE)
         except StorageError as error:
             yield Finding(Problem.MANIFEST, name, "file_object", str(error), _RESTORE)
-
-
-def owner_held(session: Session) -> frozenset[str]:
-    """Give the revisions whose data key their owner alone holds."""
-    found = set()
-    for row in session.exec(select(Revision).where(col(Revision.file_object).is_not(None))).all():
-        try:
-            if custody_of(session, row) is Custody.OWNER:
-                found.add(row.id)
-        except (AppError, ValueError):
-            continue  # its manifest is a finding of its own
-    return frozenset(found)
