@@ -388,6 +388,25 @@ class TestShredded:
         ((problem, _, _),) = named(report)
         assert problem == "key without a referent"
 
+    def test_names_sealed_keys_that_came_back(self, scene: Scene, gone: dict[str, Any]) -> None:
+        licence = """insert into licences (id, owner_id, provider_id, revision_id, state, licence_hash,
+            statement, printers, terms, terms_salt, prints, reprints, starts_at, expires_at, grant_operation,
+            created_at) values ('lic_1', 'o', 'p', ?, 'active', x'01', '{}', '[]', '{}', x'02', 1, 0, 0, 1, 'g', 0)"""
+        release = "insert into releases values ('rel_1', 'job_1', 'prt_1', ?, x'7b7d', 0)"
+        key = "insert into licence_keys values ('lic_1', 'prt_1', 'x25519', x'00')"
+        try:
+            scene.service.execute(licence, gone["id"])
+            scene.service.execute(key)
+            scene.service.execute(release, gone["id"])
+            report = checked(scene.service)
+        finally:
+            for table in ("releases", "licence_keys", "licences"):
+                scene.service.execute(f"delete from {table}")
+        assert named(report) == {
+            ("shredding incomplete", "releases rel_1", "body"),
+            ("shredding incomplete", "licence_keys lic_1", "blob"),
+        }
+
     def test_names_a_mark_without_a_record(self, scene: Scene) -> None:
         design = scene.service.column("select design_id from revisions where id = ?", scene.one)
         statement = f"update designs set shredded_at = 1 where id = '{design}'"

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from sqlmodel import select
 
+from app.cli import audit_objects
+from app.designs import catalogue
 from app.designs.lease import claim_next, held
 from app.models import WrappedSecret
 from app.prints import release
@@ -22,7 +24,10 @@ from storage.envelope import ObjectContext
 from storage.errors import ObjectDamaged
 from storage.secret import DataKey
 from storage.vault import StoredObject, Vault
+from tests.app.designs.held import held_draft, keeper
+from tests.app.fsck.checking import checked
 from tests.app.impatient import SETTLED, Impatient, impatient_service
+from tests.app.licences.test_owner_held import Grant
 from tests.app.parties import Party, Printer, new_party, problem
 from tests.app.service import HandClock, Service, running_service
 from tests.app.shredding.shredded import ask, confirm, operator, requested, second_key, shred
@@ -315,3 +320,55 @@ class TestFinish:
         seen = market.owner.expect(200, "GET", f"/v1/shreddings/{asked['id']}")
         assert seen["state"] == "shredded"
         assert (market.service.data_dir / "partvault.sqlite-wal").stat().st_size < 2**20
+
+
+class TestOwnerHeld:
+    """Where the owner holds the key, its seals are destroyed, and the answers they were handed out in."""
+
+    def test_loses_every_seal(self, service: Service, provider: Party, printer: Printer) -> None:
+        held = held_draft(keeper(service))
+        held.published()
+        grant = Grant(held, provider, [printer])
+        licence = grant.done()
+        token = provider.authorise(licence, printer)["token"]
+        assert printer.redeem(token, "shredded-retry").status_code == 200
+        (sealed,) = grant.keys
+        assert checked(service).counts["owner_held"] >= 1
+        done = shred(held.owner, held.seen()["design_id"])
+        (record,) = done["record"]["revisions"]
+        assert (record["wrapped_keys"], record["owner_sealed_keys"]) == ([], 1)
+        needles = [sealed["blob"].encode(), base64.b64decode(sealed["blob"]), held.ciphertext[:200]]
+        for path in service.data_dir.rglob("*"):
+            content = path.read_bytes() if path.is_file() else b""
+            assert not [needle for needle in needles if needle in content], path
+        assert "design_shredded" in provider.check(licence, printer)
+        assert problem(printer.redeem(token, "shredded-retry"), "token-spent")
+        refused = held.owner.call("POST", "/v1/licences", json=grant.body())
+        assert refused.status_code == 409
+
+
+class TestAudit:
+    """The object of a shredded design is missed by nobody, as long as the shredding is on record."""
+
+    def test_misses_nothing_that_was_shredded(self, service: Service, owner: Party) -> None:
+        revision = owner.published()
+        shred(owner, design_of(revision))
+        assert damaged(service) == set()
+
+    def test_misses_what_is_only_said_to_be_shredded(self, service: Service, owner: Party) -> None:
+        revision = owner.published()
+        done = shred(owner, design_of(revision))
+        forget = "update shreddings set state = ? where id = ?"
+        service.execute(forget, "withdrawn", done["id"])
+        try:
+            assert damaged(service) == {f"revisions {revision['id']}"}
+        finally:
+            service.execute(forget, "shredded", done["id"])
+        assert damaged(service) == set()
+
+
+def damaged(service: Service) -> set[str]:
+    """Rows whose objects the operator's audit finds fault with."""
+    with service.services.database.read() as session:
+        known = catalogue.read(session)
+    return {found.row for found in audit_objects.check(service.services.vault, known, lambda _: None)}
