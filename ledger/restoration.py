@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Restored:
-    """A verified node and how it came to be: `snapshot` is the block of the one used, None for a full replay."""
+    """A verified node and how it came to be: `snapshot` is the block of the one used, None without."""
 
     process: AnvilProcess
     code: bytes

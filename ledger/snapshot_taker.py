@@ -31,9 +31,9 @@ class SnapshotPolicy:
     """When a snapshot is due. The weight of a piece of history is its events, and `block_weight` for each of
     its blocks: about what replaying them costs, an event being 0.3 ms.
 
-    Due is what weighs `weight_max`, or an `old_weight` once the newest snapshot is `old_s` old; at a stop,
-    what weighs `stop_weight`. A snapshot costs time in proportion to all history, so each bound is at least
-    the `share`-th part of it.
+    Due is what weighs `weight_max`, or an `old_weight` once the newest snapshot is `old_s` old. A snapshot
+    costs time in proportion to all history, so each bound is at least the `share`-th part of it. At a stop
+    only what weighs `stop_weight` and not more than is due anyway is worth the wait.
     """
 
     weight_max: int = 8192
@@ -72,13 +72,11 @@ class SnapshotTaker:
         if block <= newest:
             return None
         share = weight // self._policy.share
+        often = max(self._policy.weight_max, share)
         if stopping:
-            bound = self._policy.stop_weight
-        elif self._age(newest) >= self._policy.old_s:
-            bound = self._policy.old_weight
-        else:
-            bound = self._policy.weight_max
-        return block if since >= max(bound, share) else None
+            return block if self._policy.stop_weight <= since <= often else None
+        old = self._age(newest) >= self._policy.old_s
+        return block if since >= (max(self._policy.old_weight, share) if old else often) else None
 
     def take(self, block: int) -> Manifest:
         """Write a snapshot of an indexed block.

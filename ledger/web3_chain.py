@@ -49,6 +49,9 @@ _MAYBE_SENT: Final = (
     "known transaction",
 )
 _REVERTED: Final = 3
+_PRUNED: Final = "BlockOutOfRange"
+_ASKED_AGAIN: Final = 5
+_JUST_BLOCKS: Final = 16
 
 
 class _SocketProvider(IPCProvider):
@@ -174,19 +177,20 @@ class Web3Chain:
     def call(self, to: str, data: bytes, *, block: int | None = None) -> bytes:
         """Run a view at a block (None: the newest) and return its output; `RevertError` if it reverts."""
         where = "latest" if block is None else hex(block)
-        return _bytes(self._ask("eth_call", {"to": to, "data": _hex(data)}, where))
+        (answer,) = self._calls([[{"to": to, "data": _hex(data)}, where]])
+        return _bytes(_result(answer, "eth_call"))
 
     def query(self, to: str, calls: Sequence[bytes]) -> list[bytes]:
         """Run views on the newest block and return their outputs in order; `RevertError` if one reverts."""
         asked = [[{"to": to, "data": _hex(data)}, "latest"] for data in calls]
-        return [_bytes(_result(answer, "eth_call")) for answer in self._batch("eth_call", asked)]
+        return [_bytes(_result(answer, "eth_call")) for answer in self._calls(asked)]
 
     def simulate(self, to: str, calls: Sequence[bytes], *, time: int | None = None) -> list[bytes | None]:
         """Run each call by itself on the newest state; None where it runs through, else the revert data."""
         override: list[Any] = [{}, {"time": hex(time)}] if time is not None and self._mines else []
         asked = [[{"to": to, "data": _hex(data)}, "latest", *override] for data in calls]
         outcomes: list[bytes | None] = []
-        for answer in self._batch("eth_call", asked):
+        for answer in self._calls(asked):
             try:
                 _result(answer, "eth_call")
                 outcomes.append(None)
@@ -216,6 +220,31 @@ class Web3Chain:
     def tell(self, method: str, *params: object) -> Any:
         """Make one JSON-RPC request of the node's own kind (`anvil_setBalance`) and return its result."""
         return self._ask(method, *params)
+
+    def _calls(self, params: Sequence[list[Any]]) -> Iterable[Mapping[str, Any]]:
+        """Run calls; where the state asked for is gone, on the newest.
+
+        An anvil without history drops a state the moment it mines the next block, also while it looks up
+        which one "latest" is: it then refuses what it would answer a moment later.
+        """
+        answers = self._batch("eth_call", params) if len(params) > 1 else self._singly(params)
+        for asked, first in zip(params, answers, strict=True):
+            answer = first
+            for _ in range(_ASKED_AGAIN):
+                if not self._outran(asked[1], answer):
+                    break
+                answer = self._exchange("eth_call", [asked[0], "latest", *asked[2:]])
+            yield answer
+
+    def _singly(self, params: Sequence[list[Any]]) -> Iterable[Mapping[str, Any]]:
+        for asked in params:
+            yield self._exchange("eth_call", asked)
+
+    def _outran(self, block: str, answer: Mapping[str, Any]) -> bool:
+        """Return whether a call was refused because the node has just mined on; not where it lags behind."""
+        if _PRUNED not in str(answer.get("error", "")):
+            return False
+        return block == "latest" or 0 <= self.head().number - int(block, 16) <= _JUST_BLOCKS
 
     def _each(self, method: str, params: Sequence[list[Any]], read: Callable[[Any], _T]) -> list[_T | None]:
         results = (_result(answer, method) for answer in self._batch(method, params))
