@@ -391,7 +391,8 @@ class TestShredded:
     def test_names_sealed_keys_that_came_back(self, scene: Scene, gone: dict[str, Any]) -> None:
         licence = """insert into licences (id, owner_id, provider_id, revision_id, state, licence_hash,
             statement, printers, terms, terms_salt, prints, reprints, starts_at, expires_at, grant_operation,
-            created_at) values ('lic_1', 'o', 'p', ?, 'active', x'01', '{}', '[]', '{}', x'02', 1, 0, 0, 1, 'g', 0)"""
+            created_at)
+            values ('lic_1', 'o', 'p', ?, 'active', x'01', '{}', '[]', '{}', x'02', 1, 0, 0, 1, 'g', 0)"""
         release = "insert into releases values ('rel_1', 'job_1', 'prt_1', ?, x'7b7d', 0)"
         key = "insert into licence_keys values ('lic_1', 'prt_1', 'x25519', x'00')"
         try:
