@@ -41,7 +41,8 @@ PRELOADED = (
     "hypothesis.strategies",
     "hypothesis.extra.pytestplugin",
 )
-OPTIONS = ["-x", "-q", "-m", "not slow", "-p", "no:cacheprovider", "-p", "no:randomly", "--hypothesis-seed=0"]
+UNUSED = ("cacheprovider", "randomly", "anyio", "cov", "xdist")
+OPTIONS = ["-x", "-q", "-m", "not slow", "--hypothesis-seed=0", *(f"-pno:{plugin}" for plugin in UNUSED)]
 QUIET = ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # about what is preloaded
 
 
