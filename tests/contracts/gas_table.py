@@ -1,7 +1,7 @@
 """What the ledger's calls cost in whole transactions, beside two plainer ledgers, and the snapshot of it.
 
     python -m tests.contracts.gas_table           measure and print
-    python -m tests.contracts.gas_table --write   and rewrite contracts/gas.json
+    python -m tests.contracts.gas_table --write   and rewrite contracts/gas.json and the table of its README
 
 Every figure is the gas a transaction used on anvil (hardfork osaka). Keys, tokens and salts are random, so
 figures move by some dozen gas from run to run: a byte that is zero is cheaper in calldata.
@@ -35,6 +35,11 @@ from ledger.typed_data import (
 from tests.contracts.conftest import Business, Chain, running_anvil
 
 SNAPSHOT: Final = Path(__file__).parents[2] / "contracts/gas.json"
+README: Final = SNAPSHOT.with_name("README.md")
+_MARKS: Final = (
+    "<!-- gas.json, written by `python -m tests.contracts.gas_table --write` -->\n",
+    "<!-- end of gas.json -->\n",
+)
 TOLERANCE: Final = 0.01
 MANY: Final = 100_000
 _LICENCES_SLOT: Final = 3
@@ -62,6 +67,17 @@ def measure(chain: Chain) -> dict[str, int]:
 def table(measured: dict[str, int]) -> str:
     """Return the figures as text, a line each."""
     return "\n".join(f"{name:<52}{gas:>12,}" for name, gas in measured.items())
+
+
+def markdown(measured: dict[str, int]) -> str:
+    """Return the figures as the README shows them."""
+    rows = [f"| {name} | {gas:,} |" for name, gas in measured.items()]
+    return "\n".join(["| operation | gas |", "|---|---|", *rows]) + "\n"
+
+
+def readme_table() -> str:
+    """Return the table between the marks in the README."""
+    return README.read_text().split(_MARKS[0])[1].split(_MARKS[1])[0]
 
 
 def snapshot() -> dict[str, int]:
@@ -206,6 +222,9 @@ def main() -> None:
     sys.stdout.write(table(measured) + "\n")
     if "--write" in sys.argv[1:]:
         SNAPSHOT.write_text(json.dumps(measured, indent=2) + "\n")
+        text = README.read_text()
+        before, after = text.split(_MARKS[0])[0], text.split(_MARKS[1])[1]
+        README.write_text(before + _MARKS[0] + markdown(measured) + _MARKS[1] + after)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,16 @@ from typing import Any
 import pytest
 
 from ledger import abi
-from tests.contracts.gas_table import MANY, TOLERANCE, jump_to, measure, snapshot, table
+from tests.contracts.gas_table import (
+    MANY,
+    TOLERANCE,
+    jump_to,
+    markdown,
+    measure,
+    readme_table,
+    snapshot,
+    table,
+)
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +62,9 @@ class TestSnapshot:
         assert kept.keys() == measured.keys()
         moved = {name: (kept[name], now) for name, now in measured.items() if _differ(kept[name], now)}
         assert not moved, "run `python -m tests.contracts.gas_table --write` if that is meant"
+
+    def test_is_what_the_readme_shows(self) -> None:
+        assert readme_table() == markdown(snapshot())
 
 
 class TestJumpTo:
