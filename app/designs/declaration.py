@@ -14,6 +14,7 @@ from app.accounts.signing import address_of
 from app.auth.principals import Principal
 from app.designs import manifest, queries
 from app.designs.custody import Custody, require_custody
+from app.designs.living import require_living
 from app.designs.recipe import gate_policy
 from app.designs.schemas import DeclarationRequest
 from app.designs.states import RevisionState
@@ -78,7 +79,7 @@ class Declared:
 def declare(services: Services, principal: Principal, revision_id: str, body: DeclarationRequest) -> None:
     """Take an owner's declaration; the revision is ready afterwards.
 
-    1. The design's owner holds the key; a repeat of what was declared changes nothing.
+    1. The design's owner holds the key, and it is alive; a repeat of what was declared changes nothing.
     2. The ciphertext that arrived is the one declared: digest, and the length of such a file.
     3. The declared part fits what the recipe says.
     4. Manifest and commitment are made as for any other revision.
@@ -92,6 +93,7 @@ def declare(services: Services, principal: Principal, revision_id: str, body: De
         require_custody(session, row, Custody.OWNER)
         if _said_before(row, declared):
             return
+        require_living(session, row.design_id)
         require_draft(row)
         # (2) what arrived
         stored, _ = file_of(row)

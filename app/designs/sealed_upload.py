@@ -16,6 +16,7 @@ from app.auth.principals import Principal
 from app.designs import queries
 from app.designs.custody import Custody, require_custody
 from app.designs.intake import pump
+from app.designs.living import require_living
 from app.designs.noting import noting
 from app.designs.stored import file_of, upload_context
 from app.designs.upload import require_draft
@@ -93,6 +94,7 @@ def _finish(services: Services, principal: Principal, context: ObjectContext, st
         _require_message(stored.ciphertext_bytes, stored.ciphertext_bytes)
         with services.database.write() as session:
             row = queries.revision(session, principal, context.object_id)
+            require_living(session, row.design_id)
             replaced = _note(row, context, stored)
             session.add(row)
     if replaced is not None:

@@ -19,6 +19,7 @@ from tests.app.designs.held import Held, held_draft, keeper
 from tests.app.parties import Party, new_party, problem
 from tests.app.parts import box
 from tests.app.service import Service, running_service
+from tests.app.shredding.shredded import shred
 
 
 @pytest.fixture(scope="module")
@@ -260,6 +261,19 @@ class TestDeclare:
         row = {"code": "mesh.open_edges", "severity": "refuse", "count": 3, "sample": None}
         body["inspection"]["findings"] = [row | {"message": "3 open edges.", "advice": "close them"}]
         assert "mesh.open_edges" in problem(held.declare(body), "invalid-request")["detail"]
+
+    @pytest.mark.parametrize("stored", [True, False])
+    def test_comes_too_late_for_a_design_that_was_shredded(self, still: Service, stored: bool) -> None:
+        held = held_draft(keeper(still))
+        if stored:
+            held.put()
+        shred(held.owner, held.revision["design_id"])
+        before, path = len(still.objects()), f"{held.path}/ciphertext"
+        late = held.owner.call("PUT", path, params={"version": 7}, content=bytes(100))
+        for refused in (late, held.declare()):
+            assert refused.status_code == 409
+            problem(refused, "conflict")
+        assert len(still.objects()) == before
 
     def test_has_no_picture(self, held: Held) -> None:
         held.ready()

@@ -19,6 +19,7 @@ from storage.stream import decrypt
 from tests.app.designs.held import Held, held_draft, keeper
 from tests.app.parties import Party, Printer, problem
 from tests.app.service import Service
+from tests.app.shredding.shredded import shred
 
 
 def unhex(text: str) -> bytes:
@@ -236,3 +237,14 @@ class TestRelease:
             assert json.loads(release["info"])["format"] == "partvault/grant/v1"
         finally:
             service.execute("update designs set custody = 'owner' where id = ?", design)
+
+    def test_ends_with_the_design(self, service: Service, provider: Party, printer: Printer) -> None:
+        """A shredding destroys the owner's seals too, and nothing is uploaded to that design again."""
+        mine = held_draft(keeper(service))
+        mine.published()
+        licence = Grant(mine, provider, [printer]).done()
+        shred(mine.owner, mine.revision["design_id"])
+        count = "select count(*) from licence_keys where licence_id = ?"
+        assert service.column(count, licence["id"]) == 0
+        assert provider.check(licence, printer) == ["design_shredded"]
+        assert provider.ask(licence, printer).status_code == 409
