@@ -132,13 +132,13 @@ class Fsck:
 
     def _orphans(self) -> tuple[list[str], dict[str, Finding]]:
         """Give the young unknown objects, and a finding for each old one; rows are read afresh."""
-        with self._database.read() as session:
-            known = catalogue.read(session).keys
+        unknown = {key for key in self._listed - self._catalogue.keys if not key.startswith(QUARANTINE)}
+        if unknown:
+            with self._database.read() as session:
+                unknown -= catalogue.read(session).keys
         recent: list[str] = []
         orphans: dict[str, Finding] = {}
-        for key in sorted(self._listed - known - self._catalogue.keys):
-            if key.startswith(QUARANTINE):
-                continue
+        for key in sorted(unknown):
             try:
                 age_s = self._clock.time() - self._vault.objects.stat(key).modified_at.timestamp()
             except ObjectMissing:

@@ -44,7 +44,7 @@ def request(
             return made
         design = design_queries.design(session, principal, design_id)
         require_living(session, design.id)
-        if not hmac.compare_digest(body.design_name.encode(), design.name.encode()):
+        if body.design_name != design.name:
             raise Invalid(
                 f"design_name is not the name of design {design.id}",
                 field="design_name",

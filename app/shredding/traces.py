@@ -8,7 +8,8 @@ from contextlib import closing
 from app.database import BUSY_TIMEOUT_S, Database
 from app.errors import Unavailable
 
-_PATIENCE_S = 2
+_PATIENCE_MS = 250
+"""How long readers are waited for; as long nobody else can write."""
 
 
 def erase(database: Database) -> None:
@@ -21,7 +22,7 @@ def erase(database: Database) -> None:
     if database.engine.dialect.name != "sqlite":
         return
     with closing(database.engine.raw_connection()) as connection, closing(connection.cursor()) as cursor:
-        cursor.execute(f"PRAGMA busy_timeout={_PATIENCE_S * 1000}")
+        cursor.execute(f"PRAGMA busy_timeout={_PATIENCE_MS}")
         try:
             busy, _, _ = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         except sqlite3.OperationalError as error:

@@ -96,6 +96,18 @@ class TestConfirm:
         assert bench.state(asked) == "shredded"
         bench.require_clean()
 
+    def test_is_tried_again_by_the_worker_until_it_is_done(self, bench: Bench) -> None:
+        asked = requested(bench.owner, bench.ready()["design_id"])
+        bench.faults.arm({1: NOT_STORED})
+        assert confirm(operator(bench.owner), asked).status_code == 202
+        for state in ("confirmed", "shredded"):
+            bench.faults.arm({0: NOT_STORED} if state == "confirmed" else {})
+            Sweeper(bench.service.services).sweep()
+            assert "delete" in bench.faults.writes
+            bench.faults.arm({})
+            assert bench.state(asked) == state
+            bench.require_clean()
+
     def test_finishes_again_what_was_finished(self, bench: Bench) -> None:
         asked = requested(bench.owner, bench.ready()["design_id"])
         bench.faults.arm({3: REPORTED_FAILED})
