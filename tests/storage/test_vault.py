@@ -229,66 +229,6 @@ class TestCheckKey:
             vault.check_key(put(vault), OTHER_TENANT)
 
 
-class TestBucketWriter:
-    """Attacks 18 and 20: whoever writes the bucket swaps, replays, cuts or alters objects."""
-
-    def reason(self, vault: Vault, stored: StoredObject, context: ObjectContext = CONTEXT) -> str:
-        with pytest.raises(ObjectDamaged) as caught:
-            opened(vault, stored, context)
-        with pytest.raises(ObjectDamaged):
-            list(vault.open_range(stored, context, 0, 10))
-        with pytest.raises(ObjectDamaged) as checked:
-            vault.check(stored)
-        assert checked.value.reason == caught.value.reason or checked.value.reason == "altered"
-        return caught.value.reason
-
-    def test_swaps_two_objects(self, vault: Vault, objects: FaultyObjects) -> None:
-        one, other = put(vault), put(vault)
-        objects.swap(one.object_key, other.object_key)
-        assert self.reason(vault, one) == "substituted"
-
-    def test_brings_back_an_old_version(self, vault: Vault, objects: FaultyObjects) -> None:
-        old, new = put(vault), put(vault, context=NEXT_VERSION)
-        objects.write(new.object_key, b"".join(objects.read(old.object_key)))
-        assert self.reason(vault, new, NEXT_VERSION) == "substituted"
-
-    def test_replays_another_tenants_object(self, vault: Vault, objects: FaultyObjects) -> None:
-        ours, theirs = put(vault), put(vault, context=OTHER_TENANT)
-        objects.write(ours.object_key, b"".join(objects.read(theirs.object_key)))
-        assert self.reason(vault, ours) == "substituted"
-
-    def test_cuts_an_object(self, vault: Vault, objects: FaultyObjects) -> None:
-        stored = put(vault)
-        objects.write(stored.object_key, b"".join(objects.read(stored.object_key))[:-1])
-        assert self.reason(vault, stored) == "truncated"
-        with pytest.raises(ObjectDamaged):
-            vault.ciphertext(stored)
-
-    def test_extends_an_object(self, vault: Vault, objects: FaultyObjects) -> None:
-        stored = put(vault)
-        objects.write(stored.object_key, b"".join(objects.read(stored.object_key)) + b"\0")
-        assert self.reason(vault, stored) == "extended"
-
-    def test_alters_a_byte(self, vault: Vault, objects: FaultyObjects) -> None:
-        stored = put(vault)
-        content = bytearray(b"".join(objects.read(stored.object_key)))
-        content[100] ^= 1
-        objects.write(stored.object_key, bytes(content))
-        assert self.reason(vault, stored) == "altered"
-
-    def test_removes_an_object(self, vault: Vault, objects: FaultyObjects) -> None:
-        stored = put(vault)
-        objects.delete(stored.object_key)
-        assert self.reason(vault, stored) == "missing"
-
-    def test_removes_an_object_while_it_is_opened(self, vault: Vault, objects: FaultyObjects) -> None:
-        stored = put(vault)
-        objects.faults = ["vanish"]
-        with pytest.raises(ObjectDamaged) as caught:
-            opened(vault, stored)
-        assert caught.value.reason == "missing"
-
-
 class TestDatabaseWriter:
     """Attack 17 on the vault's rows: whoever writes the database moves wrapped keys between them."""
 

@@ -11,6 +11,7 @@ from types import CodeType, FrameType
 import pytest
 
 from storage import stream
+from storage.backends.memory import MemoryObjects
 from storage.digest import BackgroundDigest
 from storage.envelope import ObjectContext
 from storage.errors import InvalidName, ObjectDamaged
@@ -18,7 +19,7 @@ from storage.keys.base import associated_data
 from storage.keys.file import FileKeys
 from storage.secret import DataKey
 from storage.stream import Piece
-from storage.vault import _metered
+from storage.vault import StoredObject, Vault, _metered
 
 CONTEXT = ObjectContext("org_a", "rev_1", 1, "print-file")
 KEY = DataKey(bytes(range(32)))
@@ -47,6 +48,24 @@ class TestCheckHeader:
         with pytest.raises(ObjectDamaged) as caught:
             stream.check_header(bytes(given), KEY, CONTEXT)
         assert caught.value.reason == "truncated"
+
+
+class TestVault:
+    @pytest.fixture
+    def vault(self, tmp_path: Path) -> Vault:
+        return Vault(MemoryObjects(), FileKeys(tmp_path / "ring.json"))
+
+    def test_names_ciphertext_of_others_by_128_random_bits(self, vault: Vault) -> None:
+        ciphertext = b"".join(bytes(piece) for piece in stream.encrypt([b"x"], KEY, CONTEXT))
+        assert len(bytes.fromhex(vault.put_ciphertext([ciphertext], 1000).object_key)) == 16
+
+    def test_checks_the_key_of_an_empty_object(self, vault: Vault) -> None:
+        vault.check_key(vault.put(CONTEXT, [], 0), CONTEXT)
+
+    def test_takes_a_malformed_record_for_altered(self) -> None:
+        with pytest.raises(ObjectDamaged) as caught:
+            StoredObject.from_json({})
+        assert caught.value.reason == "altered"
 
 
 class LateDigest(BackgroundDigest):
