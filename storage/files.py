@@ -31,8 +31,10 @@ from storage.stream import (
     plaintext_length,
 )
 
-BATCH_BYTES = 3 * 512 * 1024
+BATCH_BYTES = 5 * 512 * 1024
 """What a worker reads at a time; four such buffers are all the memory in use."""
+
+_ZEROS = bytes(64 * 1024)
 
 
 def encrypt_file(source: int, target: int, key: DataKey, context: ObjectContext) -> int:
@@ -127,8 +129,8 @@ class _Passage:
             other.put(None)
             raise
         finally:
-            for buffer in (taken, made):
-                memoryview(buffer)[:] = bytes(len(buffer))  # a bytearray would copy the zeros once more
+            _clear(taken)
+            _clear(made)
 
 
 def _read_at(descriptor: int, room: memoryview, at: int) -> None:
@@ -145,6 +147,13 @@ def _write_at(descriptor: int, piece: memoryview, at: int) -> None:
     while piece:
         count = os.pwrite(descriptor, piece, at)
         piece, at = piece[count:], at + count
+
+
+def _clear(buffer: bytearray) -> None:
+    """Overwrite `buffer` block by block; `wipe` would take as much memory again, twice."""
+    with memoryview(buffer) as view:
+        for at in range(0, len(view), len(_ZEROS)):
+            view[at : at + len(_ZEROS)] = _ZEROS[: len(view) - at]
 
 
 @contextmanager
