@@ -106,7 +106,7 @@ def declare(services: Services, principal: Principal, revision_id: str, body: De
         row.file_object = replace(stored, plaintext_sha256=declared.sha256).to_json()
         row.inspection = declared.document()
         owner = address_of(session.get_one(Organisation, row.organisation_id))
-        manifest.commit(row, owner, Custody.OWNER, declared.geometry.to_json(), services.entropy(32))
+        manifest.make_ready(row, owner, Custody.OWNER, declared.geometry.to_json(), services.entropy(32))
         session.add(row)
     services.metrics.inspections.labels("declared").inc()
 

@@ -125,7 +125,7 @@ def _write_verdict(
                 held.thumbnail_object = thumbnail.to_json()
             if inspection.verdict == "pass" and inspection.geometry is not None:
                 geometry, salt = inspection.geometry.to_json(), services.entropy(32)
-                manifest.commit(held, address_of(owner), Custody.SERVICE, geometry, salt)
+                manifest.make_ready(held, address_of(owner), Custody.SERVICE, geometry, salt)
             else:
                 held.state = RevisionState.REFUSED
             session.add(held)

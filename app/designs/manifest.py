@@ -18,7 +18,7 @@ from ledger.typed_data import Publication
 FORMAT = "partvault/manifest/v1"
 
 
-def commit(
+def make_ready(
     revision: Revision, owner: str, custody: Custody, geometry: Mapping[str, Any], salt: bytes
 ) -> None:
     """Write manifest, commitment and the revision's name on chain into the row, which is ready then."""
