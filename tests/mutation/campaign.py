@@ -58,6 +58,9 @@ CRITICAL = {
 }  # fmt: skip
 """The checks of commitment, context, final chunk and lengths."""
 
+WHOLE = ("storage/envelope.py", "storage/keys/base.py", "storage/vault.py")
+"""Modules of which no mutant at all survives without a reason."""
+
 
 @dataclass(frozen=True)
 class Equivalent:

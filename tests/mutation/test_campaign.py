@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests.mutation.campaign import CRITICAL, ROOT, TESTS, critical, equivalents, survivors, whole
+from tests.mutation.campaign import CRITICAL, ROOT, TESTS, WHOLE, critical, equivalents, survivors, whole
 from tests.mutation.mutants import Mutant
 
 
@@ -27,7 +27,7 @@ class TestCriticalChecks:
 
 class TestModules:
     @pytest.mark.slow
-    @pytest.mark.parametrize("path", TESTS)
+    @pytest.mark.parametrize("path", WHOLE)
     def test_leave_no_survivor(self, path: str) -> None:
         check(whole([path]))
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import CodeType, FrameType
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from storage import stream
 from storage.backends.memory import MemoryObjects
@@ -40,6 +43,17 @@ class TestAssociatedData:
     def test_is_label_keyring_version_and_context(self) -> None:
         expected = b"partvault/wrapped-key/v1\0" + b"\0\x04ring" + b"\0\x0212" + CONTEXT.encode()
         assert associated_data("ring", "12", CONTEXT) == expected
+
+
+class TestKeyringFile:
+    def test_is_read_by_its_description_alone(self, tmp_path: Path) -> None:
+        """12-byte nonce ‖ AES-256-GCM of the key, under a keyring named by 128 random bits."""
+        key, wrapped = FileKeys(tmp_path / "ring.json").generate(CONTEXT)
+        ring = json.loads((tmp_path / "ring.json").read_text())
+        aead = AESGCM(base64.b64decode(ring["keys"]["1"]))
+        opened = aead.decrypt(wrapped.blob[:12], wrapped.blob[12:], associated_data(ring["id"], "1", CONTEXT))
+        assert opened == key.reveal()
+        assert len(bytes.fromhex(ring["id"])) == 16
 
 
 class TestCheckHeader:
