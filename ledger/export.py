@@ -192,6 +192,7 @@ def rebuild(
         try:
             node.send(block.transaction, time=block.time)
         except RefusedError as refusal:
+            _compare(node, page)  # a block before it may be the reason
             raise ExportFault(f"line {block.number + 1}", str(refusal)) from refusal
         page.append(block)
         if len(page) == _PAGE_BLOCKS or block.number == head.blocks:

@@ -70,6 +70,7 @@ def replay(
         try:
             chain.send(row["raw"], time=row["block_time"])
         except RefusedError as refusal:
+            _verify_blocks(chain, engine, above, expected)  # a block before it may be the reason
             raise ReplayMismatch(f"ledger_transactions nonce {expected}", str(refusal)) from refusal
         expected += 1
         advance(1)

@@ -24,19 +24,11 @@ def embedded_chain(settings: Settings) -> Iterator[tuple[str, ChainIdentity]]:
     Raises CliError where there is no embedded chain, ChainInUse where the running service serves it.
     """
     require_database(settings)
-    if not settings.embedded_chain:
-        raise CliError(
-            "no_embedded_chain",
-            f"the chain of this service is at {settings.rpc_url}, not embedded",
-            "audit it there: --rpc and --contract",
-            exit_code=Exit.UNUSABLE,
-        )
+    require_embedded(settings)
     database = open_database(settings.database_location)
     try:
         relay = relay_account(settings, database, open_keys(settings.keys_location), SystemClock())
-        chain = EmbeddedChain(
-            settings.data_dir / "chain", database.engine, relay, settings.anvil_program()
-        )
+        chain = EmbeddedChain(settings.data_dir / "chain", database.engine, relay, settings.anvil_program())
         rpc_url = chain.start()
         try:
             yield rpc_url, identity_of(settings)
@@ -44,6 +36,17 @@ def embedded_chain(settings: Settings) -> Iterator[tuple[str, ChainIdentity]]:
             chain.stop()
     finally:
         database.close()
+
+
+def require_embedded(settings: Settings) -> None:
+    """Refuse the settings of a service whose chain is a network."""
+    if not settings.embedded_chain:
+        raise CliError(
+            "no_embedded_chain",
+            f"the chain of this service is at {settings.rpc_url}, not embedded",
+            "audit it there: --rpc and --contract",
+            exit_code=Exit.UNUSABLE,
+        )
 
 
 def identity_of(settings: Settings) -> ChainIdentity:
