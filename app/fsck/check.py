@@ -27,7 +27,6 @@ from storage.errors import ObjectMissing, StorageError, StoreUnavailable
 from storage.vault import Vault
 
 GRACE_S = 6 * 3600
-_LOOKS = 3
 _AWAY = "run this with --repair: it is set aside under quarantine/, where you may look at it"
 _RESTORE_ROW = "restore the row from a backup, and find out who wrote to the database"
 
@@ -104,15 +103,14 @@ class Fsck:
     def _examined(self, seen: Kept) -> list[Finding]:
         """Examine an object, and once more whenever its rows have changed meanwhile."""
         item = seen
-        for _ in range(_LOOKS):
-            found = examine(self._vault, item, decrypt=self._options.decrypt)
-            fresh = self._again(item) if found else item
-            if fresh == item:
-                return found
+        while found := examine(self._vault, item, decrypt=self._options.decrypt):
+            fresh = self._again(item)
             if fresh is None:
                 return []
+            if fresh == item:
+                return found
             item = fresh
-        return found
+        return []
 
     def _again(self, seen: Kept) -> Kept | None:
         with self._database.read() as session:

@@ -18,14 +18,6 @@ def shreddings(principal: Principal) -> SelectOfScalar[Shredding]:
     return query.where(Shredding.organisation_id == principal.organisation_id)
 
 
-def own_shredding(session: Session, principal: Principal, shredding_id: str) -> Shredding:
-    """One of the caller's organisation, operator or not; NotFound otherwise."""
-    row = shredding(session, principal, shredding_id)
-    if row.organisation_id != principal.organisation_id:
-        raise NotFound("shredding", shredding_id)
-    return row
-
-
 def shredding(session: Session, principal: Principal, shredding_id: str) -> Shredding:
     """One that the caller sees; NotFound otherwise."""
     row = session.exec(shreddings(principal).where(Shredding.id == shredding_id)).first()

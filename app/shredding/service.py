@@ -97,7 +97,7 @@ def confirm(services: Services, principal: Principal, shredding_id: str) -> None
 def withdraw(services: Services, principal: Principal, shredding_id: str) -> None:
     """Take a request back; a repeat changes nothing. Raises NotFound and Conflict."""
     with services.database.write() as session:
-        row = queries.own_shredding(session, principal, shredding_id)
+        row = queries.shredding(session, principal, shredding_id)
         session.refresh(row, with_for_update=True)
         if row.state == State.WITHDRAWN:
             return

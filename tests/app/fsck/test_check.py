@@ -15,7 +15,8 @@ from app.custody import destruction, rotation
 from app.fsck.check import GRACE_S, Fsck, Options
 from app.fsck.quarantine import QUARANTINE, quarantine
 from app.sweeping import ORPHAN_AGE_S, Sweeper
-from storage.errors import KeyUnavailable, ObjectDamaged, ObjectMissing
+from storage.backends import ObjectStore
+from storage.errors import KeyUnavailable, ObjectDamaged, ObjectMissing, StoreUnavailable
 from storage.keys import KeyBackend
 from storage.vault import Vault
 from tests.app.fsck.checking import begun, checked, named
@@ -245,6 +246,34 @@ def swapped_wraps(scene: Scene, one: str, other: str) -> Iterator[None]:
             scene.service.execute(statement, blob, row)
 
 
+class TestStore:
+    @pytest.mark.parametrize("reads", [0, 1])
+    def test_says_nothing_when_it_does_not_answer(self, scene: Scene, reads: int) -> None:
+        """It fails while an object is read whole, and while only its header is."""
+        services = scene.service.services
+        store = Failing(services.objects, reads)
+        vault = Vault(store, services.keys)
+        check = Fsck(services.database, vault, services.clock, Options())
+        with pytest.raises(StoreUnavailable):
+            check.run()
+
+
+class Failing:
+    """The real store until some reads have come through."""
+
+    def __init__(self, real: ObjectStore, reads: int) -> None:
+        self._real, self._left = real, reads
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    def read(self, key: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+        self._left -= 1
+        if self._left < 0:
+            raise StoreUnavailable("the store is away")
+        return self._real.read(key, start, length)
+
+
 class TestManifests:
     @pytest.mark.parametrize(
         ("change", "column"),
@@ -342,6 +371,24 @@ class TestBeside:
         revision = scene.owner.published()
         check = begun(scene.service, grace_s=0)
         shred(scene.owner, revision["design_id"])
+        assert check.run().findings == ()
+
+    def test_an_object_that_is_gone_with_its_record(self, scene: Scene) -> None:
+        path, aside = scene.path(scene.refused), scene.service.data_dir / "aside"
+        forget = f"update revisions set file_object = null where id = '{scene.refused}'"
+        check = begun(scene.service)
+        path.rename(aside)
+        try:
+            with changed(scene.service, "revisions", forget):
+                assert check.run().findings == ()
+        finally:
+            aside.rename(path)
+
+    def test_an_orphan_that_is_swept_meanwhile(self, scene: Scene) -> None:
+        objects = scene.service.services.objects
+        objects.put("fleeting", [b"soon gone"])
+        check = begun(scene.service, grace_s=0)
+        objects.delete("fleeting")
         assert check.run().findings == ()
 
     def test_a_rotation_meanwhile(self, scene: Scene) -> None:
