@@ -126,13 +126,19 @@ class KmsKeys:
         return self.current_version()
 
     def destroy(self, version: str) -> None:
-        """Schedule the customer key's deletion, which closes it at once, and take its alias away."""
+        """Schedule the customer key's deletion, which closes it at once, and take its alias away.
+
+        A repeat after a stop between the two does the second.
+        """
         held = self.versions()
         if version not in held or version == held[-1]:
             raise KeyUnavailable(f"version {version!r} is current or unknown; {self.uri} holds {list(held)}")
         with self._reported():
-            key = self._client.describe_key(KeyId=self._key(version))["KeyMetadata"]["KeyId"]
-            self._client.schedule_key_deletion(KeyId=key, PendingWindowInDays=DELETION_WINDOW_DAYS)
+            key = self._client.describe_key(KeyId=self._key(version))["KeyMetadata"]
+            if key["KeyState"] != "PendingDeletion":
+                self._client.schedule_key_deletion(
+                    KeyId=key["KeyId"], PendingWindowInDays=DELETION_WINDOW_DAYS
+                )
             self._client.delete_alias(AliasName=self._key(version))
 
     def _key(self, version: str) -> str:

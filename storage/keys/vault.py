@@ -80,8 +80,13 @@ class VaultKeys:
         return str(self._describe()["latest_version"])
 
     def versions(self) -> Sequence[str]:
-        """Return the versions from the oldest that still decrypts."""
-        return [str(number) for number in sorted(map(int, self._describe()["keys"]))]
+        """Return the versions from the oldest that is not trimmed.
+
+        One whose destruction stopped half way is among them, although it decrypts no more, to be found.
+        """
+        key = self._describe()
+        oldest = max(int(key["min_available_version"]), 1)
+        return [str(number) for number in range(oldest, int(key["latest_version"]) + 1)]
 
     def rotate(self) -> str:
         """Add a version."""

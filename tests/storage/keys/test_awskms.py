@@ -62,6 +62,14 @@ class TestKmsKeys(KeyBackendContract):
         keys.destroy("1")
         assert kms.describe_key(KeyId=key)["KeyMetadata"]["KeyState"] == "PendingDeletion"
 
+    def test_finishes_a_destruction_that_stopped_half_way(
+        self, keys: KeyBackend, kms: Any, alias: str
+    ) -> None:
+        keys.rotate()
+        kms.schedule_key_deletion(KeyId=kms.describe_key(KeyId=f"{alias}-v1")["KeyMetadata"]["KeyId"])
+        keys.destroy("1")
+        assert keys.versions() == ["2"]
+
 
 class TestCurrent:
     def test_notices_anothers_rotation_after_a_while(self, kms: Any, alias: str) -> None:

@@ -72,6 +72,17 @@ class TestVaultKeys(KeyBackendContract):
         keys.destroy("2")
         assert keys.versions() == ["3"]
 
+    def test_finishes_a_destruction_that_stopped_half_way(
+        self, keys: KeyBackend, address: str, server: openbao.Server
+    ) -> None:
+        keys.rotate()
+        name = keys.uri.rpartition("/")[2]
+        limits = {"min_decryption_version": 2, "min_encryption_version": 2}
+        server.post(f"transit/keys/{name}/config", limits)
+        assert keys.versions() == ["1", "2"]
+        keys.destroy("1")
+        assert keys.versions() == ["2"]
+
     def test_reads_a_renewed_token(self, keys: KeyBackend, tmp_path: Path, server: openbao.Server) -> None:
         (tmp_path / "token").write_text("expired")
         with pytest.raises(KeyUnavailable, match="permission denied"):
