@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import statistics
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -94,4 +95,4 @@ class TestScale:
         database = (tmp_path / "ledger.sqlite").stat().st_size
         figures |= {"replay": replayed, "taking": taken, "quick": quick}
         figures |= {"snapshots_mib": snapshots >> 20, "database_mib": database >> 20}
-        print("\n" + json.dumps(figures, indent=2))
+        sys.stdout.write("\n" + json.dumps(figures, indent=2) + "\n")

@@ -174,9 +174,7 @@ class TestExport:
         path = tmp_path / "chain.jsonl"
         said(0, "export", path, "--data-dir", market.data_dir)
         lines = path.read_text().splitlines(keepends=True)
-        lines[3] = (
-            lines[3].replace('"parent"', '"Parent"').replace('"transaction":"0x02', '"transaction":"0x03')
-        )
+        lines[3] = lines[3].replace('"transaction":"0x02', '"transaction":"0x03')
         path.write_text("".join(lines))
         error = said(1, "replay", path)["error"]
         assert error["reasons"][0]["row"] == "line 4"
