@@ -51,7 +51,7 @@ _MAYBE_SENT: Final = (
 _REVERTED: Final = 3
 _PRUNED: Final = "BlockOutOfRange"
 _ASKED_AGAIN: Final = 5
-_JUST_BLOCKS: Final = 16
+_JUST_BLOCKS: Final = 64
 
 
 class _SocketProvider(IPCProvider):
