@@ -104,8 +104,14 @@ def _upload_open(
     require_ready(revision)
     if not publish:
         return revision
-    known = {"sha256": work.sha256, "bytes": part.file.stat().st_size, "custody": "service"}
-    return work.published(revision, {**known, "recipe": revision["recipe"]})
+    known = {
+        "revision_id": revision["id"],
+        "custody": "service",
+        "sha256": work.sha256,
+        "bytes": part.file.stat().st_size,
+        "recipe": revision["recipe"],
+    }
+    return work.published(revision, known)
 
 
 def _upload_sealed(
@@ -179,7 +185,7 @@ def publish(
     with connect(url, api_key, account_file) as connection:
         work = Upload(connection, quiet=as_json, timeout_s=timeout)
         shown = connection.client.get(f"/v1/revisions/{revision_id}")
-        revision = work.published(shown, expectation(connection.settings, shown))
+        revision = work.published(shown, expectation(connection.settings, revision_id, shown))
     show(as_json, revision, _draw_published)
 
 

@@ -18,7 +18,14 @@ from app.cli.output import show
 from app.cli.owner_grant import is_owner_held, sealed_keys
 from app.cli.progress import waiting
 from app.cli.recipes import rfc3339
-from app.cli.statements import LicenceWish, licence_of, printer_hash, publication_of, sign_licence
+from app.cli.statements import (
+    LicenceWish,
+    licence_of,
+    printer_hash,
+    publication_of,
+    require_manifest,
+    sign_licence,
+)
 
 _WAIT_S = 60.0
 _POLL_S = 0.2
@@ -133,8 +140,10 @@ def _signed(
             "write each as --printer prt_…=0xHASH, with the hash the provider tells you",
         )
     revision = connection.client.get(f"/v1/revisions/{wish.revision_id}")
+    publication = publication_of(revision, account)
+    require_manifest(revision, {"revision_id": wish.revision_id})
     asked = LicenceWish(
-        revision_hash=publication_of(revision, account).struct_hash(),
+        revision_hash=publication.struct_hash(),
         provider_address=provider_address,
         prints=wish.prints,
         reprints=wish.reprints,
@@ -148,7 +157,7 @@ def _signed(
     prepared = connection.client.post("/v1/licences/prepare", request)
     signature = sign_licence(connection, account, asked, prepared)
     signed = {**request, "signature": signature}
-    if is_owner_held(connection, revision):
+    if is_owner_held(connection, wish.revision_id, revision):
         licence, provider_id = licence_of(account, asked), request["provider_id"]
         signed["sealed_keys"] = sealed_keys(connection, account, revision, licence, provider_id, listed)
     return signed

@@ -44,10 +44,10 @@ class Recipient:
         return {"printer_id": self.printer_id, "suite": self.suite, "blob": blob}
 
 
-def is_owner_held(connection: Connection, revision: Mapping[str, Any]) -> bool:
+def is_owner_held(connection: Connection, revision_id: str, revision: Mapping[str, Any]) -> bool:
     """Tell whether a revision's key is its owner's: its manifest says so, or a key of it is here."""
     said = json.loads(revision.get("manifest") or "{}").get("custody") == "owner"
-    return bool(said) or holds_revision(connection.settings.owner_dir, revision["id"])
+    return bool(said) or holds_revision(connection.settings.owner_dir, revision_id)
 
 
 def sealed_keys(

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+import resource
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -28,6 +30,7 @@ from storage.keys import KeyBackend, WrappedKey, open_keys
 from storage.secret import DataKey
 
 _KEY_FORMAT = "partvault/owner-key/v1"
+_ID = re.compile(r"[A-Za-z0-9_]+")
 _UPLOAD_FORMAT = "partvault/owner-upload/v1"
 
 
@@ -92,7 +95,11 @@ class OwnerVault:
 
     @classmethod
     def open(cls, settings: ClientSettings) -> OwnerVault:
-        """Open the folder, which is made where it is missing; raises what the key back end raises."""
+        """Open the folder, which is made where it is missing; raises what the key back end raises.
+
+        Keys pass through this process from here on, so it leaves no core dump.
+        """
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         make_directory(settings.owner_dir)
         if settings.owner_dir.stat().st_mode & 0o077:
             raise CliError(
@@ -191,7 +198,7 @@ class OwnerVault:
         return upload
 
     def _path(self, context: ObjectContext) -> Path:
-        return self._folder / "keys" / f"{context.object_id}.{context.version}.json"
+        return self._folder / "keys" / f"{_plain(context.object_id)}.{context.version}.json"
 
     def _require_same_key(self, made: DataKey, opened: DataKey) -> None:
         if made != opened:
@@ -228,7 +235,16 @@ def holds_design(folder: Path, design_id: str) -> bool:
 
 def holds_revision(folder: Path, revision_id: str) -> bool:
     """Tell whether an owner's folder has the key of any ciphertext of a revision."""
-    return any((folder / "keys").glob(f"{revision_id}.*.json"))
+    return any((folder / "keys").glob(f"{_plain(revision_id)}.*.json"))
+
+
+def _plain(revision_id: str) -> str:
+    """Give the id back if it can stand in a file's name; the service may have made it up."""
+    if not _ID.fullmatch(revision_id):
+        raise CliError(
+            "proposal_differs", f"{revision_id!r} is no id of a revision", "do not trust this service"
+        )
+    return revision_id
 
 
 def _encode(value: Mapping[str, Any]) -> bytes:

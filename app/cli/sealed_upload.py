@@ -137,6 +137,9 @@ class SealedUpload:
         if pending.revision_id is None:
             pending = self._vault.begun(pending, self._made(part, pending.seed))
         self._pending = pending
+        return self._draft(pending)
+
+    def _draft(self, pending: PendingUpload) -> dict[str, Any]:
         try:
             found: dict[str, Any] = self._client.get(f"/v1/revisions/{pending.revision_id}")
         except CliError as error:
@@ -144,6 +147,8 @@ class SealedUpload:
                 self._vault.ended(pending)
                 error.remedy = "that attempt is forgotten now; repeat the command to upload it anew"
             raise
+        if found["id"] != pending.revision_id:
+            raise _differs(f"{found['id']} is shown, asked for was {pending.revision_id}")
         return found
 
     def _made(self, part: Part, seed: str) -> str:
@@ -151,6 +156,11 @@ class SealedUpload:
         if design_id is None:
             body = {"name": part.name, "custody": CUSTODY}
             design_id = self._client.post("/v1/designs", body, key=f"{seed}-design")["id"]
+        elif self._client.get(f"/v1/designs/{design_id}")["custody"] != CUSTODY:
+            raise usage(
+                f"design {design_id} was made with custody service, which stays",
+                "leave --custody out, or make a new design",
+            )
         path = f"/v1/designs/{design_id}/revisions"
         made: str = self._client.post(path, {"recipe": dict(part.recipe)}, key=f"{seed}-revision")["id"]
         return made
@@ -163,10 +173,15 @@ class SealedUpload:
             if holding is not None and holding.ciphertext_sha256 == there["sha256"]:
                 return holding
         context = self._vault.free_version(self._context(revision))
-        expected = {"filename": part.file.name, "bytes": seen.bytes, "sha256": seen.sha256.hex()}
-        key, holding = self._vault.new_key(
-            revision["design_id"], context, {**expected, "custody": CUSTODY, "object": context.to_json()}
-        )
+        expected = {
+            "revision_id": revision["id"],
+            "custody": CUSTODY,
+            "filename": part.file.name,
+            "bytes": seen.bytes,
+            "sha256": seen.sha256.hex(),
+            "object": context.to_json(),
+        }
+        key, holding = self._vault.new_key(revision["design_id"], context, expected)
         with key:
             passage = self._put(revision, part.file, key, context, seen.bytes)
         if passage.plain.digest() != seen.sha256:
@@ -236,11 +251,11 @@ def custody_for(settings: ClientSettings, asked: str | None, design_id: str | No
     return CUSTODY if held else asked or "service"
 
 
-def expectation(settings: ClientSettings, revision: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Give what the manifest of a revision must say whose key is here; None for one of the service's."""
-    if not holds_revision(settings.owner_dir, revision["id"]) or revision.get("manifest") is None:
-        return None
-    return OwnerVault.open(settings).holding_of(revision).expected
+def expectation(settings: ClientSettings, revision_id: str, shown: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Give what a manifest must say: that it is this revision's, and what was uploaded where its key is here."""
+    if holds_revision(settings.owner_dir, revision_id) and shown.get("manifest"):
+        return OwnerVault.open(settings).holding_of(shown).expected
+    return {"revision_id": revision_id}
 
 
 def _differs(sentence: str) -> CliError:

@@ -364,6 +364,18 @@ class TestGrant:
         release = printer.redeem(token).json()
         assert printer.open(release, printer.download(release).content) == part.read_bytes()
 
+    def test_licenses_no_other_version_than_was_asked(
+        self, owner: Owner, provider: Provider, part: Path
+    ) -> None:
+        """A service cannot pass a precious part off for the one that is to be licensed."""
+        printer, cheap = machine(provider), owner.publish(part)
+        part.write_bytes(box((9, 9, 9)))
+        precious = owner.publish(part)
+        path = f"/v1/revisions/{cheap['id']}"
+        owner.wire.lies[path] = lambda value: value.update({**precious, "id": cheap["id"]})
+        with pytest.raises(CliError, match="revision_id"):
+            owner.grant(cheap, provider, named(printer))
+
     def test_wants_a_list_of_printers(self, owner: Owner, provider: Provider, part: Path) -> None:
         with pytest.raises(CliError, match="lists its printers"):
             owner.grant(owner.publish(part), provider)
@@ -437,6 +449,20 @@ class TestCommands:
         assert "owner" in mine("design", "list").out
         published = mine.ok("design", "publish", made["id"], account=owner.settings.account_file)
         assert published["state"] == "published"
+
+    def test_keep_to_the_custody_of_a_design(
+        self, operator: Command, owner: Owner, part: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("PARTVAULT_OWNER_DIR", str(owner.settings.owner_dir))
+        mine, account = operator.as_(owner.party.api_key), owner.settings.account_file
+        design = mine.ok("design", "upload", part, account=account)["design_id"]
+        upload = ("design", "upload", part, "--design", design, "--custody", "owner")
+        assert "custody service" in mine.refused(*upload, code=2, account=account)["message"]
+        held = mine.ok("design", "upload", part, "--custody", "owner", account=account)["design_id"]
+        again = mine.ok("design", "upload", part, "--design", held, account=account)
+        assert (again["custody"], again["number"]) == ("owner", 2)
+        upload = ("design", "upload", part, "--design", held, "--custody", "service")
+        assert "the service is not to see it" in mine.refused(*upload, code=2, account=account)["message"]
 
     def test_refuse_a_managed_account(
         self, operator: Command, part: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -145,6 +145,19 @@ class TestHolding:
         assert holds_revision(folder, "rev_1")
         assert not holds_design(folder, "dsn_2")
         assert not holds_revision(folder, "rev_")
+        assert not holds_revision(folder, "rev")
+
+
+class TestNames:
+    @pytest.mark.parametrize("name", ["rev_x/../../../x", "..", "*", "rev_1.7"])
+    def test_are_not_the_services_to_choose(
+        self, settings: ClientSettings, vault: OwnerVault, name: str
+    ) -> None:
+        """The service makes revisions' ids up, and they stand in the names of files."""
+        with pytest.raises(CliError, match="is no id of a revision"):
+            vault.new_key("dsn_1", replace(CONTEXT, object_id=name), EXPECTED)
+        with pytest.raises(CliError, match="is no id of a revision"):
+            holds_revision(settings.owner_dir, name)
 
 
 class TestPending:
