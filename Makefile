@@ -14,7 +14,7 @@ AREA ?=
 FILE ?=
 PORT ?= 8000
 
-.PHONY: help install demo serve test test-all lint format contracts openapi bench clean
+.PHONY: help install demo serve test test-all coverage lint format contracts openapi bench clean
 
 help:  ## show this list
 	@echo "PartVault: a secure digital inventory for 3D printing, with a ledger that anyone can check."
@@ -57,6 +57,10 @@ test: install  ## the test suite without the long campaigns
 test-all: install .venv/.neighbours  ## every test, the long campaigns and real neighbour servers too
 	@$(BIN)/python -m pytest -n $(JOBS) -q
 	@cd contracts && FOUNDRY_PROFILE=campaign bin/forge test
+
+coverage: install .venv/.neighbours  ## branch coverage of storage/, which must be whole
+	@$(BIN)/python -m pytest tests/storage -n $(JOBS) -m "not slow" -q --cov=storage --cov-branch \
+		--cov-report=term-missing:skip-covered --cov-fail-under=100
 
 lint: install  ## ruff, mypy, import rules, solhint, freshness of generated files
 	@$(BIN)/ruff check .

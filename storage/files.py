@@ -21,7 +21,7 @@ from cryptography.exceptions import InvalidTag
 
 from storage.envelope import ObjectContext
 from storage.errors import ObjectDamaged, StoreUnavailable
-from storage.secret import DataKey
+from storage.secret import DataKey, wipe
 from storage.stream import (
     CHUNK_BYTES,
     HEADER_BYTES,
@@ -33,8 +33,6 @@ from storage.stream import (
 
 BATCH_BYTES = 5 * 512 * 1024
 """What a worker reads at a time; four such buffers are all the memory in use."""
-
-_ZEROS = bytes(64 * 1024)
 
 
 def encrypt_file(source: int, target: int, key: DataKey, context: ObjectContext) -> int:
@@ -129,8 +127,8 @@ class _Passage:
             other.put(None)
             raise
         finally:
-            _clear(taken)
-            _clear(made)
+            wipe(taken)
+            wipe(made)
 
 
 def _read_at(descriptor: int, room: memoryview, at: int) -> None:
@@ -147,13 +145,6 @@ def _write_at(descriptor: int, piece: memoryview, at: int) -> None:
     while piece:
         count = os.pwrite(descriptor, piece, at)
         piece, at = piece[count:], at + count
-
-
-def _clear(buffer: bytearray) -> None:
-    """Overwrite `buffer` block by block; `wipe` would take as much memory again, twice."""
-    with memoryview(buffer) as view:
-        for at in range(0, len(view), len(_ZEROS)):
-            view[at : at + len(_ZEROS)] = _ZEROS[: len(view) - at]
 
 
 @contextmanager

@@ -9,6 +9,8 @@ from typing import NoReturn, Self
 KEY_BYTES = 32
 """Length of every data key (256 bits)."""
 
+_ZEROS = bytes(64 * 1024)
+
 
 class DataKey:
     """A 32-byte secret.
@@ -64,5 +66,7 @@ class DataKey:
 
 
 def wipe(buffer: bytearray) -> None:
-    """Overwrite `buffer` with zeros in place."""
-    buffer[:] = bytes(len(buffer))
+    """Overwrite `buffer` with zeros in place, block by block: a large one costs no memory beside it."""
+    with memoryview(buffer) as view:
+        for at in range(0, len(view), len(_ZEROS)):
+            view[at : at + len(_ZEROS)] = _ZEROS[: len(view) - at]
