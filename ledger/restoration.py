@@ -68,8 +68,10 @@ class Restoration:
         the chain is not the one the database describes, ChainError if the node fails.
         """
         began = time.monotonic()
-        doubted: list[int] = []
-        for block in self._snapshots(head):
+        blocks = self._shelf.blocks() if self._shelf is not None else []
+        doubted = [block for block in blocks if block > head]  # of another history, longer than this one
+        ways: list[int | None] = [*(block for block in blocks if 0 < block <= head), None]
+        for block in ways:
             running = berth.spawn(port)
             try:
                 code = self._from_snapshot(running, block, head) if block else self._anew(running, head)
@@ -86,11 +88,6 @@ class Restoration:
                 self._set_aside(doubted)
                 return Restored(running, code, head, block, time.monotonic() - began)
         raise AssertionError("the last way, from the first block, returns or raises")
-
-    def _snapshots(self, head: int) -> list[int | None]:
-        """Return what to restore from, the best first; None stands for the first block."""
-        blocks = self._shelf.blocks() if self._shelf is not None else []
-        return [*(block for block in blocks if 0 < block <= head), None]
 
     def _set_aside(self, doubted: list[int]) -> None:
         for block in doubted:

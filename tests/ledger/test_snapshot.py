@@ -266,6 +266,14 @@ class TestRefusal:
         assert len(shelf_of(folder).blocks()) == 1
         engine.dispose()
 
+    def test_one_of_a_longer_history_is_set_aside(self, folder: Path) -> None:
+        """As when the database was restored from an older backup."""
+        for path in (folder / "chain" / "snapshots").iterdir():
+            path.rename(path.with_name(path.name.replace("0000", "0009", 1)))
+        with chain_of(folder, SnapshotPolicy()):
+            assert started_by(folder) is None
+        assert shelf_of(folder).blocks() == []
+
     def test_an_older_one_helps_out(self, folder: Path) -> None:
         with chain_of(folder):
             pass
