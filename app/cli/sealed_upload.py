@@ -252,7 +252,7 @@ def custody_for(settings: ClientSettings, asked: str | None, design_id: str | No
 
 
 def expectation(settings: ClientSettings, revision_id: str, shown: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Give what a manifest must say: that it is this revision's, and what was uploaded where its key is here."""
+    """Give what a manifest must say: that it is this revision's, and what was sent where its key is here."""
     if holds_revision(settings.owner_dir, revision_id) and shown.get("manifest"):
         return OwnerVault.open(settings).holding_of(shown).expected
     return {"revision_id": revision_id}
