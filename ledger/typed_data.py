@@ -8,7 +8,6 @@ in the same domain, but the contract never sees it. Pure: no network, no clock, 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import IntEnum
@@ -17,7 +16,6 @@ from typing import Any, ClassVar, Final, Self, TypeAlias
 
 from eth_hash.auto import keccak
 
-from ledger.address import checksum_address
 from ledger.errors import TypedDataError
 from ledger.printer_list import printer_proof, printers_root
 from ledger.signatures import (
@@ -26,6 +24,7 @@ from ledger.signatures import (
     sign_as_printer,
     verify_printer_signature,
 )
+from ledger.solidity import checked, from_json, word
 
 __all__ = [
     "Domain",
@@ -63,10 +62,6 @@ _DOMAIN_MEMBERS: Final = (
     ("chainId", "uint256"),
     ("verifyingContract", "address"),
 )
-_HEX: Final = {
-    "bytes32": (re.compile(r"0x[0-9a-fA-F]{64}"), "32 bytes: 0x and 64 hexadecimal digits"),
-    "bytes": (re.compile(r"0x(?:[0-9a-fA-F]{2})*"), "bytes: 0x and two hexadecimal digits each"),
-}
 
 
 class Result(IntEnum):
@@ -75,59 +70,6 @@ class Result(IntEnum):
     COMPLETED = 1
     FAILED = 2
     CANCELLED = 3
-
-
-def _check(field: str, kind: str, value: object) -> Any:
-    """Return the canonical form of a member's value or name the field at fault."""
-    if kind == "address":
-        return checksum_address(field, value)
-    if kind == "bytes32":
-        if not isinstance(value, bytes) or len(value) != 32:
-            size = f"{len(value)} bytes" if isinstance(value, bytes) else type(value).__name__
-            raise TypedDataError(field, f"must be 32 bytes, is {size}")
-        return bytes(value)
-    if kind == "bytes":
-        if not isinstance(value, bytes):
-            raise TypedDataError(field, f"must be bytes, is {type(value).__name__}")
-        return bytes(value)
-    if kind == "string":
-        return _check_text(field, value)
-    bits = int(kind.removeprefix("uint"))
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 1 << bits:
-        raise TypedDataError(field, f"{value!r} is not an integer from 0 to 2^{bits} - 1")
-    return int(value)
-
-
-def _check_text(field: str, value: object) -> str:
-    if not isinstance(value, str):
-        raise TypedDataError(field, f"must be text, is {type(value).__name__}")
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise TypedDataError(field, "must be valid Unicode") from None
-    return value
-
-
-def _word(kind: str, value: Any) -> bytes:
-    """Encode one member as EIP-712's 32-byte word."""
-    if kind == "address":
-        return bytes(12) + bytes.fromhex(value[2:])
-    if kind == "bytes32":
-        return bytes(value)
-    if kind == "bytes":
-        return keccak(value)
-    if kind == "string":
-        return keccak(value.encode())
-    return int(value).to_bytes(32, "big")
-
-
-def _from_json(field: str, kind: str, value: object) -> object:
-    if kind not in _HEX:
-        return value
-    pattern, wanted = _HEX[kind]
-    if not isinstance(value, str) or not pattern.fullmatch(value):
-        raise TypedDataError(field, f"{value!r} is not {wanted}")
-    return bytes.fromhex(value[2:])
 
 
 def _solidity_name(name: str) -> str:
@@ -151,8 +93,8 @@ class Domain:
     contract: str
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "chain_id", _check("chain_id", "uint256", self.chain_id))
-        object.__setattr__(self, "contract", _check("contract", "address", self.contract))
+        object.__setattr__(self, "chain_id", checked("chain_id", "uint256", self.chain_id))
+        object.__setattr__(self, "contract", checked("contract", "address", self.contract))
 
     def separator(self) -> bytes:
         """Return the 32-byte domain separator."""
@@ -166,8 +108,8 @@ def _separator(chain_id: int, contract: str) -> bytes:
         _type_hash(declaration)
         + keccak(DOMAIN_NAME.encode())
         + keccak(DOMAIN_VERSION.encode())
-        + _word("uint256", chain_id)
-        + _word("address", contract)
+        + word("uint256", chain_id)
+        + word("address", contract)
     )
 
 
@@ -179,7 +121,7 @@ class Struct:
 
     def __post_init__(self) -> None:
         for name, kind in self.SOLIDITY.items():
-            object.__setattr__(self, name, _check(name, kind, getattr(self, name)))
+            object.__setattr__(self, name, checked(name, kind, getattr(self, name)))
 
     @classmethod
     def members(cls) -> Iterator[tuple[str, str, str]]:
@@ -194,7 +136,7 @@ class Struct:
 
     def struct_hash(self) -> bytes:
         """Return EIP-712's hashStruct, 32 bytes."""
-        words = [_word(kind, getattr(self, name)) for name, kind in self.SOLIDITY.items()]
+        words = [word(kind, getattr(self, name)) for name, kind in self.SOLIDITY.items()]
         return keccak(_type_hash(self.declaration()) + b"".join(words))
 
     def to_json(self) -> dict[str, Any]:
@@ -219,7 +161,7 @@ class Struct:
         for camel, (name, kind) in expected.items():
             if camel not in data:
                 raise TypedDataError(camel, f"is missing from {cls.__name__}")
-            values[name] = _check(camel, kind, _from_json(camel, kind, data[camel]))
+            values[name] = checked(camel, kind, from_json(camel, kind, data[camel]))
         return cls(**values)
 
 
@@ -408,8 +350,8 @@ def typed_data(domain: Domain, statement: Struct) -> dict[str, Any]:
 
 def print_id(licence: bytes, sequence: int) -> bytes:
     """Return a print's identifier, keccak256(abi.encode(licence, sequence))."""
-    number = _check("sequence", "uint32", sequence)
-    return keccak(_check("licence", "bytes32", licence) + _word("uint32", number))
+    number = checked("sequence", "uint32", sequence)
+    return keccak(checked("licence", "bytes32", licence) + word("uint32", number))
 
 
 def transferred(origin: Licence, transfer: PrintTransfer) -> Licence:

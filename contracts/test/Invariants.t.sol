@@ -59,9 +59,7 @@ contract Handler is LedgerTest {
             IPrintLedger.PrintTransfer(licence, vm.addr(OTHER_KEY), count, bytes32(transfers.length));
         uint256 signer = (seed >> 64) % 4 == 0 ? STRANGER_KEY : PROVIDER_KEY;
         bytes memory signature = sign(signer, hashOf(statement));
-        bytes memory call = abi.encodeCall(
-            ledger.transfer, (terms, statement.provider, count, statement.salt, signature, consent(terms))
-        );
+        bytes memory call = _transferCall(statement, signature);
         bool due = signer == PROVIDER_KEY && !revoked && block.timestamp < END && count != 0
             && count + moved + highest <= PRINTS + credited;
         _run(call, due);
@@ -153,6 +151,16 @@ contract Handler is LedgerTest {
             (prints, used) = (prints + made.prints, used + made.used);
         }
         assert(prints == PRINTS && used <= PRINTS + credited);
+    }
+
+    function _transferCall(IPrintLedger.PrintTransfer memory statement, bytes memory signature)
+        private
+        view
+        returns (bytes memory)
+    {
+        return abi.encodeCall(
+            ledger.transfer, (terms, statement.provider, statement.prints, statement.salt, signature, consent(terms))
+        );
     }
 
     /// @dev Whether a print is due, and the account of it if it is.

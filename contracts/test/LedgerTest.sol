@@ -101,7 +101,7 @@ abstract contract LedgerTest {
         ledger.recordOutcome(licence_, sequence, result, REPORT, signedOutcome(printerKey, licence_, sequence, result));
     }
 
-    function transfer(IPrintLedger.Licence memory origin, IPrintLedger.PrintTransfer memory statement)
+    function passOn(IPrintLedger.Licence memory origin, IPrintLedger.PrintTransfer memory statement)
         internal
         returns (bytes32)
     {

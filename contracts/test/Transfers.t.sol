@@ -31,7 +31,7 @@ contract TransferTest is LedgerTest {
     }
 
     function test_EachProviderPrintsItsOwnShareAndNoMore() external {
-        bytes32 made = transfer(terms, statement);
+        bytes32 made = passOn(terms, statement);
         recordPrint(OTHER_PRINTER_KEY, made, 1);
         recordPrint(OTHER_PRINTER_KEY, made, 2);
         print(1);
@@ -44,7 +44,7 @@ contract TransferTest is LedgerTest {
         assert(state().base == 0);
         _refuses(_not(2, 1));
         statement.prints = 1;
-        transfer(terms, statement);
+        passOn(terms, statement);
         // the number left below is still good, and the one above is gone
         print(1);
         _refusesPrint(PRINTER_KEY, licence, 3, 2);
@@ -57,7 +57,7 @@ contract TransferTest is LedgerTest {
         }
         report(1, 2);
         statement.prints = 1;
-        bytes32 made = transfer(terms, statement);
+        bytes32 made = passOn(terms, statement);
         assert(state().prints == 2 && state().credited == 1 && state().reprints == 2);
         report(2, 2);
         print(4);
@@ -68,7 +68,7 @@ contract TransferTest is LedgerTest {
 
     function test_EverythingCanGo() external {
         statement.prints = 3;
-        bytes32 made = transfer(terms, statement);
+        bytes32 made = passOn(terms, statement);
         assert(state().prints == 0 && ledger.licenceState(made).prints == 3);
         _refusesPrint(PRINTER_KEY, licence, 1, 0);
         bytes memory signature = sign(OWNER_KEY, licence);
@@ -79,13 +79,13 @@ contract TransferTest is LedgerTest {
     function test_TheListOfPrintersGoesAlong() external {
         terms.printers = keccak256(abi.encode(hashOf(enrolment(vm.addr(OTHER_KEY), OTHER_PRINTER_KEY))));
         statement.licence = grant(terms);
-        bytes32 made = transfer(terms, statement);
+        bytes32 made = passOn(terms, statement);
         assert(ledger.licenceState(made).printers == terms.printers);
         recordPrint(OTHER_PRINTER_KEY, made, 1);
     }
 
     function test_WhatWasMadeIsRevokedByItsOwn() external {
-        bytes32 made = transfer(terms, statement);
+        bytes32 made = passOn(terms, statement);
         revoke(terms);
         recordPrint(OTHER_PRINTER_KEY, made, 1);
         revoke(transferred(terms, statement));
@@ -97,7 +97,7 @@ contract TransferTest is LedgerTest {
 
     function test_WhatWasMadeNeedsItsOwnConsent() external {
         IPrintLedger.Licence memory made = transferred(terms, statement);
-        statement.licence = transfer(terms, statement);
+        statement.licence = passOn(terms, statement);
         (statement.provider, statement.prints) = (provider, 1);
         bytes memory signature = sign(OTHER_KEY, hashOf(statement));
         bytes memory old = consent(terms);
@@ -112,7 +112,7 @@ contract TransferTest is LedgerTest {
         ledger.publish(publication, sign(OWNER_KEY, hashOf(publication)));
         (terms.owner, terms.provider, terms.revision) = (address(rich), address(busy), hashOf(publication));
         statement.licence = grant(terms);
-        assert(ledger.licenceState(transfer(terms, statement)).prints == 2);
+        assert(ledger.licenceState(passOn(terms, statement)).prints == 2);
     }
 
     function test_RevertWhen_TheOwnerDidNotConsent() external {
@@ -154,7 +154,7 @@ contract TransferTest is LedgerTest {
 
     function test_RevertWhen_ItIsRepeated() external {
         statement.prints = 1;
-        bytes32 made = transfer(terms, statement);
+        bytes32 made = passOn(terms, statement);
         _refuses(abi.encodeWithSelector(IPrintLedger.PrintLedger_AlreadyGranted.selector, made));
     }
 

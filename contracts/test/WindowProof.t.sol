@@ -12,8 +12,8 @@ contract Rule {
 
 /// @dev What halmos proves of the rule for numbers, for every state and every number (see ../ANALYSIS.md). A state is
 /// sound if the lowest unused number is `base + 1` and no number is consumed that is beyond the count or beyond the 32
-/// bits a number has. A granted licence's is, and every step here ends in a sound one again, so all states that can occur
-/// are.
+/// bits a number has. A granted licence's is, and every step here ends in a sound one again, so all states that can
+/// occur are.
 contract WindowProof {
     Rule private immutable RULE = new Rule();
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: UNLICENSED
 pragma solidity ^0.8.28;
 
-/// @dev The plainest ledger of prints: a record for each in an array of its licence. It checks a count and nothing else.
-/// Only for comparing gas.
+/// @dev The plainest ledger of prints: a record for each in an array of its licence. It checks a count and nothing
+/// else. Only for comparing gas.
 contract ArrayOfPrints {
     struct Print {
         bytes32 printer;
