@@ -16,9 +16,7 @@ from tests.app.service import Service
 
 
 @pytest.fixture
-def case(
-    service: Service, owner: Party, provider: Party, printer: Printer, revision: dict[str, Any]
-) -> Case:
+def case(service: Service, owner: Party, provider: Party, printer: Printer, revision: dict[str, Any]) -> Case:
     """A print that may be: everything signed, licence and printer on chain."""
     licence_id, services = owner.license(revision, provider)["id"], service.services
     with services.database.read() as session:
