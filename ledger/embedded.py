@@ -115,7 +115,8 @@ class EmbeddedChain:
         self._settled.clear()
         self.failure = None
         try:
-            serving, scribe = self._berths = self._open_berths(self._identity())
+            identity = self._identity()
+            serving, scribe = self._berths = [self._berth(identity), self._scribe(identity, NICENESS)]
             scribe.clear()
             self._launch("partvault-anvil", lambda: self._watch(serving, serving.clear()))
             self._settled.wait()
@@ -161,15 +162,15 @@ class EmbeddedChain:
         self._threads.append(thread)
         thread.start()
 
-    def _open_berths(self, identity: ChainIdentity) -> list[Berth]:
-        """Open the berth of the child that serves and of the one that takes snapshots."""
-        binary, genesis = child.native_binary(self._anvil), identity.genesis_time or 0
-        options = child.AnvilOptions(identity.chain_id, genesis)
-        nicer = child.AnvilOptions(identity.chain_id, genesis, niceness=NICENESS)
-        return [
-            Berth(binary, self._directory, options),
-            Berth(binary, self._directory / _SCRIBE, nicer),
-        ]
+    def _berth(self, identity: ChainIdentity) -> Berth:
+        """Open the place of the child that serves."""
+        options = child.AnvilOptions(identity.chain_id, identity.genesis_time or 0)
+        return Berth(child.native_binary(self._anvil), self._directory, options)
+
+    def _scribe(self, identity: ChainIdentity, niceness: int) -> Berth:
+        """Open the place of the child that takes snapshots."""
+        options = child.AnvilOptions(identity.chain_id, identity.genesis_time or 0, niceness=niceness)
+        return Berth(child.native_binary(self._anvil), self._directory / _SCRIBE, options)
 
     def _watch(self, berth: Berth, port: int | None) -> None:
         """Run children one after the other until told to stop; the thread each is bound to."""
@@ -254,8 +255,7 @@ class EmbeddedChain:
     def _take_last(self, policy: SnapshotPolicy) -> None:
         """Take a snapshot of where the chain stopped, if the next start gains enough by it."""
         try:
-            _, scribe = self._open_berths(self._identity())
-            taker = self._taker(scribe, policy)
+            taker = self._taker(self._scribe(self._identity(), niceness=0), policy)
             block = taker.due(stopping=True)
             if block is not None:
                 taker.take(block)

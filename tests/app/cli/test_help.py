@@ -61,6 +61,7 @@ class TestNouns:
         found = {path.removeprefix("partvault ") for path, _ in COMMANDS if path.startswith("partvault ")}
         assert found == {
             *("serve", "worker", "audit", "evidence", "mesh check", "ledger status", "ledger serve"),
+            *("ledger deploy", "ledger replay", "ledger export"),
             *("org create", "org list", "api-key create", "api-key list", "api-key revoke"),
             *("keys status", "keys rotate", "keys destroy", "keys shred", "vault fsck"),
             *("design upload", "design list", "design show", "design publish", "design thumbnail"),
