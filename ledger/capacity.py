@@ -1,8 +1,8 @@
 """How much history the embedded chain is good for, and when it is time to move to a real network.
 
 The bounds are measured (docs/adr/0007), on two processors with other work on them: at 100,000 prints a node
-that replayed everything holds 0.4 GB and needed 37 to 83 s, one that loaded a snapshot holds 0.2 GB and
-needed 4 s. Up to the bounds a start without any usable snapshot stays below five minutes.
+that replayed everything holds 0.34 GiB and needed 40 s, one that loaded a snapshot holds 0.13 GiB and needed
+2 to 6 s. At the bounds a start without any usable snapshot takes about two minutes.
 """
 
 from __future__ import annotations

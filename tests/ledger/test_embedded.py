@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from ledger import capacity
 from ledger.anvil import native_binary
 from ledger.chain import ChainError
 from ledger.embedded import ChainInUse, EmbeddedChain
@@ -123,6 +124,17 @@ class TestReplay:
         assert refusal.value.row == row
         assert not chain.serving
         engine.dispose()
+
+
+class TestOutgrown:
+    def test_is_said_in_the_log(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        played(tmp_path)
+        monkeypatch.setattr(capacity, "EVENTS_MAX", 2)
+        with embedded_stage(tmp_path) as stage:
+            assert stage.runtime.health().ok
+        assert "time to move from the embedded chain to a real network: it holds 6 events" in caplog.text
 
 
 class TestStart:
