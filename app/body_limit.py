@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import problems
 
-_STREAMED = re.compile(r"/v1/revisions/[^/]+/file")
+_STREAMED = re.compile(r"/v1/revisions/[^/]+/(?:file|ciphertext)")
 
 
 class BodyLimit:

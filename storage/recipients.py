@@ -134,7 +134,7 @@ class SealingKey:
     def open(self, blob: bytes, info: bytes) -> DataKey:
         """Open a data key sealed to this recipient and `info`; see `open_sealed`."""
         kind = _kind(self.suite)
-        if len(blob) != kind.enc_bytes + KEY_BYTES + _TAG_BYTES:
+        if len(blob) != sealed_bytes(self.suite):
             raise SealInvalid(f"a key sealed for {self.suite} has another length than {len(blob)} bytes")
         try:
             return DataKey(kind.suite.decrypt(blob, self._private, info))
@@ -159,6 +159,11 @@ def validate_public(suite: str, public: bytes) -> bytes:
     """
     _seal(suite, bytes(KEY_BYTES), public, b"")
     return public
+
+
+def sealed_bytes(suite: str) -> int:
+    """Return the length of every key sealed by a suite; `RecipientInvalid` for an unknown one."""
+    return _kind(suite).enc_bytes + KEY_BYTES + _TAG_BYTES
 
 
 def seal(data_key: DataKey, suite: str, public: bytes, info: bytes) -> bytes:

@@ -14,6 +14,7 @@ from app.encodings import from_base64
 from app.errors import Conflict, Invalid
 from app.licences.schemas import PrinterKey
 from app.models import Licence, LicenceKey
+from storage.recipients import sealed_bytes
 
 _ONE_EACH = "seal the data key to every printer the licence lists, once (docs/formats/sealed-key.md)"
 
@@ -69,6 +70,12 @@ def _row(licence_id: str, suites: Mapping[str, str], key: PrinterKey, at: int) -
             remedy="seal to the key that GET /v1/parties/{id}/printers gives",
         )
     blob = from_base64(key.blob, f"sealed_keys.{at}.blob")
+    if len(blob) != sealed_bytes(suite):
+        raise Invalid(
+            f"a key sealed for {suite} has {sealed_bytes(suite)} bytes, not {len(blob)}",
+            field=f"sealed_keys.{at}.blob",
+            remedy=_ONE_EACH,
+        )
     return LicenceKey(licence_id=licence_id, printer_id=key.printer_id, suite=suite, blob=blob)
 
 

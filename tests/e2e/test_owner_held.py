@@ -82,7 +82,6 @@ def without_keys(tmp_path: Path) -> ServiceProcess:
         tmp_path / "data",
         keys=f"file:{tmp_path / 'kms' / 'keyring.json'}",
         relay_key=AccountKey.generate().reveal().hex(),
-        body_bytes_max=str(2**26),
     )
     service.environment["TMPDIR"] = str(scratch)
     return service

@@ -123,8 +123,19 @@ class TestGrant:
             (lambda keys, _: [keys[0], keys[1] | {"suite": "P-256"}], "sealed_keys.1.suite"),
             (lambda keys, _: [keys[0] | {"blob": "***"}, keys[1]], "sealed_keys.0.blob"),
             (lambda keys, _: [keys[0] | {"blob": ""}, keys[1]], "body.sealed_keys.0.blob"),
+            (lambda keys, _: [keys[0] | {"blob": keys[0]["blob"][:-8]}, keys[1]], "sealed_keys.0.blob"),
         ],
-        ids=["none", "one short", "twice", "one over", "stranger", "suite", "no base64", "empty"],
+        ids=[
+            "none",
+            "one short",
+            "twice",
+            "one over",
+            "stranger",
+            "suite",
+            "no base64",
+            "empty",
+            "cut short",
+        ],
     )
     def test_refuses_other_than_one_each(
         self,
