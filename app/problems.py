@@ -21,7 +21,20 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from app.errors import AppError, Kind
-from ledger import chain, embedded, evidence, identity, indexer, leases, outbox, replay, runtime
+from ledger import (
+    chain,
+    deployment,
+    embedded,
+    evidence,
+    export,
+    identity,
+    indexer,
+    leases,
+    outbox,
+    replay,
+    runtime,
+    snapshot,
+)
 from ledger import errors as ledger_errors
 from mesh_tools import errors as mesh_errors
 from storage import errors as storage_errors
@@ -89,14 +102,18 @@ LIBRARY_PROBLEMS: dict[type[Exception], Problem] = {
     chain.ChainError: _DOWN,
     chain.SendError: _DOWN,
     chain.RevertError: INTERNAL,
+    deployment.NetworkUnfit: _DOWN,
+    deployment.DeploymentPending: _DOWN,
     embedded.ChainInUse: _DOWN,
     evidence.EvidenceError: Problem(422, "evidence-invalid", "This is no evidence in the known format"),
+    export.ExportFault: INTERNAL,
     identity.IdentityMismatch: _DOWN,
     indexer.PageMismatch: _DOWN,
     leases.LeaseLost: _DOWN,
     outbox.UnknownOperation: Problem(404, Kind.NOT_FOUND, "Not found"),
     replay.ReplayMismatch: _DOWN,
     runtime.LedgerStopped: _DOWN,
+    snapshot.SnapshotUnfit: _DOWN,
     mesh_errors.MeshError: INTERNAL,
     mesh_errors.Refused: Problem(422, "mesh-refused", "The gate refuses the file"),
     mesh_errors.PolicyInvalid: Problem(422, Kind.INVALID, "The request is not valid"),
