@@ -207,6 +207,26 @@ def thumbnail(
     show(as_json, {"path": str(path), "bytes": size}, lambda _: say(f"{plain(path)}  {size} bytes"))
 
 
+@commands.command()
+def recover(
+    revision_id: RevisionId,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="New file [its own name]")] = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: Json = False,
+) -> None:
+    """Bring back a file whose key you hold: the service's ciphertext, opened here with your key."""
+    from app.cli.connection import connect
+    from app.cli.owner_vault import OwnerVault
+    from app.cli.recovery import recover as bring_back
+
+    with connect(url, api_key) as connection:
+        revision = connection.client.get(f"/v1/revisions/{revision_id}")
+        path = output or Path(Path(str((revision.get("file") or {}).get("filename") or revision_id)).name)
+        size = bring_back(connection, OwnerVault.open(connection.settings), revision, path, quiet=as_json)
+    show(as_json, {"path": str(path), "bytes": size}, lambda _: say(f"{plain(path)}  {size} bytes"))
+
+
 def draw_revision(revision: dict[str, Any]) -> None:
     """Print a version: file, verdict, findings, commitment."""
     file, inspection = revision.get("file") or {}, revision.get("inspection") or {}

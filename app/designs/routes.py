@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from app import idempotency
@@ -137,6 +138,17 @@ async def upload_ciphertext(
     length = int(announced) if announced.isdigit() else None
     await sealed_upload.receive(services, caller, revision_id, version, length, request.stream())
     return await run_in_threadpool(_shown, services, caller, revision_id)
+
+
+@router.get("/revisions/{revision_id}/ciphertext", response_class=StreamingResponse)
+def get_ciphertext(revision_id: str, caller: OwnerCaller, services: ServicesDep) -> StreamingResponse:
+    """Stream back what you encrypted and uploaded, as it is stored; 409 where the service keeps the key."""
+    with services.database.read() as session:
+        stored = sealed_upload.stored_for(session, queries.revision(session, caller, revision_id))
+    headers = {"Content-Length": str(stored.ciphertext_bytes)}
+    return StreamingResponse(
+        services.vault.ciphertext(stored), headers=headers, media_type="application/octet-stream"
+    )
 
 
 @router.post("/revisions/{revision_id}/declaration")

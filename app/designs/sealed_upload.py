@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
 
+from sqlmodel import Session
 from starlette.concurrency import run_in_threadpool
 
 from app.auth.principals import Principal
 from app.designs import queries
-from app.designs.custody import Custody, require_custody
+from app.designs.custody import Custody, custody_of, require_custody
 from app.designs.intake import pump
 from app.designs.living import require_living
 from app.designs.noting import noting
@@ -68,6 +69,18 @@ async def receive(
 def next_context(revision: Revision) -> ObjectContext:
     """Give the context of the next ciphertext; its version is the lowest that is free."""
     return upload_context(revision, revision.upload_version + 1)
+
+
+def stored_for(session: Session, revision: Revision) -> StoredObject:
+    """Give the record of a ciphertext its owner may have back; Conflict where the service keeps the key."""
+    if custody_of(session, revision) != Custody.OWNER:
+        raise Conflict(
+            "the service keeps the key of this design, and hands its file to nobody but licensed printers",
+            field="custody",
+            remedy="keep a copy of your own, or make a design of custody owner to hold its key yourself",
+        )
+    require_living(session, revision.design_id)
+    return file_of(revision)[0]
 
 
 def _begin(services: Services, principal: Principal, revision_id: str, version: int) -> ObjectContext:

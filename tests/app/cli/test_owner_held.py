@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import secrets
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -21,6 +22,7 @@ from app.cli.connection import Connection
 from app.cli.failures import CliError
 from app.cli.grant import Wish, grant_licence
 from app.cli.owner_vault import OwnerVault
+from app.cli.recovery import recover
 from app.cli.sealed_upload import SealedUpload, custody_for
 from app.cli.service_client import ServiceClient
 from app.cli.upload import Part, Upload
@@ -171,13 +173,18 @@ def provider(operator: Command, service: ServiceProcess) -> Provider:
     return Provider.of(administrator.new_organisation(f"Prints {secrets.token_hex(4)}", "provider"))
 
 
-def stored(service: ServiceProcess, revision: dict[str, Any]) -> bytes:
-    """What the service keeps of a revision's file."""
+def stored_path(service: ServiceProcess, revision: dict[str, Any]) -> Path:
+    """Where the service keeps a revision's file."""
     with closing(sqlite3.connect(service.data_dir / "partvault.sqlite", timeout=20)) as connection:
         statement = "select file_object from revisions where id = ?"
         (record,) = connection.execute(statement, (revision["id"],)).fetchone()
     (path,) = (service.data_dir / "objects").rglob(json.loads(record)["object_key"])
-    return path.read_bytes()
+    return path
+
+
+def stored(service: ServiceProcess, revision: dict[str, Any]) -> bytes:
+    """What the service keeps of a revision's file."""
+    return stored_path(service, revision).read_bytes()
 
 
 def opened(service: ServiceProcess, owner: Owner, revision: dict[str, Any]) -> bytes:
@@ -240,6 +247,57 @@ class TestUpload:
         with pytest.raises(CliError, match="there is no revision"):
             owner.upload(part)
         assert owner.upload(part)["state"] == "ready"
+
+
+class TestRecover:
+    def recovered(self, owner: Owner, revision: dict[str, Any], target: Path) -> int:
+        return recover(owner.connection(), owner.vault, revision, target, quiet=True)
+
+    def left(self, folder: Path) -> list[str]:
+        return sorted(path.name for path in folder.iterdir())
+
+    def test_gives_the_file_back_to_its_owner_alone(self, owner: Owner, part: Path, tmp_path: Path) -> None:
+        revision, target = owner.upload(part), tmp_path / "back" / "cap.stl"
+        target.parent.mkdir()
+        assert self.recovered(owner, revision, target) == part.stat().st_size
+        assert target.read_bytes() == part.read_bytes()
+        assert target.stat().st_mode & 0o777 == 0o600
+        assert self.left(target.parent) == ["cap.stl"]
+
+    def test_never_writes_over_a_file(self, owner: Owner, part: Path) -> None:
+        revision, before = owner.upload(part), part.read_bytes()
+        with pytest.raises(CliError, match="exists"):
+            self.recovered(owner, revision, part)
+        assert part.read_bytes() == before
+
+    @pytest.mark.parametrize("at", [0, 40, -1])
+    def test_writes_nothing_of_what_was_altered(
+        self, service: ServiceProcess, owner: Owner, part: Path, tmp_path: Path, at: int
+    ) -> None:
+        revision, folder = owner.upload(part), tmp_path / "back"
+        folder.mkdir()
+        path = stored_path(service, revision)
+        content = bytearray(path.read_bytes())
+        content[at] ^= 1
+        path.chmod(0o600)
+        path.write_bytes(content)
+        with pytest.raises(CliError, match="not the one that was uploaded"):
+            self.recovered(owner, revision, folder / "cap.stl")
+        assert self.left(folder) == []
+
+    def test_needs_the_owners_folder(self, owner: Owner, part: Path, tmp_path: Path) -> None:
+        revision = owner.upload(part)
+        shutil.rmtree(owner.settings.owner_dir / "keys")
+        with pytest.raises(CliError) as caught:
+            self.recovered(owner, revision, tmp_path / "back.stl")
+        assert caught.value.kind == "no_owner_key"
+
+    def test_is_not_for_files_whose_key_the_service_keeps(self, owner: Owner) -> None:
+        design = owner.party.expect(201, "POST", "/v1/designs", json={"name": "Open"})
+        path = f"/v1/designs/{design['id']}/revisions"
+        draft = owner.party.expect(201, "POST", path, json={"recipe": RECIPE})
+        refused = owner.party.call("GET", f"/v1/revisions/{draft['id']}/ciphertext")
+        assert (refused.status_code, refused.json()["field"]) == (409, "custody")
 
 
 FLOW = [
