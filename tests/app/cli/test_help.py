@@ -64,7 +64,8 @@ class TestNouns:
             *("ledger deploy", "ledger replay", "ledger export"),
             *("org create", "org list", "api-key create", "api-key list", "api-key revoke"),
             *("keys status", "keys rotate", "keys destroy", "keys shred", "vault fsck"),
-            *(
+            *("design upload", "design list", "design show", "design publish"),
+            *("design recover", "design thumbnail"),
                 "design upload",
                 "design list",
                 "design show",
