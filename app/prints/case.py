@@ -21,7 +21,7 @@ from app.prints.policy import SEQUENCE_WINDOW, Device, Part, Permission, Questio
 from app.wiring import Services
 from ledger import runtime
 from ledger.commitment import terms_commitment
-from ledger.typed_data import Domain, printers_root
+from ledger.typed_data import Domain, PrintClaim, printers_root
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,10 @@ class Counts:
         if state is None:
             return frozenset()
         return frozenset(state.base + 1 + bit for bit in range(SEQUENCE_WINDOW) if state.window >> bit & 1)
+
+    def counted(self, sequence: int) -> bool:
+        """Tell whether the chain has consumed a number of the licence."""
+        return self.licence is not None and (sequence <= self.licence.base or sequence in self.consumed)
 
 
 @dataclass(frozen=True)
@@ -134,6 +138,13 @@ class Case:
                 "sealed_keys",
                 f"licence {self.licence.id} has no key that its owner sealed to printer {self.printer.id}",
             )
+
+
+def claim_of(row: Print, licence: Licence) -> PrintClaim:
+    """Give the claim that redeems a print; it is the same whenever it is asked for."""
+    return PrintClaim(
+        licence=licence.licence_hash, sequence=row.sequence, token=row.token_sha256, deadline=row.deadline
+    )
 
 
 def ask_chain(services: Services, licence_hash: bytes, printer_hash: bytes | None) -> Counts:

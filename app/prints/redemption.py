@@ -18,7 +18,7 @@ from app.errors import Conflict, Invalid, InvalidSignature, NotPermitted, Reason
 from app.models import Licence, Print, Printer
 from app.prints import case as cases
 from app.prints import queries, release
-from app.prints.case import Case, Counts
+from app.prints.case import Case, Counts, claim_of
 from app.prints.lifecycle import Event, State
 from app.prints.transition import apply
 from app.wiring import Services
@@ -44,13 +44,6 @@ class Redeemed:
     print_id: str
     state: str
     body: bytes | None
-
-
-def claim_of(row: Print, licence: Licence) -> PrintClaim:
-    """Give the claim that redeems a print; it is the same whenever it is asked for."""
-    return PrintClaim(
-        licence=licence.licence_hash, sequence=row.sequence, token=row.token_sha256, deadline=row.deadline
-    )
 
 
 def offer(services: Services, principal: PrinterPrincipal) -> tuple[Print, Case, PrintClaim]:
@@ -189,7 +182,7 @@ def _require_signed(domain: Domain, printer: Printer, redemption: Redemption) ->
 def _require_permitted(services: Services, case: Case, row: Print) -> None:
     """(5) everything policy asks, and the number."""
     reasons = list(case.reasons())
-    if row.sequence in case.permission.consumed or row.sequence <= case.permission.base:
+    if case.counts.counted(row.sequence):
         reasons.append(
             Reason("sequence_used", f"print number {row.sequence} is recorded already", "contract")
         )

@@ -18,7 +18,7 @@ from app.errors import Conflict, IntegrityBroken, Reason, TokenSpent
 from app.identifiers import RELEASE, new_id
 from app.models import Design, Licence, Print, Printer, Release, Revision
 from app.prints import case as cases
-from app.prints.case import Case
+from app.prints.case import Case, claim_of
 from app.prints.lifecycle import Event, State
 from app.prints.policy import DESIGN_SHREDDED
 from app.prints.schemas import ReleasedObject, ReleaseView
@@ -26,6 +26,7 @@ from app.prints.seals import seal_for
 from app.prints.transition import apply
 from app.wiring import Services
 from ledger.commitment import canonical_json
+from ledger.operations import RecordPrint
 from ledger.outbox import OperationStatus
 from ledger.typed_data import Domain
 
@@ -50,7 +51,9 @@ def conclude(services: Services, print_id: str) -> None:
     1. Rejected on chain: refused, its number is free again.
     2. Confirmed, but licence, printer or design was withdrawn meanwhile, or the manifest changed: withheld,
        the number is used.
-    3. Confirmed: seal, store, redeemed.
+    3. Confirmed, says the outbox, but not for this very claim, or the chain has not consumed its number:
+       nothing happens. Rows alone release no key; the chain may yet speak.
+    4. Counted: seal, store, redeemed.
     """
     with services.database.read() as session:
         row = session.get_one(Print, print_id)
@@ -72,7 +75,11 @@ def conclude(services: Services, print_id: str) -> None:
     if against is not None:
         _end(services, print_id, Event.WITHHOLD, against)
         return
-    # (3) sealed and stored
+    # (3) counted by the chain itself
+    if not _counted(case, row):
+        _log.error("print not released: the chain has not counted it", print=print_id)
+        return
+    # (4) sealed and stored
     _store(services, row, _sealed(services, row, case, status))
 
 
@@ -87,6 +94,12 @@ def _withdrawn(case: Case, domain: Domain) -> Reason | None:
     except IntegrityBroken as error:
         return Reason("integrity", error.detail)
     return None
+
+
+def _counted(case: Case, row: Print) -> bool:
+    """(3) the outbox speaks of this claim, and the chain has consumed its number, whatever the rows say."""
+    claimed = f"{RecordPrint.kind}:{to_hex(claim_of(row, case.licence).struct_hash())}"
+    return row.record_operation == claimed and case.counts.counted(row.sequence)
 
 
 def _sealed(services: Services, row: Print, case: Case, status: OperationStatus) -> Release:

@@ -13,6 +13,7 @@ import pytest
 
 from app import submission
 from app.sweeping import ORPHAN_AGE_S, Sweeper
+from ledger.facts import fact_of
 from ledger.operations import RecordPrint
 from ledger.typed_data import Enrolment, Licence, PrintClaim
 from storage.errors import SealInvalid
@@ -171,6 +172,54 @@ class TestRewound:
         state, told = self.rewound(market, print_id)
         assert state == "refused"
         assert f"licence {licence['id']} is not one that the chain knows" in told
+
+
+class TestForged:
+    """An insider at the database writes that the chain has confirmed what it never saw."""
+
+    def redeeming(self, market: Impatient, operation_id: str, print_id: str) -> None:
+        statement = "update prints set state = 'redeeming', redeem_key = 'forged-retry', redeemed_at = ?"
+        now = market.service.clock.now()
+        market.service.execute(f"{statement}, record_operation = ? where id = ?", now, operation_id, print_id)
+
+    def test_confirmation_releases_nothing(self, market: Impatient) -> None:
+        licence, printer = market.licence(), market.printer()
+        authorised = market.provider.authorise(licence, printer)
+        claim = PrintClaim.from_json(printer.claim(authorised["token"]).json()["claim"])
+        key_x, key_y = printer.coordinates()
+        operation = RecordPrint(claim, key_x, key_y, bytes.fromhex(printer.sign(claim)[2:]), ())
+        copied = (
+            "insert into ledger_operations (operation_id, kind, body, fact, state, appended_at, tx_hash,"
+            " block_number, block_hash, block_time, log_index, settled, reverts)"
+            " select ?, ?, ?, ?, 'confirmed', appended_at, tx_hash, block_number, block_hash, block_time,"
+            " log_index, 1, 0 from ledger_operations where state = 'confirmed' limit 1"
+        )
+        name = operation.operation_id
+        body = json.dumps(operation.to_json())
+        market.service.execute(copied, name, operation.kind, body, fact_of(operation))
+        try:
+            self.redeeming(market, name, authorised["id"])
+            assert printer.redeem_claim(authorised["token"], claim, "forged-retry").status_code == 202
+            market.sweeper.sweep()
+            seen = market.provider.expect(200, "GET", f"/v1/prints/{authorised['id']}")
+            assert (seen["state"], seen["release_id"]) == ("redeeming", None)
+            assert market.provider.recorded(licence) == 0
+        finally:
+            market.service.execute("update prints set state = 'authorised' where id = ?", authorised["id"])
+            market.service.execute("delete from ledger_operations where operation_id = ?", name)
+
+    def test_pointer_to_anothers_confirmation_releases_nothing(self, market: Impatient) -> None:
+        licence, printer = market.licence(), market.printer()
+        real, forged = (market.provider.authorise(licence, printer) for _ in "12")
+        assert printer.redeem(real["token"]).status_code in SETTLED
+        market.recorded(licence)
+        operation = market.service.column("select record_operation from prints where id = ?", real["id"])
+        same_number = "update prints set sequence = ?, holds_sequence = 0 where id = ?"
+        market.service.execute(same_number, real["sequence"], forged["id"])
+        self.redeeming(market, operation, forged["id"])
+        market.sweeper.sweep()
+        seen = market.provider.expect(200, "GET", f"/v1/prints/{forged['id']}")
+        assert (seen["state"], seen["release_id"]) == ("redeeming", None)
 
 
 class TestSealedKey:
