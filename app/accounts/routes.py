@@ -52,6 +52,7 @@ def _api_key(row: ApiKey) -> ApiKeyView:
         name=row.name,
         roles=row.roles,
         created_at=rfc3339(row.created_at),
+        created_by=row.created_by,
         revoked_at=maybe_time(row.revoked_at),
     )
 

@@ -75,12 +75,13 @@ class ApiKeyCreate(Body):
 
 
 class ApiKeyView(BaseModel):
-    """An API key without its text."""
+    """An API key without its text; `created_by` is the key it was made with, null for the first."""
 
     id: str
     name: str
     roles: list[str]
     created_at: str
+    created_by: str | None
     revoked_at: str | None
 
 

@@ -82,7 +82,9 @@ def create_api_key(
         if made is not None:
             return made
         now = services.clock.now()
-        row, token = api_keys.issue(session, principal.organisation_id, name, roles, now, services.entropy)
+        row, token = api_keys.issue(
+            session, principal.organisation_id, name, roles, now, services.entropy, principal.key_id
+        )
         session.flush()
         return idempotency.keep(session, services, request, row.id, token)
 

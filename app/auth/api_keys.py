@@ -23,8 +23,12 @@ def issue(
     roles: Iterable[Role],
     now: int,
     entropy: Entropy = secrets.token_bytes,
+    created_by: str | None = None,
 ) -> tuple[ApiKey, Token]:
-    """Add a key to an organisation; the token is shown once and never stored."""
+    """Add a key to an organisation; the token is shown once and never stored.
+
+    `created_by` is the key that asks for it, None for the organisation's first.
+    """
     key_id = new_id(API_KEY, entropy)
     token = new_api_key(key_id, entropy)
     row = ApiKey(
@@ -34,9 +38,20 @@ def issue(
         roles=sorted(set(roles)),
         secret_sha256=token.digest(),
         created_at=now,
+        created_by=created_by,
     )
     session.add(row)
     return row, token
+
+
+def makers(session: Session, key_id: str) -> frozenset[str]:
+    """Give the keys that made a key: the one it was made with, the one that one was made with, and so on."""
+    found: set[str] = set()
+    row = session.get(ApiKey, key_id)
+    while row is not None and row.created_by is not None and row.created_by not in found:
+        found.add(row.created_by)
+        row = session.get(ApiKey, row.created_by)
+    return frozenset(found)
 
 
 def authenticate(session: Session, text: str) -> Principal:

@@ -21,7 +21,10 @@ class Organisation(SQLModel, table=True):
 
 
 class ApiKey(SQLModel, table=True):
-    """An API key of an organisation; only the SHA-256 of its text is kept."""
+    """An API key of an organisation; only the SHA-256 of its text is kept.
+
+    `created_by` is the key of the same organisation that made it, None for the organisation's first.
+    """
 
     __tablename__ = "api_keys"
 
@@ -31,4 +34,5 @@ class ApiKey(SQLModel, table=True):
     roles: list[str] = json_field()
     secret_sha256: bytes
     created_at: int = time_field()
+    created_by: str | None = Field(default=None, foreign_key="api_keys.id")
     revoked_at: int | None = time_field(default=None)

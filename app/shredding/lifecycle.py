@@ -5,12 +5,12 @@
         ├──withdraw──▶ withdrawn
         └──expire────▶ expired
 
-| event    | from      | to        | who                                                               |
-|----------|-----------|-----------|-------------------------------------------------------------------|
-| confirm  | requested | confirmed | in time, a key that did not request it: an owner's, an operator's |
-| withdraw | requested | withdrawn | any owner's key of the organisation, the requesting one too       |
-| expire   | requested | expired   | the service, when nobody confirmed in time                        |
-| finish   | confirmed | shredded  | the service, when objects and old pages are gone                  |
+| event    | from      | to        | who                                                                   |
+|----------|-----------|-----------|-----------------------------------------------------------------------|
+| confirm  | requested | confirmed | in time, an owner's or operator's key unrelated to the requesting one |
+| withdraw | requested | withdrawn | any owner's key of the organisation, the requesting one too           |
+| expire   | requested | expired   | the service, when nobody confirmed in time                            |
+| finish   | confirmed | shredded  | the service, when objects and old pages are gone                      |
 
 Confirmation is the point of no return: with it the keys are gone. To request one takes an owner's key.
 """
@@ -75,6 +75,7 @@ class Standing:
 
     state: State
     requested_by: str
+    requested_at: int
     expires_at: int
 
     def at(self, now: int) -> State:
@@ -83,19 +84,37 @@ class Standing:
         return State.EXPIRED if waited else self.state
 
 
+@dataclass(frozen=True)
+class Asking:
+    """The API key that asks. `related` says that it or the requesting key made the other, through others too:
+    who made a key has seen it.
+    """
+
+    key_id: str
+    made_at: int
+    related: bool
+
+
 class Refusal(StrEnum):
     """Why somebody may not do something: the shredding is elsewhere, or this key is the wrong one."""
 
     STATE = "state"
     SAME_KEY = "same_key"
+    RELATED_KEY = "related_key"
+    NEW_KEY = "new_key"
 
 
-def refusal(standing: Standing, event: Event, key_id: str, now: int) -> Refusal | None:
+def refusal(standing: Standing, event: Event, asking: Asking, now: int) -> Refusal | None:
     """Say what speaks against an event that an API key asks for, None where nothing does.
 
     That the key's owner may see the shredding at all is the caller's to decide.
     """
     if (standing.at(now), event) not in TRANSITIONS:
         return Refusal.STATE
-    same = hmac.compare_digest(key_id.encode(), standing.requested_by.encode())
-    return Refusal.SAME_KEY if event is Event.CONFIRM and same else None
+    if event is not Event.CONFIRM:
+        return None
+    if hmac.compare_digest(asking.key_id.encode(), standing.requested_by.encode()):
+        return Refusal.SAME_KEY
+    if asking.related:
+        return Refusal.RELATED_KEY
+    return Refusal.NEW_KEY if asking.made_at >= standing.requested_at else None

@@ -9,26 +9,46 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session, col, select
 
 from app import idempotency
+from app.auth import api_keys
 from app.auth.principals import Principal
 from app.designs import queries as design_queries
 from app.designs.living import require_living
 from app.errors import AppError, Conflict, Forbidden, Invalid
 from app.idempotency import Attempt, Made
 from app.identifiers import new_id
-from app.models import Shredding
+from app.models import ApiKey, Shredding
 from app.shredding import destruction, queries
-from app.shredding.lifecycle import OPEN, REQUEST_TTL_S, Event, Refusal, Standing, State, after, refusal
+from app.shredding.lifecycle import (
+    OPEN,
+    REQUEST_TTL_S,
+    Asking,
+    Event,
+    Refusal,
+    Standing,
+    State,
+    after,
+    refusal,
+)
 from app.shredding.schemas import ShreddingRequest
 from app.wiring import Services
 from storage.errors import StorageError
 
 _SHREDDING = "shr"
+_REMEDY = "have it confirmed by the service's operator, or with a colleague's key that was there before"
+_WRONG_KEY = {
+    Refusal.SAME_KEY: "requested this shredding, so it cannot confirm it",
+    Refusal.RELATED_KEY: (
+        "and API key {row.requested_by}, which requested this shredding, were made one with the other, "
+        "directly or through others, so it cannot confirm it"
+    ),
+    Refusal.NEW_KEY: "was not there yet when this shredding was requested, so it cannot confirm it",
+}
 _log = structlog.get_logger("app.shredding")
 
 
 def standing_of(row: Shredding) -> Standing:
     """Give what decisions about the row depend on."""
-    return Standing(State(row.state), row.requested_by, row.expires_at)
+    return Standing(State(row.state), row.requested_by, row.requested_at, row.expires_at)
 
 
 def request(
@@ -70,7 +90,8 @@ def confirm(services: Services, principal: Principal, shredding_id: str) -> None
     """Confirm a shredding: when this returns nothing of the design can be opened any more.
 
     1. The caller sees it. The key that confirmed it may repeat itself.
-    2. It is requested, in time, and by another key.
+    2. It is requested, in time, and by another key that neither made this one nor was made by it; and this
+       key was there before the request.
     3. One transaction destroys every key and writes the record.
     4. Objects and old pages go too; what cannot be done now the worker does later.
 
@@ -83,7 +104,7 @@ def confirm(services: Services, principal: Principal, shredding_id: str) -> None
         if not _repeats(row, principal):
             # (2) the decision
             now = services.clock.now()
-            _require(row, Event.CONFIRM, principal, now)
+            _require(session, row, Event.CONFIRM, principal, now)
             # (3) the keys
             row.confirmed_by = principal.key_id
             destruction.destroy_keys(session, row, now)
@@ -102,7 +123,7 @@ def withdraw(services: Services, principal: Principal, shredding_id: str) -> Non
         if row.state == State.WITHDRAWN:
             return
         now = services.clock.now()
-        _require(row, Event.WITHDRAW, principal, now)
+        _require(session, row, Event.WITHDRAW, principal, now)
         row.state, row.withdrawn_by = after(State(row.state), Event.WITHDRAW), principal.key_id
         row.finished_at = now
         session.add(row)
@@ -133,17 +154,20 @@ def _repeats(row: Shredding, principal: Principal) -> bool:
     return confirmed and hmac.compare_digest((row.confirmed_by or "").encode(), principal.key_id.encode())
 
 
-def _require(row: Shredding, event: Event, principal: Principal, now: int) -> None:
+def _require(session: Session, row: Shredding, event: Event, principal: Principal, now: int) -> None:
     """Let the life cycle decide; Forbidden where the key is the wrong one, Conflict where the state is."""
     standing = standing_of(row)
-    against = refusal(standing, event, principal.key_id, now)
-    if against is Refusal.SAME_KEY:
-        raise Forbidden(
-            f"API key {principal.key_id} requested this shredding, so it cannot confirm it",
-            remedy="have it confirmed with another owner's key, or by the service's operator",
-        )
+    against = refusal(standing, event, _asking(session, row, principal), now)
     if against is Refusal.STATE:
         raise Conflict(
             f"shredding {row.id} is {standing.at(now)}, not requested",
             remedy="read it; ask for a new one if the design still is to be shredded",
         )
+    if against is not None:
+        raise Forbidden(f"API key {principal.key_id} {_WRONG_KEY[against].format(row=row)}", remedy=_REMEDY)
+
+
+def _asking(session: Session, row: Shredding, principal: Principal) -> Asking:
+    key = session.get_one(ApiKey, principal.key_id)
+    made_by, made_requester = api_keys.makers(session, key.id), api_keys.makers(session, row.requested_by)
+    return Asking(key.id, key.created_at, related=row.requested_by in made_by or key.id in made_requester)

@@ -134,6 +134,14 @@ class TestApiKeys:
         assert provider.call("DELETE", f"/v1/api-keys/{made['id']}").status_code == 404
         assert made["id"] not in str(provider.expect(200, "GET", "/v1/api-keys", params={"limit": 200}))
 
+    def test_tell_which_key_made_them(self, service: Service) -> None:
+        party = new_party(service, "owner")
+        first = party.expect(200, "GET", "/v1/me")["key_id"]
+        made = party.expect(201, "POST", "/v1/api-keys", json={"name": "x", "roles": ["owner"]})
+        assert made["created_by"] == first
+        shown = party.expect(200, "GET", "/v1/api-keys")["items"]
+        assert {row["id"]: row["created_by"] for row in shown} == {first: None, made["id"]: first}
+
     def test_are_compared_whole(self, owner: Party) -> None:
         for wrong in (owner.key[:-1], owner.key + "0", owner.key[:-2] + "zz", owner.key.upper()):
             answer = owner.service.call("GET", "/v1/me", wrong)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import pytest
 
 from app.shredding.lifecycle import (
     TRANSITIONS,
+    Asking,
     Event,
     IllegalTransition,
     Refusal,
@@ -17,11 +19,13 @@ from app.shredding.lifecycle import (
     refusal,
 )
 
-REQUESTER, OTHER, END = "key_requester", "key_other", 1000
+ASKED_AT, END = 500, 1000
+REQUESTER = Asking("key_requester", 0, related=False)
+OTHER = Asking("key_other", ASKED_AT - 1, related=False)
 
 
 def standing(state: State = State.REQUESTED) -> Standing:
-    return Standing(state, REQUESTER, END)
+    return Standing(state, REQUESTER.key_id, ASKED_AT, END)
 
 
 class TestAfter:
@@ -48,12 +52,22 @@ class TestRefusal:
     def test_lets_no_key_confirm_what_it_requested(self) -> None:
         assert refusal(standing(), Event.CONFIRM, REQUESTER, 0) is Refusal.SAME_KEY
 
+    def test_lets_no_related_key_confirm(self) -> None:
+        related = replace(OTHER, related=True)
+        assert refusal(standing(), Event.CONFIRM, related, 0) is Refusal.RELATED_KEY
+        assert refusal(standing(), Event.WITHDRAW, related, 0) is None
+
+    @pytest.mark.parametrize("made_at", [ASKED_AT, ASKED_AT + 1])
+    def test_lets_no_later_key_confirm(self, made_at: int) -> None:
+        late = replace(OTHER, made_at=made_at)
+        assert refusal(standing(), Event.CONFIRM, late, made_at) is Refusal.NEW_KEY
+
     def test_lets_nobody_confirm_too_late(self) -> None:
         assert refusal(standing(), Event.CONFIRM, OTHER, END) is Refusal.STATE
         assert refusal(standing(), Event.WITHDRAW, REQUESTER, END) is Refusal.STATE
 
     @pytest.mark.parametrize("key", [REQUESTER, OTHER])
-    def test_lets_any_owner_withdraw(self, key: str) -> None:
+    def test_lets_any_owner_withdraw(self, key: Asking) -> None:
         assert refusal(standing(), Event.WITHDRAW, key, 0) is None
 
     @pytest.mark.parametrize("state", [state for state in State if state is not State.REQUESTED])

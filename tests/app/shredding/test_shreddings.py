@@ -30,7 +30,7 @@ from tests.app.impatient import SETTLED, Impatient, impatient_service
 from tests.app.licences.test_owner_held import Grant
 from tests.app.parties import Party, Printer, new_party, problem
 from tests.app.service import HandClock, Service, running_service
-from tests.app.shredding.shredded import ask, confirm, operator, requested, second_key, shred
+from tests.app.shredding.shredded import ask, confirm, key_by, key_id, operator, requested, shred
 
 
 @pytest.fixture
@@ -94,16 +94,44 @@ class TestConfirm:
         assert "cannot confirm it" in problem(refused, "forbidden")["detail"]
         assert owner.expect(200, "GET", f"/v1/shreddings/{asked['id']}")["state"] == "requested"
 
-    @pytest.mark.parametrize("who", ["second owner key", "operator"])
+    @pytest.mark.parametrize("who", ["colleague", "operator"])
     def test_is_for_another(self, owner: Party, draft: dict[str, Any], who: str) -> None:
-        asked = requested(owner, design_of(draft))
-        other = operator(owner) if who == "operator" else second_key(owner)
+        requester, colleague = key_by(owner), key_by(owner)
+        asked = requested(requester, design_of(draft))
+        other = operator(owner) if who == "operator" else colleague
         answer = confirm(other, asked)
         assert (answer.status_code, answer.json()["state"]) == (200, "shredded")
         again = confirm(other, asked)
         assert (again.status_code, again.json()) == (200, answer.json())
         problem(confirm(owner, asked), "conflict")
         problem(other.call("POST", f"/v1/shreddings/{asked['id']}/withdraw"))
+
+    @pytest.mark.parametrize("between", [0, 2])
+    @pytest.mark.parametrize("maker", ["requests", "confirms"])
+    def test_is_not_for_a_key_made_with_the_other(
+        self, owner: Party, draft: dict[str, Any], maker: str, between: int
+    ) -> None:
+        """Whoever made a key has seen it; it does not help to make it through others."""
+        first = made = key_by(owner)
+        for _ in range(between + 1):
+            made = key_by(made)
+        requester, other = (first, made) if maker == "requests" else (made, first)
+        asked = requested(requester, design_of(draft))
+        refused = confirm(other, asked)
+        assert refused.status_code == 403
+        told = problem(refused, "forbidden")
+        assert key_id(other) in told["detail"]
+        assert key_id(requester) in told["detail"]
+        assert "operator" in told["remedy"]
+        assert owner.expect(200, "GET", f"/v1/shreddings/{asked['id']}")["state"] == "requested"
+        assert confirm(operator(owner), asked).status_code == 200
+
+    def test_is_not_for_a_key_made_afterwards(self, owner: Party, draft: dict[str, Any]) -> None:
+        asked = requested(key_by(owner), design_of(draft))
+        refused = confirm(key_by(owner), asked)
+        assert refused.status_code == 403
+        assert "was not there yet" in problem(refused, "forbidden")["detail"]
+        assert owner.expect(200, "GET", f"/v1/shreddings/{asked['id']}")["state"] == "requested"
 
     def test_shows_operators_no_more_than_they_need(self, owner: Party, draft: dict[str, Any]) -> None:
         asked = requested(owner, design_of(draft))
