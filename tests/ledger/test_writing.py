@@ -1,0 +1,138 @@
+"""Turns to write: one at a time, on the disk when they end, one sync for all who committed meanwhile."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, Engine, create_engine, event, text
+
+from ledger.writing import write_turn, writing
+
+FULL, NORMAL = 2, 1
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    made = create_engine(f"sqlite:///{tmp_path / 'db'}", connect_args={"check_same_thread": False})
+
+    @event.listens_for(made, "connect")
+    def _prepare(connection: Any, _record: object) -> None:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+
+    with made.begin() as connection:
+        connection.execute(text("CREATE TABLE numbers (number INTEGER)"))
+    yield made
+    made.dispose()
+
+
+def level(connection: Connection) -> int:
+    return int(connection.exec_driver_sql("PRAGMA synchronous").scalar_one())
+
+
+def add(connection: Connection) -> None:
+    connection.execute(text("INSERT INTO numbers VALUES (1)"))
+
+
+@pytest.fixture
+def syncs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Note each sync of a file, by its name."""
+    noted: list[str] = []
+    sync = os.fsync
+
+    def note(descriptor: int) -> None:
+        noted.append(Path(f"/proc/self/fd/{descriptor}").resolve().name)
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", note)
+    return noted
+
+
+class TestTurn:
+    def test_a_turn_syncs_the_log_after_its_commit(self, engine: Engine, syncs: list[str]) -> None:
+        with write_turn(engine):
+            with engine.begin() as connection:
+                assert level(connection) == NORMAL
+                add(connection)
+            assert syncs == []
+        assert syncs == ["db-wal"]
+
+    def test_the_loops_turn_syncs_too(self, engine: Engine, syncs: list[str]) -> None:
+        with writing(engine) as connection:
+            add(connection)
+        assert syncs == ["db-wal"]
+
+    def test_a_transaction_outside_a_turn_syncs_for_itself(self, engine: Engine) -> None:
+        with writing(engine) as connection:
+            assert level(connection) == NORMAL
+        with engine.begin() as connection:
+            assert level(connection) == FULL
+
+    def test_another_thread_is_outside_the_turn(self, engine: Engine) -> None:
+        def look() -> int:
+            with engine.connect() as connection:
+                return level(connection)
+
+        with write_turn(engine), ThreadPoolExecutor(1) as pool:
+            assert pool.submit(look).result() == FULL
+
+    def test_the_turn_is_free_while_the_disk_works(
+        self, engine: Engine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        reached, release, syncs = threading.Event(), threading.Event(), []
+
+        def slow(_descriptor: int) -> None:
+            syncs.append(1)
+            reached.set()
+            assert release.wait(10)
+
+        def write() -> None:
+            with writing(engine) as connection:
+                add(connection)
+
+        monkeypatch.setattr(os, "fsync", slow)
+        with ThreadPoolExecutor(9) as pool:
+            first = pool.submit(write)
+            assert reached.wait(10)
+            others = [pool.submit(write) for _ in range(8)]
+            while _count(engine) < 9:
+                pass
+            assert not any(done.done() for done in (first, *others))
+            release.set()
+            for done in (first, *others):
+                done.result()
+        assert len(syncs) < 9
+
+    def test_a_failing_disk_is_told_to_everyone(
+        self, engine: Engine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        failed: list[int] = []
+
+        def fail(_descriptor: int) -> None:
+            failed.append(1)
+            raise OSError("the disk is gone")
+
+        monkeypatch.setattr(os, "fsync", fail)
+
+        def write() -> None:
+            with writing(engine) as connection:
+                add(connection)
+
+        with ThreadPoolExecutor(4) as pool:
+            for done in [pool.submit(write) for _ in range(4)]:
+                with pytest.raises(OSError, match="the disk is gone"):
+                    done.result()
+        with pytest.raises(OSError, match="could not be synced before"):
+            write()
+        assert len(failed) == 1
+
+
+def _count(engine: Engine) -> int:
+    with engine.connect() as connection:
+        return int(connection.execute(text("SELECT count(*) FROM numbers")).scalar_one())
