@@ -62,7 +62,10 @@ class Settings(BaseSettings):
     keys: str | None = Field(default=None, description="file:/path; in the data folder if unset")
 
     rpc_url: str | None = Field(
-        default=None, description="EVM JSON-RPC endpoint; the embedded chain if unset"
+        default=None, description="EVM JSON-RPC endpoints, comma separated; the embedded chain if unset"
+    )
+    rpc_agreement: int | None = Field(
+        default=None, ge=1, description="how many endpoints must agree; all of two, all but one of more"
     )
     contract: str | None = Field(default=None, description="address of the print ledger at that endpoint")
     relay_key: SecretStr | None = Field(
@@ -115,9 +118,14 @@ class Settings(BaseSettings):
         return self.keys or f"file:{self.data_dir / 'keyring.json'}"
 
     @property
+    def rpc_urls(self) -> tuple[str, ...]:
+        """Give the endpoints of the chain, none where it is embedded."""
+        return tuple(url.strip() for url in (self.rpc_url or "").split(",") if url.strip())
+
+    @property
     def embedded_chain(self) -> bool:
         """Tell whether the service runs its own chain."""
-        return self.rpc_url is None
+        return not self.rpc_urls
 
     def anvil_program(self) -> Path:
         """Find the anvil program: the setting, the checkout's own, or the search path."""
@@ -142,10 +150,16 @@ class Settings(BaseSettings):
 
         Raises UnsafeSettings naming each of them.
         """
-        if (self.rpc_url is None) != (self.contract is None):
+        if self.embedded_chain != (self.contract is None):
             raise UnsafeSettings(
                 "PARTVAULT_RPC_URL and PARTVAULT_CONTRACT belong together; one of them is missing",
                 remedy="set both to use a network, or neither for the embedded chain",
+            )
+        endpoints, agreement = len(self.rpc_urls), self.rpc_agreement
+        if agreement is not None and not endpoints < 2 * agreement <= 2 * endpoints:
+            raise UnsafeSettings(
+                f"PARTVAULT_RPC_AGREEMENT is {agreement} of {endpoints} endpoints, which is no majority",
+                remedy="set more than half of the endpoints in PARTVAULT_RPC_URL, or leave it out",
             )
         if self.environment is not Environment.PRODUCTION:
             return

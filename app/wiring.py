@@ -122,12 +122,18 @@ def _given_relay(text: str) -> AccountKey:
 
 
 def _ledger(settings: Settings, database: Database, relay: AccountKey, clock: Clock) -> LedgerRuntime:
-    if settings.rpc_url is None or settings.contract is None:
+    if settings.embedded_chain or settings.contract is None:
         directory = settings.data_dir / "chain"
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         return runtime.embedded(database.engine, directory, relay, settings.anvil_program(), clock.time)
     return runtime.remote(
-        database.engine, (settings.rpc_url,), settings.contract, relay, settings.confirmations, clock.time
+        database.engine,
+        settings.rpc_urls,
+        settings.contract,
+        relay,
+        settings.confirmations,
+        clock.time,
+        agreement=settings.rpc_agreement,
     )
 
 

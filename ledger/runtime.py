@@ -29,7 +29,8 @@ from ledger.indexer import finalised
 from ledger.leases import Lease
 from ledger.loop import Loop
 from ledger.operations import Operation
-from ledger.outbox import OperationStatus, status
+from ledger.outbox import OperationStatus, status, take_fresh
+from ledger.quorum import Endpoint, QuorumChain, endpoint_names
 from ledger.relay import Relay, RelayLimits
 from ledger.signer import AccountKey
 from ledger.sync import Sync, pending_count, unsettled
@@ -52,7 +53,8 @@ class LedgerStopped(LedgerError):  # noqa: N818 - it names the state
 class LedgerHealth:
     """How the ledger does. `ok` False means: issue nothing now; `reason` says why.
 
-    Block numbers are -1 before there is a block; `lag_blocks` is what the index has yet to read.
+    Block numbers are -1 before there is a block; `lag_blocks` is what the index has yet to read. `outvoted`
+    names endpoints of several that contradict the majority: the ledger goes on without them, find out why.
     """
 
     head: int
@@ -66,6 +68,7 @@ class LedgerHealth:
     ok: bool
     reason: str | None
     restarts: int = 0
+    outvoted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,7 @@ class LedgerRuntime:
         confirmations: int,
         limits: RelayLimits | None,
         poll_s: float,
+        outvoted: Callable[[], tuple[str, ...]] = tuple,
     ) -> None:
         self._engine = engine
         self._reading = tables.reading(engine)
@@ -121,6 +125,7 @@ class LedgerRuntime:
         self._confirmations = confirmations
         self._limits = limits
         self._poll_s = poll_s
+        self._outvoted = outvoted
         self._waiting = Waiting(time.monotonic)
         self._identity: ChainIdentity | None = None
         self._chain: Chain | None = None
@@ -189,7 +194,8 @@ class LedgerRuntime:
         Raises UnknownOperation if it was never appended (or not committed).
         """
         self.wake()
-        return self._waiting.wait(operation_id, timeout_s, lambda: self._status(operation_id))
+        fresh = bool(self._loops) and take_fresh(operation_id)
+        return self._waiting.wait(operation_id, timeout_s, lambda: self._status(operation_id), fresh=fresh)
 
     @property
     def domain(self) -> Domain:
@@ -231,6 +237,7 @@ class LedgerRuntime:
             ok=reason is None,
             reason=reason,
             restarts=0 if self._embedded is None else self._embedded.restarts,
+            outvoted=self._outvoted(),
         )
 
     def licence_state(self, licence_id: bytes) -> LicenceState | None:
@@ -343,21 +350,24 @@ def remote(
     clock: Callable[[], float] = time.time,
     *,
     first_block: int = 0,
+    agreement: int | None = None,
     limits: RelayLimits | None = None,
     poll_s: float = _IDLE_S,
 ) -> LedgerRuntime:
-    """Build the ledger over a network. The first endpoint serves; all must show the pinned chain and code.
+    """Build the ledger over a network: one endpoint, or several of which `agreement` must say the same
+    (None: all of two, all but one of more). Each must show the pinned chain and code.
 
     `confirmations` is how many blocks, its own counted, make an operation final; `first_block` where to begin
     to read.
     """
-    nodes = [Web3Chain.http(url) for url in rpc_urls]
+    nodes: list[Endpoint] = [Web3Chain.http(url) for url in rpc_urls]
+    quorum = QuorumChain(dict(zip(endpoint_names(rpc_urls), nodes, strict=True)), agreement)
+    chain: Chain = nodes[0] if len(nodes) == 1 else quorum
 
     def connect() -> tuple[Chain, ChainIdentity]:
-        pinned = identities.pin(engine, nodes[0], contract, first_block=first_block)
-        for other in nodes[1:]:
-            identities.check_node(pinned, other.chain_id(), other.code(contract))
-        return nodes[0], pinned
+        pinned = identities.pin(engine, chain, contract, first_block=first_block)
+        quorum.hold_to(lambda node: identities.check_node(pinned, node.chain_id(), node.code(contract)))
+        return chain, pinned
 
     return LedgerRuntime(
         engine,
@@ -368,4 +378,5 @@ def remote(
         confirmations=confirmations,
         limits=limits,
         poll_s=poll_s,
+        outvoted=quorum.outvoted,
     )

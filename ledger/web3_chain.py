@@ -148,9 +148,9 @@ class Web3Chain:
         """Return the code at an address now; empty where there is none."""
         return _bytes(self._ask("eth_getCode", address, "latest"))
 
-    def nonce(self, address: str) -> int:
-        """Return how many transactions of an account are in blocks."""
-        return _int(self._ask("eth_getTransactionCount", address, "latest"))
+    def nonce(self, address: str, *, block: int | None = None) -> int:
+        """Return how many transactions of an account are in blocks, up to `block` (None: the newest)."""
+        return _int(self._ask("eth_getTransactionCount", address, _tag(block)))
 
     def head(self) -> Header:
         """Return the newest block."""
@@ -176,19 +176,22 @@ class Web3Chain:
 
     def call(self, to: str, data: bytes, *, block: int | None = None) -> bytes:
         """Run a view at a block (None: the newest) and return its output; `RevertError` if it reverts."""
-        where = "latest" if block is None else hex(block)
-        (answer,) = self._calls([[{"to": to, "data": _hex(data)}, where]])
+        (answer,) = self._calls([[{"to": to, "data": _hex(data)}, _tag(block)]])
         return _bytes(_result(answer, "eth_call"))
 
-    def query(self, to: str, calls: Sequence[bytes]) -> list[bytes]:
-        """Run views on the newest block and return their outputs in order; `RevertError` if one reverts."""
-        asked = [[{"to": to, "data": _hex(data)}, "latest"] for data in calls]
+    def query(self, to: str, calls: Sequence[bytes], *, block: int | None = None) -> list[bytes]:
+        """Run views at a block (None: the newest) and return their outputs; `RevertError` if one reverts."""
+        asked = [[{"to": to, "data": _hex(data)}, _tag(block)] for data in calls]
         return [_bytes(_result(answer, "eth_call")) for answer in self._calls(asked)]
 
-    def simulate(self, to: str, calls: Sequence[bytes], *, time: int | None = None) -> list[bytes | None]:
-        """Run each call by itself on the newest state; None where it runs through, else the revert data."""
+    def simulate(
+        self, to: str, calls: Sequence[bytes], *, time: int | None = None, block: int | None = None
+    ) -> list[bytes | None]:
+        """Run each call by itself at a block (None: the newest); None where it runs through, else the revert
+        data.
+        """
         override: list[Any] = [{}, {"time": hex(time)}] if time is not None and self._mines else []
-        asked = [[{"to": to, "data": _hex(data)}, "latest", *override] for data in calls]
+        asked = [[{"to": to, "data": _hex(data)}, _tag(block), *override] for data in calls]
         outcomes: list[bytes | None] = []
         for answer in self._calls(asked):
             try:
@@ -286,6 +289,11 @@ def _result(answer: Mapping[str, Any], method: str) -> Any:
     if fields.get("code") == _REVERTED or "revert" in str(fields.get("message")).lower():
         raise RevertError(_bytes(data) if isinstance(data, str) and data.startswith("0x") else b"")
     raise RefusedError(f"the node refused {method}: {fields.get('message')}")
+
+
+def _tag(block: int | None) -> str:
+    """Return how JSON-RPC names a block, the newest without a number."""
+    return "latest" if block is None else hex(block)
 
 
 def _hex(data: bytes) -> str:

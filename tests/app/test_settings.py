@@ -59,6 +59,17 @@ class TestRequireSafe:
         with pytest.raises(UnsafeSettings, match="PARTVAULT_CONTRACT"):
             Settings(rpc_url="http://127.0.0.1:1").require_safe()
 
+    @pytest.mark.parametrize(
+        ("urls", "agreement"), [("http://a", 1), ("http://a, http://b,", 2), ("a,b,c", 2)]
+    )
+    def test_lets_a_majority_of_endpoints_agree(self, urls: str, agreement: int) -> None:
+        Settings(**(SAFE | {"rpc_url": urls, "rpc_agreement": agreement})).require_safe()
+
+    @pytest.mark.parametrize(("urls", "agreement"), [("http://a", 2), ("a,b", 1), ("a,b,c,d", 2)])
+    def test_wants_a_majority_of_endpoints(self, urls: str, agreement: int) -> None:
+        with pytest.raises(UnsafeSettings, match="no majority"):
+            Settings(**(SAFE | {"rpc_url": urls, "rpc_agreement": agreement})).require_safe()
+
     def test_is_asked_before_anything_is_made(self, tmp_path: Path) -> None:
         with pytest.raises(UnsafeSettings):
             create_app(Settings(environment=Environment.PRODUCTION, data_dir=tmp_path / "data"))
@@ -76,6 +87,15 @@ class TestEnvironment:
     def test_shows_no_relay_key(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("PARTVAULT_RELAY_KEY", "0x" + "ab" * 32)
         assert "ab" * 32 not in repr(Settings())
+
+
+class TestRpcUrls:
+    def test_are_the_parts_between_commas(self) -> None:
+        assert Settings(rpc_url="http://a:1, http://b:2,").rpc_urls == ("http://a:1", "http://b:2")
+
+    def test_are_none_of_the_embedded_chain(self) -> None:
+        assert Settings().rpc_urls == ()
+        assert Settings().embedded_chain
 
 
 class TestLocations:
