@@ -43,6 +43,14 @@ def printer_proof(printer_ids: Sequence[bytes], printer: bytes) -> list[bytes]:
     return proof
 
 
+def printer_listed(printer: bytes, proof: Sequence[bytes], root: bytes) -> bool:
+    """Tell whether a proof shows that a printer is on the list with this root."""
+    node = keccak(printer)
+    for sibling in proof:
+        node = keccak(min(node, sibling) + max(node, sibling))
+    return node == root
+
+
 def _levels(printer_ids: Sequence[bytes]) -> list[list[bytes]]:
     """Return the tree from its sorted leaves up to its root; the last node of an odd level rises unhashed."""
     for printer in printer_ids:
