@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
@@ -132,7 +133,7 @@ class TestOutgrown:
     ) -> None:
         played(tmp_path)
         monkeypatch.setattr(capacity, "EVENTS_MAX", 2)
-        with embedded_stage(tmp_path) as stage:
+        with caplog.at_level(logging.WARNING), embedded_stage(tmp_path) as stage:
             assert stage.runtime.health().ok
         assert "time to move from the embedded chain to a real network: it holds 6 events" in caplog.text
 

@@ -380,7 +380,7 @@ class TestAudit:
     def test_misses_nothing_that_was_shredded(self, service: Service, owner: Party) -> None:
         revision = owner.published()
         shred(owner, design_of(revision))
-        assert damaged(service) == set()
+        assert f"revisions {revision['id']}" not in damaged(service)
 
     def test_misses_what_is_only_said_to_be_shredded(self, service: Service, owner: Party) -> None:
         revision = owner.published()
@@ -388,10 +388,10 @@ class TestAudit:
         forget = "update shreddings set state = ? where id = ?"
         service.execute(forget, "withdrawn", done["id"])
         try:
-            assert damaged(service) == {f"revisions {revision['id']}"}
+            assert f"revisions {revision['id']}" in damaged(service)
         finally:
             service.execute(forget, "shredded", done["id"])
-        assert damaged(service) == set()
+        assert f"revisions {revision['id']}" not in damaged(service)
 
 
 def damaged(service: Service) -> set[str]:
