@@ -11,9 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from eth_hash.auto import keccak
 from sqlalchemy import Connection, RowMapping, select
 
 from ledger import tables
+from ledger.chain import ChainError
 from ledger.errors import TypedDataError
 from ledger.evidence import EvidenceError, digest_of
 from ledger.operations import Operation, from_json
@@ -75,6 +77,8 @@ def prove_operations(
         if row is None or row["state"] != "confirmed":
             raise EvidenceError("operations", f"{name} is not confirmed")
         proof = prove(node, row["block_number"], row["log_index"])
+        if keccak(proof.header) != row["block_hash"]:
+            raise ChainError(f"the node has another block {row['block_number']} than the one of {name}")
         found.append(ProvenOperation(operation_in(row["body"]), proof))
     return found
 

@@ -20,21 +20,39 @@ def audit(
     evidence: Annotated[
         Path | None, typer.Option(help="Evidence file to hold against the chain", exists=True, dir_okay=False)
     ] = None,
+    bundle: Annotated[
+        Path | None, typer.Option(help="Evidence of one print to verify", exists=True, dir_okay=False)
+    ] = None,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
     """Re-derive every licence, count and print from the chain, and name whatever disagrees.
 
     With --rpc and --contract it needs nothing of the service. Without, it audits the data folder: database
-    rows, stored objects and chain against each other. Exit code 0 only when all agree, 1 where something
+    rows, stored objects and chain against each other. With --bundle it verifies the evidence of one print by
+    itself, and with --rpc that the chain has its blocks. Exit code 0 only when all agree, 1 where something
     differs, 2 where nothing could be said.
     """
     from app.cli.failures import Exit
 
-    report = _run(rpc, contract, evidence, data_dir, quiet=as_json)
+    if bundle is not None:
+        from app.cli.audit_bundle import audit_bundle
+
+        _refuse_beside_bundle(contract=contract, evidence=evidence)
+        report = audit_bundle(bundle, rpc, quiet=as_json)
+    else:
+        report = _run(rpc, contract, evidence, data_dir, quiet=as_json)
     show(as_json, report.to_json(), _draw)
     if not report.ok:
         raise typer.Exit(Exit.REFUSED)
+
+
+def _refuse_beside_bundle(**others: object) -> None:
+    from app.cli.failures import usage
+
+    for name, value in others.items():
+        if value is not None:
+            raise usage(f"--bundle and --{name} exclude each other", "a bundle names its contract itself")
 
 
 def _run(

@@ -93,8 +93,8 @@ def _keys(settings: Settings, database: Database, *, quiet: bool) -> tuple[int, 
 @contextmanager
 def _chain(settings: Settings, *, quiet: bool) -> Iterator[str]:
     """Give the RPC URL of the chain: the set one, the running service's, or the restored one's."""
-    running = settings.rpc_url or noted_url(settings.data_dir / "chain")
-    if running is not None and (settings.rpc_url is not None or _answers(running)):
+    running = next(iter(settings.rpc_urls), None) or noted_url(settings.data_dir / "chain")
+    if running is not None and (settings.rpc_urls or _answers(running)):
         require_answer(Web3Chain.http(running), running)
         yield running
         return

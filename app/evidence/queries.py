@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import ColumnElement, RowMapping, Select, false, or_, tuple_
 from sqlalchemy import select as select_core
@@ -14,6 +15,7 @@ from app.errors import Invalid, NotFound
 from app.licences import queries as licence_queries
 from app.models import Licence, Print, Printer, Revision
 from ledger import tables
+from ledger.events import PrintsTransferred
 
 _events = tables.events
 
@@ -44,7 +46,8 @@ def events(
     query = select_core(_events).order_by(_events.c.block_number, _events.c.log_index).limit(limit)
     if licence_hash is not None:
         _require_licence(session, principal, licence_hash)
-        query = query.where(_events.c.licence == licence_hash)
+        taken = select_core(col(Licence.id)).where(col(Licence.licence_hash) == licence_hash)
+        query = query.where(or_(_events.c.licence == licence_hash, _transfers(taken)))
     else:
         query = query.where(_visible(principal))
     if after is not None:
@@ -68,6 +71,8 @@ def require_operation(session: Session, principal: Principal, operation_id: str)
     )
     of_revision = col(Revision.publish_operation) == operation_id
     seen = [licences.with_only_columns(col(Licence.id)).where(of_licence)]
+    of_transfer = col(Licence.transferred_from).in_(licences.with_only_columns(col(Licence.id)))
+    seen += [select(Licence.id).where(of_transfer, col(Licence.grant_operation) == operation_id)]
     parties = [(owner, col(Print.owner_id)), (provider, col(Print.provider_id))]
     seen += [select(Print.id).where(of_print, party == mine) for may, party in parties if may]
     seen += [select(Printer.id).where(of_printer, Printer.organisation_id == mine)] if provider else []
@@ -93,6 +98,13 @@ def _visible(principal: Principal) -> ColumnElement[bool]:
     revisions = select_core(col(Revision.revision_hash)).where(col(Revision.organisation_id) == mine)
     return or_(
         _events.c.licence.in_(licences),
+        _transfers(licence_queries.licences(principal).with_only_columns(col(Licence.id))),
         _events.c.licence.is_(None) & _events.c.printer.in_(printers) if provider else false(),
         _events.c.licence.is_(None) & _events.c.revision.in_(revisions) if owner else false(),
     )
+
+
+def _transfers(origins: Select[Any]) -> ColumnElement[bool]:
+    """Transfers that took prints from these licences, and nothing of what became of the prints."""
+    made = select_core(col(Licence.licence_hash)).where(col(Licence.transferred_from).in_(origins))
+    return (_events.c.name == PrintsTransferred.__name__) & _events.c.licence.in_(made)

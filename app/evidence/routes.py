@@ -9,11 +9,12 @@ from sqlalchemy import RowMapping
 from app import submission
 from app.dependencies import AnyCaller, Limit, ReaderCaller, ServicesDep
 from app.encodings import Hex32, JsonObject, from_hex, maybe_hex, to_hex
-from app.evidence import queries, service
+from app.evidence import print_bundle, queries, service
 from app.evidence.queries import Cursor
 from app.evidence.schemas import EventView, LedgerView, OperationView
 from app.licences import queries as licence_queries
 from app.pages import Page
+from app.prints import queries as print_queries
 
 router = APIRouter(prefix="/v1", tags=["ledger"])
 
@@ -89,6 +90,17 @@ def get_licence_evidence(licence_id: str, caller: ReaderCaller, services: Servic
     with services.database.read() as session:
         row = licence_queries.licence(session, caller, licence_id)
         return service.build(services, session, caller, [row])
+
+
+@router.get("/prints/{print_id}/evidence", tags=["evidence"])
+def get_print_evidence(print_id: str, caller: ReaderCaller, services: ServicesDep) -> JsonObject:
+    """Give the evidence of one print, with the proof that each of its events is in a block.
+
+    `partvault audit --bundle` verifies it without the service.
+    """
+    with services.database.read() as session:
+        row = print_queries.print_of(session, caller, print_id)
+        return print_bundle.build(services, session, caller, row)
 
 
 @router.get("/evidence", tags=["evidence"])

@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
+from ledger import print_evidence
 from ledger.evidence import parse
+from ledger.print_audit import audit_print
+from ledger.web3_chain import Web3Chain
 from tests.app.parties import Party, new_party, problem
 from tests.app.service import Service
 
@@ -124,3 +127,39 @@ class TestLedger:
         seen = owner.expect(200, "GET", "/v1/ledger")
         assert (seen["chain_id"], seen["contract"]) == (service.domain.chain_id, service.domain.contract)
         assert (seen["ok"], seen["embedded"], len(seen["code_hash"])) == (True, True, 66)
+
+
+class TestPrintEvidence:
+    @pytest.fixture
+    def printed(self, story: dict[str, Any]) -> str:
+        rows = story["provider"].expect(200, "GET", "/v1/prints")["items"]
+        (counted,) = [row["id"] for row in rows if row["redeemed_at"]]
+        return str(counted)
+
+    def test_is_verified_without_the_service(
+        self, service: Service, story: dict[str, Any], printed: str
+    ) -> None:
+        for party in (story["owner"], story["provider"]):
+            bundle = party.expect(200, "GET", f"/v1/prints/{printed}/evidence")
+            assert print_evidence.parse(json.dumps(bundle)) == bundle
+            kinds = [row["operation"]["kind"] for row in bundle["operations"]]
+            assert kinds == ["publish", "grant", "enrol", "record_print", "record_outcome"]
+            assert [opening["of"] for opening in bundle["openings"]] == ["manifest", "terms", "report"]
+            for chain in (None, Web3Chain.http(str(service.services.ledger.rpc_url))):
+                report = audit_print(bundle, chain)
+                assert report.ok, report.findings
+
+    def test_opens_nothing_to_an_auditor(self, story: dict[str, Any], printed: str) -> None:
+        bundle = auditor_of(story["owner"]).expect(200, "GET", f"/v1/prints/{printed}/evidence")
+        assert bundle["openings"] == []
+        assert audit_print(bundle).ok
+
+    def test_of_others_is_hidden(self, service: Service, printed: str) -> None:
+        stranger = new_party(service, "owner")
+        assert stranger.call("GET", f"/v1/prints/{printed}/evidence").status_code == 404
+
+    def test_is_refused_before_the_print_is_counted(self, story: dict[str, Any]) -> None:
+        printer = story["provider"].printer()
+        waiting = story["provider"].authorise(story["licence"], printer)
+        refused = story["owner"].call("GET", f"/v1/prints/{waiting['id']}/evidence")
+        assert "has not counted it" in problem(refused, "conflict")["detail"]
