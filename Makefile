@@ -14,7 +14,7 @@ AREA ?=
 FILE ?=
 PORT ?= 8000
 
-.PHONY: help install demo serve test test-all coverage analyse lint format contracts openapi bench clean
+.PHONY: help install demo serve test test-all coverage mutation analyse lint format contracts openapi bench clean
 
 help:  ## show this list
 	@echo "PartVault: a secure digital inventory for 3D printing, with a ledger that anyone can check."
@@ -61,6 +61,9 @@ test-all: install .venv/.neighbours  ## every test, the long campaigns and real 
 coverage: install .venv/.neighbours  ## branch coverage of storage/, which must be whole
 	@$(BIN)/python -m pytest tests/storage -n $(JOBS) -m "not slow" -q --cov=storage --cov-branch \
 		--cov-report=term-missing:skip-covered --cov-fail-under=100
+
+mutation: install  ## mutants of storage/'s critical checks: none may survive unexplained
+	@$(BIN)/python -m tests.mutation
 
 analyse: install  ## slither and halmos over the contract, in an environment of their own
 	@$(BIN)/python contracts/analysis.py

@@ -21,8 +21,11 @@ def check(candidates: Sequence[Mutant]) -> None:
 
 
 class TestCriticalChecks:
-    def test_leave_no_survivor(self) -> None:
-        check(critical())
+    """Every eighth mutant each time, all of them in the long campaigns and by `make mutation`."""
+
+    @pytest.mark.parametrize("step", [8, pytest.param(1, marks=pytest.mark.slow)])
+    def test_leave_no_survivor(self, step: int) -> None:
+        check(critical()[::step])
 
 
 class TestModules:
