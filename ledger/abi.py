@@ -41,6 +41,7 @@ from ledger.operations import (
     Revoke,
     Transfer,
 )
+from ledger.solidity import word
 from ledger.typed_data import Struct
 
 __all__ = [
@@ -89,9 +90,10 @@ def encode_call(operation: Operation) -> bytes:
         case Retire(retirement, signature):
             return _encode("retire", _members(retirement), signature)
         case RecordPrint(claim, key_x, key_y, signature, proof):
-            signed = (key_x, key_y, signature[:32], signature[32:])
             if not proof:
-                return _encode("recordPrint", _members(claim), signed)
+                words = [word(kind, getattr(claim, name)) for name, kind in claim.SOLIDITY.items()]
+                return b"".join((_call("recordPrint")[0], *words, key_x, key_y, signature))
+            signed = (key_x, key_y, signature[:32], signature[32:])
             return _encode("recordListedPrint", _members(claim), signed, list(proof))
         case RecordOutcome(licence, sequence, outcome, key_x, key_y, signature):
             signed = (key_x, key_y, signature[:32], signature[32:])

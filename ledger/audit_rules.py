@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
+from functools import lru_cache
 
 from eth_hash.auto import keccak
 
@@ -175,7 +176,7 @@ class Ledger:
         granted.printed[event.sequence] = event.printer
 
     def _printer(self, printer: bytes, licence: Licence, operation: RecordPrint) -> Iterator[tuple[str, str]]:
-        derived = Enrolment(licence.provider, operation.key_x, operation.key_y).struct_hash()
+        derived = _identifier(licence.provider, operation.key_x, operation.key_y)
         if derived != printer:
             yield "printer", "is not the one whose key signed, under the licence's provider"
         if printer not in self._printers:
@@ -193,7 +194,7 @@ class Ledger:
         if event.sequence in granted.reported:
             yield "sequence", "has two outcomes"
         granted.reported.add(event.sequence)
-        derived = Enrolment(granted.licence.provider, operation.key_x, operation.key_y).struct_hash()
+        derived = _identifier(granted.licence.provider, operation.key_x, operation.key_y)
         if derived != event.printer:
             yield "printer", "is not the one whose key signed, under the licence's provider"
         credit = event.result == Result.FAILED and granted.credited < granted.licence.reprints
@@ -232,6 +233,12 @@ class Ledger:
         for printer, retired in self._history.retired.items():
             if retired != (printer in self._retired):
                 yield Finding(f"chain printer 0x{printer.hex()}", "retired", "differs from its events")
+
+
+@lru_cache(maxsize=1024)
+def _identifier(provider: str, key_x: bytes, key_y: bytes) -> bytes:
+    """Return the identifier of the printer with a key under a provider."""
+    return Enrolment(provider, key_x, key_y).struct_hash()
 
 
 def signed_by(account: str, message: bytes, signature: bytes) -> bool:

@@ -17,12 +17,12 @@ from ledger.errors import TypedDataError
 CALL, PRINT = 0, 1
 """The kinds of items: any call, a call of `recordPrint`."""
 
-_RECORD_PRINT: Final = keccak(
+RECORD_PRINT: Final = keccak(
     b"recordPrint((bytes32,uint32,bytes32,uint64),(bytes32,bytes32,bytes32,bytes32))"
 )[:4]
 _CALL_HEAD: Final = struct.Struct(">BH")
 _PRINT_HEAD: Final = struct.Struct(">BHHIQ")
-_PRINT_CALL: Final = 4 + 8 * 32
+PRINT_CALL: Final = 4 + 8 * 32
 _PLACES: Final = 1 << 16
 
 
@@ -74,7 +74,7 @@ def _pack_call(call: bytes) -> bytes:
 
 def _pack_print(call: bytes, table: _Table) -> bytes | None:
     """Return the item for a call of `recordPrint`, None for another, or a claim out of range."""
-    if call[:4] != _RECORD_PRINT or len(call) != _PRINT_CALL:
+    if call[:4] != RECORD_PRINT or len(call) != PRINT_CALL:
         return None
     words = [call[at : at + 32] for at in range(4, len(call), 32)]
     licence, sequence, token, deadline, key_x, key_y, r, s = words
@@ -95,7 +95,7 @@ def _unpack_one(words: Sequence[bytes], items: bytes, at: int) -> tuple[bytes, i
     _, licence, key, sequence, deadline = _PRINT_HEAD.unpack_from(items, at)
     body, after = _cut(items, at + _PRINT_HEAD.size, 96)
     claim = (words[licence], sequence.to_bytes(32, "big"), body[:32], deadline.to_bytes(32, "big"))
-    return b"".join((_RECORD_PRINT, *claim, words[key], words[key + 1], body[32:])), after
+    return b"".join((RECORD_PRINT, *claim, words[key], words[key + 1], body[32:])), after
 
 
 def _cut(items: bytes, start: int, length: int) -> tuple[bytes, int]:

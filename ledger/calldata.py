@@ -14,7 +14,7 @@ from eth_abi.exceptions import DecodingError
 from eth_hash.auto import keccak
 
 from ledger.artifact import artifact, signature_of, type_of
-from ledger.batch import unpack
+from ledger.batch import PRINT_CALL, RECORD_PRINT, unpack
 from ledger.errors import LedgerError, TypedDataError
 from ledger.operations import (
     Enrol,
@@ -87,14 +87,22 @@ def operations_in(data: bytes) -> list[Operation | None]:
 
 
 def _operation(data: bytes) -> Operation | None:
-    name, values = _decode(data)
-    build = _BUILDERS.get(name)
-    if build is None:
-        return None
     try:
-        return build(*values)
+        if data[:4] == RECORD_PRINT and len(data) == PRINT_CALL:
+            return _plain_print(data)
+        name, values = _decode(data)
+        build = _BUILDERS.get(name)
+        return None if build is None else build(*values)
     except LedgerError:
         return None
+
+
+def _plain_print(data: bytes) -> RecordPrint:
+    """Return the print in a call of `recordPrint`: words of which there are most in any history."""
+    words = [data[at : at + 32] for at in range(4, PRINT_CALL, 32)]
+    licence, sequence, token, deadline, key_x, key_y, r, s = words
+    claim = PrintClaim(licence, int.from_bytes(sequence, "big"), token, int.from_bytes(deadline, "big"))
+    return RecordPrint(claim, key_x, key_y, r + s, ())
 
 
 def _decode(data: bytes) -> tuple[str, tuple[Any, ...]]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from eth_abi.abi import decode
 from eth_abi.exceptions import DecodingError
@@ -130,6 +130,9 @@ _EVENTS: tuple[type[Event], ...] = (
     OperationRejected,
 )
 
+_BITS: Final = {"bool": 1} | {f"uint{bits}": bits for bits in range(8, 257, 8)}
+_ONE_WORD: Final = {"bytes32", "address", *_BITS}
+
 
 @dataclass(frozen=True)
 class _Layout:
@@ -138,6 +141,7 @@ class _Layout:
     indexed: tuple[str, ...]
     types: tuple[str, ...]
     data_names: tuple[str, ...]
+    words: tuple[tuple[str, int], ...]
 
 
 def decode_log(log: Mapping[str, Any]) -> Event | None:
@@ -152,17 +156,37 @@ def decode_log(log: Mapping[str, Any]) -> Event | None:
     if layout is None:
         return None
     try:
-        values = dict(zip(layout.data_names, decode(layout.types, _raw(log["data"])), strict=True))
+        values = dict(zip(layout.data_names, _members(layout, _raw(log["data"])), strict=True))
         for position, kind in enumerate(layout.indexed):
-            values[layout.names[position]] = decode([kind], topics[position + 1])[0]
-    except (DecodingError, IndexError) as error:
+            values[layout.names[position]] = _member(kind, topics[position + 1])
+    except (DecodingError, IndexError, ValueError) as error:
         raise TypedDataError(layout.event.__name__, f"this log does not hold its fields: {error}") from error
-    for name in ("owner", "provider"):
-        if name in values:
-            values[name] = address_of_bytes(bytes.fromhex(values[name][2:]))
     if "limits" in values:
         values |= _limits(values.pop("limits"))
     return layout.event(**values)
+
+
+def _members(layout: _Layout, data: bytes) -> Sequence[Any]:
+    """Return the members in a log's data: words where all of them are one word long, as in most events."""
+    if not layout.words:
+        return decode(layout.types, data)
+    return [_member(kind, data[at : at + 32]) for kind, at in layout.words]
+
+
+def _member(kind: str, word: bytes) -> Any:
+    """Return the value in a word; ValueError where it is no value of the type."""
+    if len(word) != 32:
+        raise ValueError(f"a word of {len(word)} bytes")
+    if kind == "bytes32":
+        return word
+    if kind == "address":
+        if any(word[:12]):
+            raise ValueError(f"0x{word.hex()} is no address")
+        return address_of_bytes(word[12:])
+    number = int.from_bytes(word, "big")
+    if number >> _BITS[kind]:
+        raise ValueError(f"{number} is no {kind}")
+    return bool(number) if kind == "bool" else number
 
 
 def _limits(word: int) -> dict[str, int]:
@@ -181,14 +205,23 @@ def _layouts() -> dict[bytes, _Layout]:
         if entry["type"] != "event" or entry["name"] not in classes:
             continue
         members = [(_snake(part["name"]), part["type"], part["indexed"]) for part in entry["inputs"]]
+        types = tuple(kind for _, kind, indexed in members if not indexed)
         layouts[keccak(signature_of(entry).encode())] = _Layout(
             event=classes[entry["name"]],
             names=tuple(name for name, _, _ in members),
             indexed=tuple(kind for _, kind, indexed in members if indexed),
-            types=tuple(kind for _, kind, indexed in members if not indexed),
+            types=types,
             data_names=tuple(name for name, _, indexed in members if not indexed),
+            words=_places(types),
         )
     return layouts
+
+
+def _places(types: Sequence[str]) -> tuple[tuple[str, int], ...]:
+    """Return the types with their places in a log's data; nothing where one is longer than a word."""
+    if not _ONE_WORD.issuperset(types):
+        return ()
+    return tuple((kind, 32 * place) for place, kind in enumerate(types))
 
 
 def _snake(name: str) -> str:

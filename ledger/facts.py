@@ -25,7 +25,6 @@ from ledger.chain import ChainError, Log
 from ledger.events import decode_log
 from ledger.operations import Operation, RecordPrint
 from ledger.typed_data import (
-    PrintClaim,
     PrintOutcome,
     PrintTransfer,
     Retirement,
@@ -39,7 +38,7 @@ def fact_of(operation: Operation) -> str:
     repeats.
     """
     if isinstance(operation, RecordPrint):
-        return _print_fact(operation.claim)
+        return _print_fact(operation.claim.licence, operation.claim.sequence, operation.claim.token)
     return operation.operation_id
 
 
@@ -59,7 +58,7 @@ def fact_in(event: Event) -> str | None:
         case PrinterRetired(printer):
             return _fact("retire", Retirement(printer).struct_hash())
         case PrintRecorded(licence, _, sequence, token):
-            return _print_fact(PrintClaim(licence, sequence, token, 0))
+            return _print_fact(licence, sequence, token)
         case OutcomeRecorded(licence, _, sequence, result, report):
             outcome = PrintOutcome(print_id(licence, sequence), result, report)
             return _fact("record_outcome", outcome.struct_hash())
@@ -90,5 +89,5 @@ def _fact(kind: str, subject: bytes) -> str:
     return f"{kind}:0x{subject.hex()}"
 
 
-def _print_fact(claim: PrintClaim) -> str:
-    return f"record_print:0x{claim.licence.hex()}:{claim.sequence}:0x{claim.token.hex()}"
+def _print_fact(licence: bytes, sequence: int, token: bytes) -> str:
+    return f"record_print:0x{licence.hex()}:{sequence}:0x{token.hex()}"

@@ -15,9 +15,11 @@ from sqlalchemy import Connection, bindparam, select
 from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
+from ledger.abi import encode_call
 from ledger.errors import LedgerError
 from ledger.facts import compact_json, fact_of
 from ledger.operations import Operation, from_json
+from ledger.recent import Recent
 from ledger.tables import operations
 
 State: TypeAlias = Literal["pending", "sent", "mined", "confirmed", "rejected"]
@@ -26,6 +28,9 @@ _APPEND: Final = insert_sqlite(operations).on_conflict_do_nothing(index_elements
 _APPEND_POSTGRESQL: Final = insert_postgresql(operations).on_conflict_do_nothing(
     index_elements=["operation_id"]
 )
+_calldata: Final = Recent[bytes]()
+"""By the body of a row: the same operation may be signed twice, and only the first body counts."""
+_fresh: Final = Recent[bool]()
 _STATUS: Final = select(operations).where(operations.c.operation_id == bindparam("wanted"))
 
 
@@ -78,18 +83,35 @@ def append(connection: Connection, operation: Operation) -> str:
     Appending the same statement again, in whatever state the first one is, changes nothing.
     """
     operation_id = operation.operation_id
+    body = compact_json(operation.to_json())
     row = {
         "operation_id": operation_id,
         "kind": operation.kind,
-        "body": compact_json(operation.to_json()),
+        "body": body,
         "fact": fact_of(operation),
         "state": "pending",
         "appended_at": time.time(),
         "settled": False,
         "reverts": 0,
     }
-    connection.execute(_APPEND_POSTGRESQL if connection.dialect.name == "postgresql" else _APPEND, row)
+    insert = _APPEND_POSTGRESQL if connection.dialect.name == "postgresql" else _APPEND
+    if connection.execute(insert, row).rowcount == 1:
+        _calldata.put(body, encode_call(operation))
+        _fresh.put(operation_id, True)
     return operation_id
+
+
+def calldata_in(body: str) -> bytes:
+    """Return the calldata of the operation that a row carries."""
+    return _calldata.take(body) or encode_call(operation_in(body))
+
+
+def take_fresh(operation_id: str) -> bool:
+    """Return, the first time it is asked, whether this process appended the operation a moment ago.
+
+    Its transaction may not be committed, or be rolled back.
+    """
+    return _fresh.take(operation_id) is not None
 
 
 def status(connection: Connection, operation_id: str) -> OperationStatus:

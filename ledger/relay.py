@@ -28,7 +28,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Engine, RowMapping, bindparam, func, insert, select, update
 
 from ledger import tables
-from ledger.abi import batch_gas_limit, decode_error, encode_batch, encode_call
+from ledger.abi import batch_gas_limit, decode_error, encode_batch
 from ledger.chain import Chain
 from ledger.facts import compact_json
 from ledger.flight import Flight
@@ -36,7 +36,7 @@ from ledger.gas import TRANSACTION_GAS, has_p256, offer_of, operation_gas
 from ledger.identity import EMBEDDED_MAX_FEE, EMBEDDED_TIP, ChainIdentity
 from ledger.indexer import finalised
 from ledger.leases import Lease
-from ledger.outbox import OperationStatus, operation_in, status_of
+from ledger.outbox import OperationStatus, calldata_in, status_of
 from ledger.signer import AccountKey
 from ledger.sync import receipt_of_fact
 from ledger.transaction import Offer, sign_transaction
@@ -44,6 +44,20 @@ from ledger.writing import writing
 
 _operations: Final = tables.operations
 _transactions: Final = tables.transactions
+_PENDING: Final = (
+    select(_operations)
+    .where(_operations.c.state == "pending")
+    .order_by(_operations.c.position)
+    .limit(bindparam("group"))
+)
+_NEWEST_NONCE: Final = select(func.max(_transactions.c.nonce))
+_NEWEST_TIME: Final = select(_transactions.c.block_time).order_by(_transactions.c.nonce.desc()).limit(1)
+_STORE: Final = insert(_transactions)
+_ASSIGN: Final = (
+    update(_operations)
+    .where(_operations.c.position == bindparam("at"))
+    .values(state="sent", nonce=bindparam("its"), item=bindparam("place"))
+)
 _HELD_MAX: Final = 256
 _HARMFUL: Final = frozenset({"revoke", "retire"})
 """Kinds that can make an operation that waits fail; they do not overtake one."""
@@ -161,17 +175,16 @@ class Relay:
         return [self._candidate(row) for row in rows]
 
     def _candidate(self, row: RowMapping) -> _Candidate:
-        calldata = encode_call(operation_in(row["body"]))
+        calldata = calldata_in(row["body"])
         size, precompile = len(calldata), bool(self._precompile)
         bound = operation_gas(row["kind"], size, precompile=precompile, reverts=row["reverts"])
         return _Candidate(row, calldata, bound)
 
     def _pending(self) -> list[RowMapping]:
         """Return the oldest pending operations: a group of them, and those that wait besides."""
-        oldest = select(_operations).where(_operations.c.state == "pending").order_by(_operations.c.position)
         limit = self._limits.group_operations_max + min(len(self._held), _HELD_MAX)
         with self._reading.connect() as connection:
-            return list(connection.execute(oldest.limit(limit)).mappings())
+            return list(connection.execute(_PENDING, {"group": limit}).mappings())
 
     def _simulate(
         self, candidates: Sequence[_Candidate]
@@ -234,7 +247,7 @@ class Relay:
             block_time = max(int(now), _last_block_time(connection))
             row = {"nonce": nonce, "attempt": 0, "hash": signed.hash, "raw": signed.raw}
             row |= {"gas": offer.gas, "max_fee": offer.max_fee, "tip": offer.tip}
-            connection.execute(insert(_transactions).values(**row, block_time=block_time, signed_at=now))
+            connection.execute(_STORE, row | {"block_time": block_time, "signed_at": now})
             _assign(connection, accepted, nonce)
         self._flight.send(signed.hash, signed.raw, block_time)
         self._sent()
@@ -270,22 +283,19 @@ class Relay:
 
 
 def _next_nonce(connection: Connection) -> int:
-    newest = connection.execute(select(func.max(_transactions.c.nonce))).scalar()
+    newest = connection.execute(_NEWEST_NONCE).scalar()
     return 0 if newest is None else int(newest) + 1
 
 
 def _last_block_time(connection: Connection) -> int:
     """Return the time of the newest block asked for: time never runs back on the embedded chain."""
-    newest = select(_transactions.c.block_time).order_by(_transactions.c.nonce.desc()).limit(1)
-    return int(connection.execute(newest).scalar() or 0)
+    return int(connection.execute(_NEWEST_TIME).scalar() or 0)
 
 
 def _assign(connection: Connection, accepted: Sequence[_Candidate], nonce: int) -> None:
     """Note which batch carries each operation, and where in it."""
-    assigned = update(_operations).where(_operations.c.position == bindparam("at"))
-    assigned = assigned.values(state="sent", nonce=nonce, item=bindparam("place"))
-    places = [{"at": c.row["position"], "place": place} for place, c in enumerate(accepted)]
-    connection.execute(assigned, places)
+    places = [{"at": c.row["position"], "place": place, "its": nonce} for place, c in enumerate(accepted)]
+    connection.execute(_ASSIGN, places)
 
 
 def _reject(connection: Connection, row: RowMapping, revert_data: bytes, final: int) -> OperationStatus:

@@ -164,7 +164,7 @@ class LedgerRuntime:
             sync_lease,
             confirmations=self._confirmations,
             publish=self._waiting.publish,
-            rewound=relay.rebroadcast,
+            rewound=lambda: self._rewound(relay),
         )
         relay_loop = Loop("relay", lambda: self._relay_step(relay, relay_lease))
         sync_loop = Loop("sync", lambda: self._sync_step(sync, sync_lease))
@@ -302,6 +302,10 @@ class LedgerRuntime:
         if relay.step():
             return 0.0
         return _HELD_S if relay.waiting else self._poll_s
+
+    def _rewound(self, relay: Relay) -> None:
+        self._waiting.forget()
+        relay.rebroadcast()
 
     def _sync_step(self, sync: Sync, lease: Lease) -> float:
         if not lease.lead():

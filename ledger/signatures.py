@@ -6,6 +6,7 @@ nobody can turn a signature into a second valid one. Reached through `ledger.typ
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 import coincurve
@@ -67,14 +68,19 @@ def verify_printer_signature(digest: bytes, key_x: bytes, key_y: bytes, signatur
     r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
     if not 0 < r < _P256_ORDER or not 0 < s <= _P256_ORDER // 2:
         return False
-    numbers = ec.EllipticCurvePublicNumbers(
-        int.from_bytes(key_x, "big"), int.from_bytes(key_y, "big"), ec.SECP256R1()
-    )
     try:
-        numbers.public_key().verify(encode_dss_signature(r, s), digest, _PREHASHED)
+        _printer_key(key_x, key_y).verify(encode_dss_signature(r, s), digest, _PREHASHED)
     except (ValueError, InvalidSignature):
         return False
     return True
+
+
+@lru_cache(maxsize=1024)
+def _printer_key(x: bytes, y: bytes) -> ec.EllipticCurvePublicKey:
+    """Return a printer's public key; ValueError for a point off the curve."""
+    return ec.EllipticCurvePublicNumbers(
+        int.from_bytes(x, "big"), int.from_bytes(y, "big"), ec.SECP256R1()
+    ).public_key()
 
 
 def sign_as_printer(private_key: ec.EllipticCurvePrivateKey, digest: bytes) -> bytes:

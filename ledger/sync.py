@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, RowMapping, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Engine, RowMapping, Select, bindparam, delete, func, insert, select, update
 
 from ledger import tables
 from ledger.abi import decode_error
@@ -28,6 +28,18 @@ _EVENTS_AT_ONCE: Final = 2000
 _RECEIPT: Final = ("tx_hash", "block_number", "block_hash", "block_time", "log_index")
 
 _operations = tables.operations
+_standing = select(*(column for column in _operations.c if column.name not in ("body", "appended_at")))
+_BY_FACT = _standing.where(_operations.c.fact.in_(bindparam("facts", expanding=True)))
+_BY_NONCE = _standing.where(_operations.c.nonce.in_(bindparam("nonces", expanding=True)))
+_DEEP = _standing.where(_operations.c.state == "mined", _operations.c.block_number <= bindparam("final"))
+_OURS = select(tables.transactions.c.hash, tables.transactions.c.nonce).where(
+    tables.transactions.c.hash.in_(bindparam("hashes", expanding=True))
+)
+_MARK = (
+    update(tables.transactions)
+    .where(tables.transactions.c.hash == bindparam("its"))
+    .values(block_number=bindparam("block_number"), block_hash=bindparam("block_hash"), succeeded=True)
+)
 _SET_STATE = (
     update(_operations)
     .where(_operations.c.position == bindparam("at"))
@@ -185,32 +197,25 @@ class _Changes:
 
     def settle_older(self) -> None:
         """Make final what lies in blocks that became deep enough."""
-        table = _operations.c
-        deep = select(_operations).where(table.state == "mined", table.block_number <= self._final)
-        self._set([dict(row) for row in self._connection.execute(deep).mappings()])
+        self._set([dict(row) for row in self._operations(_DEEP, final=self._final)])
 
     def _mark_transactions(self, events: Sequence[IndexedEvent]) -> dict[bytes, int]:
         """Note which of our transactions are in blocks; return their nonces by hash."""
-        table = tables.transactions
         places = {event.log.transaction: event.log for event in events}
-        ours = select(table.c.hash, table.c.nonce).where(table.c.hash.in_(places))
-        nonces = {row.hash: row.nonce for row in self._connection.execute(ours)}
+        ours = self._connection.execute(_OURS, {"hashes": list(places)})
+        nonces = {row.hash: row.nonce for row in ours}
         if nonces:
-            marked = update(table).where(table.c.hash == bindparam("its"))
             values = [
                 {"its": key, "block_number": places[key].block_number, "block_hash": places[key].block_hash}
                 for key in nonces
             ]
-            marked = marked.values(
-                block_number=bindparam("block_number"), block_hash=bindparam("block_hash"), succeeded=True
-            )
-            self._connection.execute(marked, values)
+            self._connection.execute(_MARK, values)
         return nonces
 
     def _granted(self, events: Sequence[IndexedEvent], nonces: dict[bytes, int]) -> list[dict[str, Any]]:
         """Return the operations whose fact an event states, with its receipt."""
         stated = {event.fact: event for event in events if event.fact is not None}
-        rows = self._operations(_operations.c.fact.in_(stated))
+        rows = self._operations(_BY_FACT, facts=list(stated)) if stated else []
         by_fact: dict[str, list[RowMapping]] = {}
         for row in rows:
             by_fact.setdefault(row["fact"], []).append(row)
@@ -231,7 +236,7 @@ class _Changes:
                 refused[nonce, event.rejection.index] = event
         if not refused:
             return []
-        rows = self._operations(_operations.c.nonce.in_({nonce for nonce, _ in refused}))
+        rows = self._operations(_BY_NONCE, nonces=list({nonce for nonce, _ in refused}))
         rows = [row for row in rows if (row["nonce"], row["item"]) in refused and row["block_number"] is None]
         known = {row["fact"] for row in rows} & self._facts_held([row["fact"] for row in rows])
         changed = []
@@ -248,8 +253,8 @@ class _Changes:
         held = select(tables.events.c.fact).where(tables.events.c.fact.in_(facts))
         return set(self._connection.execute(held).scalars())
 
-    def _operations(self, condition: Any) -> list[RowMapping]:
-        return list(self._connection.execute(select(_operations).where(condition)).mappings())
+    def _operations(self, asked: Select[Any], **values: object) -> list[RowMapping]:
+        return list(self._connection.execute(asked, values).mappings())
 
     def _set(self, rows: Sequence[dict[str, Any]]) -> None:
         if not rows:

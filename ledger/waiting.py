@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from ledger.outbox import OperationStatus
+from ledger.recent import Recent
 
 _RECHECK_S: Final = 0.5
 
@@ -21,24 +22,41 @@ class Waiting:
         self._clock = clock
         self._guard = threading.Lock()
         self._waiters: dict[str, list[_Waiter]] = {}
+        self._told: Recent[OperationStatus] = Recent()
 
     def publish(self, statuses: Sequence[OperationStatus]) -> None:
         """Hand final statuses to who waits for them."""
         with self._guard:
             for status in statuses:
-                for waiter in self._waiters.get(status.operation_id, ()):
+                waiters = self._waiters.get(status.operation_id, ())
+                if not waiters:
+                    self._told.put(status.operation_id, status)
+                for waiter in waiters:
                     waiter.status = status
                     waiter.ready.set()
 
+    def forget(self) -> None:
+        """Forget what was final and nobody waited for: the chain took blocks back."""
+        self._told.clear()
+
     def wait(
-        self, operation_id: str, timeout_s: float, ask: Callable[[], OperationStatus]
+        self, operation_id: str, timeout_s: float, ask: Callable[[], OperationStatus], *, fresh: bool = False
     ) -> OperationStatus:
-        """Return the operation's status once it is final, or as `ask` tells it when the time is over."""
+        """Return the operation's status once it is final, or as `ask` tells it when the time is over.
+
+        For a `fresh` operation `ask` is not asked at once: nothing can be known of it but what is published.
+        """
         until = self._clock() + timeout_s
         waiter = _Waiter()
         with self._guard:
+            told = self._told.take(operation_id)
+            if fresh and told is not None:
+                return told
             self._waiters.setdefault(operation_id, []).append(waiter)
         try:
+            if fresh and timeout_s > 0 and waiter.ready.wait(min(timeout_s, _RECHECK_S)):
+                assert waiter.status is not None  # noqa: S101 - it is set before the event
+                return waiter.status
             while True:
                 status = ask()
                 left = until - self._clock()

@@ -12,14 +12,14 @@ import os
 import time
 
 from benchmarks.figures import Figure, announce
-from benchmarks.ledger import callers, gas
+from benchmarks.ledger import callers, gas, history
 
 
 def measure() -> list[Figure]:
     """Measure everything; some minutes."""
     load = os.getloadavg()[0]
     start = time.perf_counter()
-    figures = [figure for part in (gas, callers) for figure in part.figures()]
+    figures = [figure for part in (gas, callers, history) for figure in part.figures()]
     took, after = time.perf_counter() - start, os.getloadavg()[0]
     announce(f"measured in {took:.0f} s; load {load:.2f} before, {after:.2f} after")
     return figures
