@@ -26,6 +26,7 @@ from app.cli import (
     prints,
     shreddings,
     start,
+    transfers,
     vault,
 )
 from app.cli.failures import Exit, translate
@@ -49,6 +50,8 @@ def options(version: Version = False) -> None:  # its callback answers
 app.command()(start.serve)
 app.command()(start.worker)
 key_versions.commands.command()(shreddings.shred)
+for transferring in (transfers.consent, transfers.transfer, transfers.transfers):
+    licences.commands.command()(transferring)
 for noun in (
     organisations,
     api_keys,

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from sqlalchemy import select as select_core
 from sqlmodel import Session, SQLModel, select
 
+from app.cli import transfer_rows
 from app.designs.manifest import require_intact
 from app.designs.states import RevisionState
 from app.errors import AppError
@@ -16,11 +17,11 @@ from app.licences.states import LicenceState
 from app.models import Licence, Organisation, Print, Printer, Revision
 from app.printers.states import PrinterState
 from app.prints.lifecycle import State
-from ledger import tables
+from ledger import identity, tables
 from ledger.audit import Finding, History, StoredRow
 from ledger.commitment import canonical_json, report_commitment, terms_commitment
 from ledger.errors import LedgerError
-from ledger.typed_data import PrintOutcome, Result, Retirement, Revocation
+from ledger.typed_data import Domain, PrintOutcome, Result, Retirement, Revocation
 from storage.errors import StorageError
 
 _GRANTED = (LicenceState.ACTIVE, LicenceState.REVOKING, LicenceState.REVOKED)
@@ -38,18 +39,24 @@ class Inventory:
         self.licences = {row.id: row for row in session.exec(select(Licence)).all()}
         self.printers = {row.id: row for row in session.exec(select(Printer)).all()}
         self.prints = {row.id: row for row in session.exec(select(Print)).all()}
+        known = identity.load(session.connection())
+        self.domain = Domain(known.chain_id, known.contract) if known else None
 
     def address(self, organisation_id: str) -> str:
         """Give an organisation's address, empty where there is none."""
         row = self.organisations.get(organisation_id)
         return (row.address or "") if row else ""
 
+    def origin(self, row: Licence) -> Licence | None:
+        """Give the licence that a licence's prints were transferred from, None where they were granted."""
+        return self.licences.get(row.transferred_from or "")
+
     def claims(self) -> Iterator[StoredRow]:
         """Yield what the rows claim the chain recorded; rows still on their way claim nothing."""
         for revision in self.revisions.values():
             yield from _revision(revision, self.address(revision.organisation_id))
         for licence in self.licences.values():
-            yield from _licence(licence)
+            yield from _licence(licence, self.origin(licence))
         for printer in self.printers.values():
             yield from _printer(printer, self.address(printer.organisation_id))
         for row in self.prints.values():
@@ -64,6 +71,12 @@ class Inventory:
             yield from _manifest(revision, self.address(revision.organisation_id))
         for licence in self.licences.values():
             yield from _terms(licence)
+            origin = self.origin(licence)
+            if origin is not None:
+                yield from transfer_rows.findings(licence, origin)
+            if self.domain is not None:
+                owner = self.address(licence.owner_id)
+                yield from transfer_rows.consent_findings(licence, owner, self.domain)
         for row in self.prints.values():
             yield from _report(row)
 
@@ -72,7 +85,7 @@ class Inventory:
         for revision in self.revisions.values():
             yield f"publish:{_hex(revision.revision_hash)}"
         for licence in self.licences.values():
-            yield f"grant:{_hex(licence.licence_hash)}"
+            yield _grant_fact(licence, self.origin(licence))
             if licence.state in (LicenceState.REVOKING, LicenceState.REVOKED):
                 yield _revoke_fact(licence)
         for printer in self.printers.values():
@@ -89,6 +102,8 @@ class Inventory:
             yield from _points("revisions", row_id, "organisation_id", revision, self.organisations)
         for row_id, licence in self.licences.items():
             yield from _points("licences", row_id, "revision_id", licence, self.revisions)
+            if licence.transferred_from is not None:
+                yield from _points("licences", row_id, "transferred_from", licence, self.licences)
         for row_id, printer in self.printers.items():
             yield from _points("printers", row_id, "organisation_id", printer, self.organisations)
         for row_id, row in self.prints.items():
@@ -127,9 +142,18 @@ def _revision(row: Revision, owner: str) -> Iterator[StoredRow]:
         yield StoredRow("revisions", row.id, values, fact=f"publish:{_hex(row.revision_hash)}")
 
 
-def _licence(row: Licence) -> Iterator[StoredRow]:
+def _licence(row: Licence, origin: Licence | None) -> Iterator[StoredRow]:
     if row.state not in _GRANTED:
         return
+    if origin is not None:
+        yield from transfer_rows.claims(row, origin)
+    else:
+        yield from _grant(row)
+    if row.state == LicenceState.REVOKED:
+        yield StoredRow("licences", row.id, {"licence": _hex(row.licence_hash)}, fact=_revoke_fact(row))
+
+
+def _grant(row: Licence) -> Iterator[StoredRow]:
     counts = {
         "prints": row.prints,
         "reprints": row.reprints,
@@ -137,9 +161,7 @@ def _licence(row: Licence) -> Iterator[StoredRow]:
         "expiresAt": row.expires_at,
     }
     for values in (row.statement, counts):
-        yield StoredRow("licences", row.id, values, fact=f"grant:{_hex(row.licence_hash)}")
-    if row.state == LicenceState.REVOKED:
-        yield StoredRow("licences", row.id, {"licence": _hex(row.licence_hash)}, fact=_revoke_fact(row))
+        yield StoredRow("licences", row.id, values, fact=_grant_fact(row, None))
 
 
 def _printer(row: Printer, provider: str) -> Iterator[StoredRow]:
@@ -198,6 +220,10 @@ def _report(row: Print) -> Iterator[Finding]:
         return
     if not hmac.compare_digest(_hex(made), str((row.outcome or {}).get("report"))):
         yield Finding(f"prints {row.id}", "report", "is not the one its outcome commits to")
+
+
+def _grant_fact(row: Licence, origin: Licence | None) -> str:
+    return transfer_rows.transfer_fact(row, origin) if origin else f"grant:{_hex(row.licence_hash)}"
 
 
 def _revoke_fact(row: Licence) -> str:

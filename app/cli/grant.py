@@ -49,7 +49,7 @@ class Wish:
 def grant_licence(connection: Connection, wish: Wish, *, quiet: bool) -> dict[str, Any]:
     """Grant it and wait for the ledger; CliError where the ledger rejects it or does not answer in time."""
     client, account = connection.client, connection.account()
-    party = find_provider(connection, wish)
+    party = find_provider(connection, wish.provider, wish.provider_address)
     printers = [printer_hash(text) for text in wish.printers]
     request = {
         "revision_id": wish.revision_id,
@@ -68,25 +68,22 @@ def grant_licence(connection: Connection, wish: Wish, *, quiet: bool) -> dict[st
     return settled(connection, client.post("/v1/licences", request), quiet=quiet)
 
 
-def find_provider(connection: Connection, wish: Wish) -> dict[str, Any]:
+def find_provider(connection: Connection, name: str, expected: str | None) -> dict[str, Any]:
     """Look the provider up by id or exact name; CliError where there is none, several, or another address."""
     client = connection.client
-    if wish.provider.startswith("org_"):
-        found = [client.get(f"/v1/parties/{wish.provider}")]
+    if name.startswith("org_"):
+        found = [client.get(f"/v1/parties/{name}")]
     else:
-        found = client.pages("/v1/parties", name=wish.provider)
+        found = client.pages("/v1/parties", name=name)
     if len(found) != 1:
         names = ", ".join(row["id"] for row in found) or "none"
-        raise CliError(
-            "provider", f"{len(found)} parties are called {wish.provider!r}: {names}", "name it by its id"
-        )
+        raise CliError("provider", f"{len(found)} parties are called {name!r}: {names}", "name it by its id")
     party: dict[str, Any] = found[0]
-    expected = wish.provider_address
     if expected is not None and str(party.get("address")).lower() != expected.lower():
         raise CliError(
             "wrong_provider",
             f"{party['name']} has the address {party.get('address')}, expected was {expected}",
-            "ask the provider for its address before you grant anything",
+            "ask the provider for its address first",
         )
     return party
 

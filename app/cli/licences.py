@@ -103,7 +103,9 @@ def revoke(
 
 def draw(licence: dict[str, Any]) -> None:
     """Print a licence."""
-    used = f"{licence['prints_recorded']} of {licence['prints']}"
+    used = f"{licence['prints_recorded']} of {licence['prints'] - licence['prints_transferred']}"
+    if licence["prints_transferred"]:
+        used += f" ({licence['prints_transferred']} transferred)"
     credit = f"{licence['credited']} of {licence['reprints']}"
     receipt = licence.get("revocation_receipt") or licence.get("receipt")
     fields(
@@ -113,6 +115,7 @@ def draw(licence: dict[str, Any]) -> None:
             "revision": licence["revision_id"],
             "provider": licence["provider_id"],
             "printed": f"{used}, {credit} credited back",
+            "taken from": licence["transferred_from"],
             "window": f"{licence['starts_at']} – {licence['expires_at']}",
             "printers": ", ".join(licence["printers"]) or "all the provider enrolled",
             "on the ledger": licence["licence_hash"],
@@ -129,7 +132,7 @@ def _draw_rows(rows: list[dict[str, Any]]) -> None:
         "state": lambda row: row["state"],
         "revision": lambda row: row["revision_id"],
         "provider": lambda row: row["provider_id"],
-        "printed": lambda row: f"{row['prints_recorded']}/{row['prints']}",
+        "printed": lambda row: f"{row['prints_recorded']}/{row['prints'] - row['prints_transferred']}",
         "credited": lambda row: f"{row['credited']}/{row['reprints']}",
         "until": lambda row: row["expires_at"],
     }

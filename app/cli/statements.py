@@ -19,9 +19,11 @@ from ledger.typed_data import (
     Domain,
     Enrolment,
     Licence,
+    PrintTransfer,
     Publication,
     Retirement,
     Revocation,
+    TransferConsent,
     printers_root,
 )
 
@@ -126,6 +128,39 @@ def sign_revocation(connection: Connection, account: Account | None, shown: Mapp
     revocation = Revocation(licence=licence.struct_hash())
     require_same(revocation, shown.get("revocation"))
     return account.sign(ledger_domain(connection), revocation)
+
+
+def sign_consent(connection: Connection, account: Account | None, shown: Mapping[str, Any]) -> str | None:
+    """Sign the consent to transfers of a licence of one's own, named by its recomputed hash."""
+    if account is None:
+        return None
+    licence = Licence.from_json(shown["licence"])
+    if licence.owner != account.address:
+        raise CliError(
+            "not_yours", f"licence {shown['id']} was granted by {licence.owner}, not by this account"
+        )
+    consent = TransferConsent(licence=licence.struct_hash())
+    require_same(consent, shown.get("transfer_consent"))
+    return account.sign(ledger_domain(connection), consent)
+
+
+def sign_transfer(
+    connection: Connection,
+    account: Account | None,
+    shown: Mapping[str, Any],
+    wish: tuple[str, int],
+    prepared: Mapping[str, Any],
+) -> str | None:
+    """Sign a transfer from a licence one holds; `wish` is the receiver's address and the number of prints."""
+    if account is None:
+        return None
+    licence = Licence.from_json(shown["licence"])
+    if licence.provider != account.address:
+        raise CliError("not_yours", f"licence {shown['id']} is {licence.provider}'s, not this account's")
+    salt = _bytes(prepared["request"]["salt"])
+    transfer = PrintTransfer(licence.struct_hash(), *wish, salt)
+    require_same(transfer, prepared.get("transfer"))
+    return account.sign(ledger_domain(connection), transfer)
 
 
 def sign_enrolment(connection: Connection, account: Account | None, shown: Mapping[str, Any]) -> str | None:

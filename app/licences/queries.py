@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from sqlmodel import Session, false, or_, select
+from sqlmodel import Session, col, false, func, or_, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from app.auth.principals import Principal, Role
 from app.errors import NotFound
+from app.licences.states import LicenceState
 from app.models import Licence
 
 
@@ -42,3 +43,14 @@ def held(session: Session, principal: Principal, licence_id: str) -> Licence:
     if row.provider_id != principal.organisation_id:
         raise NotFound("licence", licence_id)
     return row
+
+
+def taken_from(licence_id: str) -> SelectOfScalar[Licence]:
+    """The licences that prints of a licence became by transfer."""
+    return select(Licence).where(Licence.transferred_from == licence_id)
+
+
+def passed_on(session: Session, licence_id: str) -> int:
+    """How many prints were transferred from a licence, or are on their way."""
+    query = select(func.sum(Licence.prints)).where(Licence.transferred_from == licence_id)
+    return session.exec(query.where(col(Licence.state) != LicenceState.REJECTED)).one() or 0

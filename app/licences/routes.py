@@ -4,12 +4,30 @@ from fastapi import APIRouter, Response
 
 from app import idempotency
 from app.auth.principals import Principal
-from app.dependencies import Cursor, IdempotencyKey, Limit, OwnerCaller, ReaderCaller, ServicesDep
+from app.dependencies import (
+    Cursor,
+    IdempotencyKey,
+    Limit,
+    OwnerCaller,
+    ProviderCaller,
+    ReaderCaller,
+    RequiredIdempotencyKey,
+    ServicesDep,
+)
 from app.encodings import to_hex
-from app.licences import queries, service
+from app.licences import queries, service, transfers
 from app.licences.drafting import draft
-from app.licences.schemas import LicencePrepared, LicenceRequest, LicenceView, RevokeRequest
-from app.licences.views import licence_view
+from app.licences.schemas import (
+    ConsentRequest,
+    LicencePrepared,
+    LicenceRequest,
+    LicenceView,
+    RevokeRequest,
+    TransferPrepared,
+    TransferRequest,
+    TransferView,
+)
+from app.licences.views import licence_view, transfer_view
 from app.models import Licence
 from app.pages import Page, page
 from app.wiring import Services
@@ -75,3 +93,64 @@ def revoke(
     if not service.revoke(services, caller, licence_id, body.signature_bytes() if body else None):
         response.status_code = 202
     return _shown(services, caller, licence_id)
+
+
+@router.post("/{licence_id}/transfer-consent")
+def consent(
+    licence_id: str, caller: OwnerCaller, services: ServicesDep, body: ConsentRequest | None = None
+) -> LicenceView:
+    """Consent to its provider's passing unused prints on, where the terms say `transferable: true`.
+
+    It cannot be taken back; to end further transfers, revoke the licence.
+    """
+    transfers.consent(services, caller, licence_id, body.signature_bytes() if body else None)
+    return _shown(services, caller, licence_id)
+
+
+@router.post("/{licence_id}/transfers/prepare")
+def prepare_transfer(
+    licence_id: str, body: TransferRequest, caller: ProviderCaller, services: ServicesDep
+) -> TransferPrepared:
+    """Build the transfer to sign; nothing is stored. Send `request` with a signature to make it."""
+    proposal = transfers.propose(services, caller, licence_id, body)
+    statement = proposal.statement
+    return TransferPrepared(
+        request=body.model_dump(mode="json", exclude={"signature"}) | {"salt": to_hex(statement.salt)},
+        transfer=statement.to_json(),
+        licence=proposal.made.to_json(),
+        licence_hash=to_hex(proposal.made.struct_hash()),
+        typed_data=typed_data(services.ledger.domain, statement),
+    )
+
+
+@router.post("/{licence_id}/transfers", status_code=201, responses={202: {"model": TransferView}})
+def transfer(
+    licence_id: str,
+    body: TransferRequest,
+    response: Response,
+    caller: ProviderCaller,
+    services: ServicesDep,
+    key: RequiredIdempotencyKey,
+) -> TransferView:
+    """Pass unused prints on to another provider, as a licence of its own; 202 while the chain has not
+    confirmed it.
+    """
+    content = {"licence": licence_id, "body": body.model_dump(mode="json")}
+    request = idempotency.attempt(caller.organisation_id, key, "transfers", content)
+    made = transfers.transfer(services, request, caller, licence_id, body)
+    with services.database.read() as session:
+        view = transfer_view(session, session.get_one(Licence, made.row_id))
+    if view.state == "pending":
+        response.status_code = 202
+    return view
+
+
+@router.get("/{licence_id}/transfers")
+def list_transfers(
+    licence_id: str, caller: ReaderCaller, services: ServicesDep, limit: Limit = 50, cursor: Cursor = None
+) -> Page[TransferView]:
+    """List the transfers that took prints from a licence."""
+    with services.database.read() as session:
+        row = queries.licence(session, caller, licence_id)
+        query = queries.taken_from(row.id)
+        return page(session, query, Licence.id, lambda made: transfer_view(session, made), limit, cursor)

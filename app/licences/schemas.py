@@ -44,7 +44,7 @@ class LicenceRequest(Body):
     ] = Field(default_factory=list)
     terms: JsonInput = Field(
         default_factory=dict,
-        description="conditions kept off chain; `processes` and `materials` are enforced",
+        description="conditions kept off chain; `processes`, `materials` and `transferable` are enforced",
     )
     terms_salt: Hex32 | None = None
     salt: Hex32 | None = None
@@ -68,8 +68,51 @@ class RevokeRequest(SignedBody):
     """Withdraws a licence; an external account signs the revocation."""
 
 
+class ConsentRequest(SignedBody):
+    """Consents to transfers of a licence's prints; an external account signs the consent."""
+
+
+class TransferRequest(SignedBody):
+    """Passes unused prints on to another provider; a salt that is not given is made."""
+
+    provider_id: RowId
+    prints: Annotated[int, Field(ge=1, le=2**31 - 1)]
+    salt: Hex32 | None = None
+
+
+class TransferPrepared(BaseModel):
+    """What the provider is to sign, the request to send with the signature, and the licence it makes."""
+
+    request: JsonObject
+    transfer: JsonObject
+    licence: JsonObject
+    licence_hash: str
+    typed_data: JsonObject
+
+
+class TransferView(BaseModel):
+    """A transfer as the parties of the licence it takes from see it; `id` is the licence it makes.
+
+    `state` is pending, confirmed or rejected: what became of that licence later is its parties' business.
+    """
+
+    id: str
+    licence_id: str
+    provider_id: str
+    prints: int
+    state: str
+    transfer: JsonObject
+    licence_hash: str
+    receipt: Receipt | None
+    created_at: str
+
+
 class LicenceView(BaseModel):
-    """A licence as its parties see it; the counts are the chain's."""
+    """A licence as its parties see it; the counts are the chain's.
+
+    `prints` is what was granted; `prints_transferred` of them went to other providers. `consented` says
+    whether the owner consented to that, `transfer_consent` is what an external account signs to do so.
+    """
 
     id: str
     state: str
@@ -80,6 +123,7 @@ class LicenceView(BaseModel):
     licence: JsonObject
     prints: int
     reprints: int
+    prints_transferred: int
     prints_recorded: int
     credited: int
     starts_at: str
@@ -87,6 +131,9 @@ class LicenceView(BaseModel):
     printers: list[str]
     terms: JsonObject
     terms_salt: str
+    consented: bool
+    transferred_from: str | None
+    transfer_consent: JsonObject
     revocation: JsonObject
     receipt: Receipt | None
     revocation_receipt: Receipt | None

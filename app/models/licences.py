@@ -10,7 +10,11 @@ from app.models.columns import json_field, time_field
 
 
 class Licence(SQLModel, table=True):
-    """A permission an owner signed; `statement` is the EIP-712 struct as JSON."""
+    """A permission an owner signed; `statement` is the EIP-712 struct as JSON.
+
+    Where its prints were transferred from another licence, `transferred_from` names that one and
+    `grant_operation` is the transfer. `transfer_consent` is the owner's signature over a `TransferConsent`.
+    """
 
     __tablename__ = "licences"
 
@@ -30,6 +34,8 @@ class Licence(SQLModel, table=True):
     expires_at: int = time_field()
     grant_operation: str
     revoke_operation: str | None = None
+    transferred_from: str | None = Field(default=None, foreign_key="licences.id", index=True)
+    transfer_consent: bytes | None = None
     created_at: int = time_field()
 
 

@@ -13,6 +13,7 @@ from app.designs import manifest
 from app.designs.custody import Custody, committed_custody
 from app.designs.stored import file_of
 from app.errors import IntegrityBroken, Reason
+from app.licences import queries as licence_queries
 from app.licences import service as licences
 from app.models import Design, Licence, LicenceKey, Organisation, Print, Printer, Revision
 from app.printers import service as printers
@@ -53,7 +54,8 @@ class Counts:
 class Case:
     """The rows of one print to be: licence, printer, design and their owners, in line with the outbox.
 
-    `sealed` is the data key as its owner sealed it to the printer, where a licence came with such keys.
+    `sealed` is the data key as its owner sealed it to the printer, where a licence came with such keys;
+    `passed_on` how many of the licence's prints were transferred, or are on their way.
     """
 
     licence: Licence
@@ -62,6 +64,7 @@ class Case:
     revision: Revision
     owner: Organisation
     sealed: LicenceKey | None
+    passed_on: int
     counts: Counts
     now: int
 
@@ -77,7 +80,7 @@ class Case:
             terms=json.loads(row.terms),
             on_chain=chain is not None,
             revoked_on_chain=chain is not None and chain.revoked,
-            prints=chain.prints if chain else row.prints,
+            prints=min(chain.prints if chain else row.prints, row.prints - self.passed_on),
             credited=chain.credited if chain else 0,
             used=chain.used if chain else 0,
             base=chain.base if chain else 0,
@@ -163,7 +166,8 @@ def gather(services: Services, session: Session, licence: Licence, printer: Prin
     design = session.get_one(Design, revision.design_id)
     owner = session.get_one(Organisation, licence.owner_id)
     sealed = session.get(LicenceKey, (licence.id, printer.id))
-    return Case(licence, printer, design, revision, owner, sealed, counts, submission.now(services, session))
+    passed_on, now = licence_queries.passed_on(session, licence.id), submission.now(services, session)
+    return Case(licence, printer, design, revision, owner, sealed, passed_on, counts, now)
 
 
 def gather_print(services: Services, session: Session, row: Print, counts: Counts) -> Case:

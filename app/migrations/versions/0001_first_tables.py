@@ -256,6 +256,8 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
         sa.Column("grant_operation", sa.String(), nullable=False),
         sa.Column("revoke_operation", sa.String(), nullable=True),
+        sa.Column("transferred_from", sa.String(), nullable=True),
+        sa.Column("transfer_consent", sa.LargeBinary(), nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(
             ["owner_id"],
@@ -269,6 +271,10 @@ def upgrade() -> None:
             ["revision_id"],
             ["revisions.id"],
         ),
+        sa.ForeignKeyConstraint(
+            ["transferred_from"],
+            ["licences.id"],
+        ),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("licence_hash"),
     )
@@ -277,6 +283,7 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_licences_provider_id"), ["provider_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_licences_revision_id"), ["revision_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_licences_state"), ["state"], unique=False)
+        batch_op.create_index(batch_op.f("ix_licences_transferred_from"), ["transferred_from"], unique=False)
 
     op.create_table(
         "licence_keys",
@@ -518,6 +525,7 @@ def downgrade() -> None:
     op.drop_table("prints")
     op.drop_table("licence_keys")
     with op.batch_alter_table("licences", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_licences_transferred_from"))
         batch_op.drop_index(batch_op.f("ix_licences_state"))
         batch_op.drop_index(batch_op.f("ix_licences_revision_id"))
         batch_op.drop_index(batch_op.f("ix_licences_provider_id"))

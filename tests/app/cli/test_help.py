@@ -67,6 +67,7 @@ class TestNouns:
             *("design upload", "design list", "design show", "design publish"),
             *("design recover", "design thumbnail"),
             *("licence grant", "licence list", "licence show", "licence revoke"),
+            *("licence consent", "licence transfer", "licence transfers"),
             *("printer enrol", "printer list", "printer show", "printer approve", "printer retire"),
             *("print check", "print authorise", "print list", "print show"),
         }

@@ -8,6 +8,7 @@ from typing import Any
 import httpx2
 
 from tests.app.parties import Party
+from tests.app.service import until
 
 NAME = "Leg cap"
 
@@ -48,6 +49,6 @@ def operator(owner: Party) -> Party:
 
 def shred(owner: Party, design_id: str) -> dict[str, Any]:
     """Request, and have the operator confirm; gives the shredding, which is finished."""
-    answer = confirm(operator(owner), requested(owner, design_id))
-    assert answer.status_code == 200, answer.text
-    return owner.expect(200, "GET", f"/v1/shreddings/{answer.json()['id']}")
+    asked = requested(owner, design_id)
+    until(lambda: confirm(operator(owner), asked).status_code == 200)  # 202 while somebody still reads
+    return owner.expect(200, "GET", f"/v1/shreddings/{asked['id']}")
