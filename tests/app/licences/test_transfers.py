@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -242,6 +243,25 @@ class TestTransfer:
         assert consent(owner, theirs).status_code == 200
         done(receiver, theirs, provider, 1)
         assert receiver.expect(200, "GET", f"/v1/licences/{made['id']}")["prints_transferred"] == 1
+
+
+class TestAtOnce:
+    def test_transfers_and_prints_share_what_there_is(
+        self, owner: Party, provider: Party, receiver: Party, printer: Printer, revision: dict[str, Any]
+    ) -> None:
+        """Whoever comes first; nobody gets a number that went, and no token's number goes."""
+        licence = consented(owner, revision, provider, prints=4)
+        with ThreadPoolExecutor(8) as pool:
+            moved = [pool.submit(transfer, provider, licence, receiver, 1) for _ in range(4)]
+            asked = [pool.submit(provider.ask, licence, printer) for _ in range(4)]
+        gone = [answer for answer in (future.result() for future in moved) if answer.status_code == 201]
+        tokens = [answer.json() for answer in (f.result() for f in asked) if answer.status_code == 201]
+        assert len(gone) + len(tokens) == 4
+        assert sorted(token["sequence"] for token in tokens) == list(range(1, len(tokens) + 1))
+        for token in tokens:
+            assert printer.redeem(token["token"]).status_code == 200
+        seen = provider.expect(200, "GET", f"/v1/licences/{licence['id']}")
+        assert (seen["prints_transferred"], seen["prints_recorded"]) == (len(gone), len(tokens))
 
 
 class TestSeen:
