@@ -11,6 +11,10 @@ from typing import Any
 import httpx2
 import pytest
 
+from app.licences.transfers import numbers_of
+from app.models import Licence as LicenceRow
+from app.models import Printer as PrinterRow
+from app.prints import case as cases
 from ledger.typed_data import Licence, PrintTransfer, Publication, TransferConsent, transferred
 from tests.app.impatient import SETTLED, Impatient, impatient_service
 from tests.app.parties import Party, Printer, new_party, problem
@@ -243,6 +247,27 @@ class TestTransfer:
         assert consent(owner, theirs).status_code == 200
         done(receiver, theirs, provider, 1)
         assert receiver.expect(200, "GET", f"/v1/licences/{made['id']}")["prints_transferred"] == 1
+
+
+class TestStaleCounts:
+    """What the chain said before a transfer was stored does not give its prints out again."""
+
+    def test_leave_what_went_out_of_account(
+        self, owner: Party, provider: Party, receiver: Party, printer: Printer, revision: dict[str, Any]
+    ) -> None:
+        licence = consented(owner, revision, provider)
+        services, row_id = provider.service.services, licence["id"]
+        with services.database.read() as session:
+            row, device = session.get_one(LicenceRow, row_id), session.get_one(PrinterRow, printer.id)
+        before = cases.ask_chain(services, row.licence_hash, device.printer_hash)
+        assert before.licence is not None
+        done(provider, licence, receiver, 2)
+        with services.database.read() as session:
+            row, device = session.get_one(LicenceRow, row_id), session.get_one(PrinterRow, printer.id)
+            case = cases.gather(services, session, row, device, before)
+            numbers = numbers_of(session, row, before.licence, case.now)
+        assert before.licence.prints == 5
+        assert case.permission.allowed == numbers.allowed == numbers.left == 3
 
 
 class TestAtOnce:
