@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import rlp  # type: ignore[import-untyped]
 from eth_hash.auto import keccak
 from sqlalchemy import Connection, RowMapping, select
 
@@ -59,12 +60,32 @@ def _operation(row: RowMapping) -> StoredRow:
     return StoredRow(table, key, flat | receipt, fact=row["fact"])
 
 
-def damaged_transactions(connection: Connection) -> Iterator[str]:
-    """Yield the hashes of stored transactions whose bytes do not have them."""
-    chosen = select(tables.transactions.c.hash, tables.transactions.c.raw)
-    for row in connection.execute(chosen):
-        if keccak(row.raw) != row.hash:
-            yield _hex(row.hash)
+def damaged_transactions(connection: Connection) -> Iterator[tuple[str, str, str]]:
+    """Yield what of stored transactions is not as signed: hash, column, what is wrong.
+
+    A transaction in a block must have a block that is indexed, where that one still is.
+    """
+    times = {row.number: row for row in connection.execute(select(tables.blocks))}
+    for row in connection.execute(select(tables.transactions)).mappings():
+        name = _hex(row["hash"])
+        if keccak(row["raw"]) != row["hash"]:
+            yield name, "raw", "the bytes are not those of this transaction"
+            continue
+        for column, value in _signed(row["raw"]).items():
+            if row[column] != value:
+                yield name, column, f"says {row[column]}, what was signed says {value}"
+        if (row["block_number"] is None) != (row["block_hash"] is None):
+            yield name, "block_number, block_hash", "only one of them is there"
+        block = times.get(row["block_number"])
+        if block is not None and block.hash != row["block_hash"]:
+            yield name, "block_number, block_hash", "are not those of an indexed block"
+
+
+def _signed(raw: bytes) -> dict[str, int]:
+    """Return what a signed transaction (EIP-1559) says of itself, by the columns that repeat it."""
+    _, nonce, tip, max_fee, gas, *_ = rlp.decode(raw[1:])
+    told = {"nonce": nonce, "tip": tip, "max_fee": max_fee, "gas": gas}
+    return {column: int.from_bytes(value, "big") for column, value in told.items()}
 
 
 def _plain(row: RowMapping, *without: str) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
 
-from app.cli import audit_objects, audit_rows
+from app.cli import audit_identity, audit_objects, audit_rows
+from app.cli.audit_relations import Relations
 from app.cli.audit_remote import require_answer
 from app.cli.embedded import embedded_chain, identity_of
 from app.cli.progress import counting, transfer, waiting
@@ -15,6 +16,7 @@ from app.custody import census
 from app.database import Database, open_database
 from app.designs.catalogue import read
 from app.settings import Settings
+from ledger import identity
 from ledger.anvil import noted_url
 from ledger.audit import AuditReport, Finding, History
 from ledger.audit_chain import ChainReader, audit
@@ -26,7 +28,7 @@ from storage.keys import open_keys
 from storage.vault import Vault
 
 
-class _Reader(ChainReader):
+class Reader(ChainReader):
     """Keeps the history it read, so that rows can be sought for every event."""
 
     history: History | None = None
@@ -39,37 +41,56 @@ class _Reader(ChainReader):
 
 def audit_local(settings: Settings, evidence: Mapping[str, Any] | None, *, quiet: bool) -> AuditReport:
     """Audit a data folder: every row and every object against the chain, and the chain against the rows."""
-    identity = identity_of(settings)
+    known = identity_of(settings)
     with ExitStack() as stack:
         rpc_url = stack.enter_context(_chain(settings, quiet=quiet))
         database = open_database(settings.database_location)
         stack.callback(database.close)
-        reader = _Reader(Web3Chain.http(rpc_url), identity.contract, first_block=identity.first_block)
-        with waiting("comparing the database with the chain", quiet=quiet):
-            report = _rows(database, reader, evidence)
-            if identity.embedded and reader.history is not None:
-                report = _with(report, *_missing(database, reader.history))
-        objects, damaged = _objects(settings, database, quiet=quiet)
-        keys, unopened = _keys(settings, database, quiet=quiet)
-        counts = {**report.counts, "objects": objects, "wrapped_keys": keys}
-        return replace(_with(report, *damaged, *unopened), counts=counts)
+        reader = Reader(Web3Chain.http(rpc_url), known.contract, first_block=known.first_block)
+        return judge(settings, database, reader, evidence, quiet=quiet)
 
 
-def _rows(database: Database, reader: _Reader, evidence: Mapping[str, Any] | None) -> AuditReport:
+def judge(
+    settings: Settings,
+    database: Database,
+    reader: Reader,
+    evidence: Mapping[str, Any] | None = None,
+    *,
+    quiet: bool,
+) -> AuditReport:
+    """Audit an open database with a chain's reader, and the objects and keys of the settings' folder."""
+    with waiting("comparing the database with the chain", quiet=quiet):
+        report = _rows(database, reader, evidence)
+        if reader.history is not None:
+            report = _with(report, *_among_rows(database, reader.history))
+    objects, damaged = _objects(settings, database, quiet=quiet)
+    keys, unopened = _keys(settings, database, quiet=quiet)
+    counts = {**report.counts, "objects": objects, "wrapped_keys": keys}
+    return replace(_with(report, *damaged, *unopened), counts=counts)
+
+
+def _rows(database: Database, reader: Reader, evidence: Mapping[str, Any] | None) -> AuditReport:
     with database.read() as session:
         inventory = audit_rows.Inventory(session)
         rows = [*stored_rows(session.connection()), *inventory.claims()]
         found = list(inventory.findings())
         found += [
-            Finding(f"ledger_transactions {name}", "raw", "the bytes are not those of this transaction")
-            for name in damaged_transactions(session.connection())
+            Finding(f"ledger_transactions {name}", column, problem)
+            for name, column, problem in damaged_transactions(session.connection())
         ]
     return _with(audit(reader, evidence, rows), *found)
 
 
-def _missing(database: Database, history: History) -> list[Finding]:
+def _among_rows(database: Database, history: History) -> list[Finding]:
+    """Compare rows with each other and with the whole of the history; name what no row tells of."""
     with database.read() as session:
-        return list(audit_rows.unclaimed(session, history))
+        known = identity.load(session.connection())
+        found = list(audit_identity.findings(known, history))
+        if known is None or known.embedded:
+            found += audit_rows.unclaimed(session, history)
+        facts = [record.seen.fact for record in history.records if record.seen.fact is not None]
+        inventory = audit_rows.Inventory(session)
+        return [*found, *Relations(session, inventory, history.domain, facts).findings()]
 
 
 def _objects(settings: Settings, database: Database, *, quiet: bool) -> tuple[int, list[Finding]]:

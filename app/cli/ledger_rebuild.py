@@ -51,7 +51,8 @@ def _rebuild_rows(settings: Settings, database: Database, *, quiet: bool) -> dic
     with database.read() as session:
         damaged = next(damaged_transactions(session.connection()), None)
     if damaged is not None:
-        raise ReplayMismatch(f"ledger_transactions {damaged}.hash", "the bytes have another hash")
+        name, column, problem = damaged
+        raise ReplayMismatch(f"ledger_transactions {name}.{column}", problem)
     return _said(identity.chain_id, identity.contract, blocks, head.hash, done.seconds)
 
 

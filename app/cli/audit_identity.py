@@ -1,0 +1,32 @@
+"""The row that says which contract a database belongs to, against what the chain shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ledger.audit import Finding, History
+from ledger.identity import ChainIdentity
+
+_ROW = "ledger_chain 1"
+
+
+def findings(known: ChainIdentity | None, history: History) -> Iterator[Finding]:
+    """Yield the columns of `ledger_chain` that do not fit the chain."""
+    if known is None:
+        yield Finding(_ROW, "row", "is missing")
+        return
+    domain = history.domain
+    said = {
+        "chain_id": (known.chain_id, domain.chain_id),
+        "contract": (known.contract, domain.contract),
+        "code_hash": (known.code_hash, history.code_hash),
+        "embedded": (known.embedded, known.genesis_time is not None),
+    }
+    if known.embedded:
+        said["first_block"] = (known.first_block, 0)
+        first = history.headers.get(0)
+        if first is not None:
+            said["genesis_time"] = (known.genesis_time, first.timestamp)
+    for column, (value, wanted) in said.items():
+        if value != wanted:
+            yield Finding(_ROW, column, f"says {value!r}, the chain says {wanted!r}")

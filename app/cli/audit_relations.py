@@ -1,0 +1,306 @@
+"""Rows against rows for the audit: what a row repeats of another, whom it names, and where it stands.
+
+`app.cli.audit_rows` compares rows with the chain; here is what only the rows among themselves can tell, and
+whether their states allow what the chain has recorded.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
+from typing import Any, Final
+
+from sqlmodel import Session, select
+
+from app.cli.audit_rows import Inventory
+from app.designs.custody import Custody
+from app.designs.states import RevisionState
+from app.errors import AppError
+from app.licences.states import LicenceState
+from app.models import (
+    Design,
+    Licence,
+    LicenceKey,
+    Organisation,
+    Print,
+    Printer,
+    Release,
+    Revision,
+    Shredding,
+    WrappedSecret,
+)
+from app.printers.binding import require_bound
+from app.printers.states import PrinterState
+from app.prints.lifecycle import State
+from ledger.audit import Finding
+from ledger.errors import LedgerError
+from ledger.typed_data import Domain, PrintClaim, PrintOutcome, Retirement, Revocation, printers_root
+from storage.recipients import sealed_bytes
+
+_COUNTED: Final = frozenset({State.REDEEMED, State.COMPLETED, State.FAILED, State.CANCELLED})
+_ON_CHAIN: Final = (
+    PrinterState.APPROVING,
+    PrinterState.ENROLLED,
+    PrinterState.RETIRING,
+    PrinterState.RETIRED,
+)
+_ACCOUNT: Final = "account"
+
+
+class Relations:
+    """The rows of one moment, each beside those it names. `facts` is what the chain recorded."""
+
+    def __init__(self, session: Session, inventory: Inventory, domain: Domain, facts: Iterable[str]) -> None:
+        self._rows = inventory
+        self._domain = domain
+        self._facts = frozenset(facts)
+        self._designs = {row.id: row for row in session.exec(select(Design)).all()}
+        self._releases = list(session.exec(select(Release)).all())
+        self._keys = list(session.exec(select(LicenceKey)).all())
+        self._shreddings = list(session.exec(select(Shredding)).all())
+        self._accounts = {
+            row.object_id for row in session.exec(select(WrappedSecret)).all() if row.kind == _ACCOUNT
+        }
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield every column that contradicts another row, or a state that contradicts the chain."""
+        rows = self._rows
+        for judge, subjects in (
+            (self._organisation, rows.organisations.values()),
+            (self._design, self._designs.values()),
+            (self._revision, rows.revisions.values()),
+            (self._licence, rows.licences.values()),
+            (self._printer, rows.printers.values()),
+            (self._print, rows.prints.values()),
+            (self._release, self._releases),
+            (self._licence_key, self._keys),
+            (self._shredding, self._shreddings),
+        ):
+            yield from chain.from_iterable(map(judge, subjects))  # type: ignore[arg-type]
+
+    def _organisation(self, row: Organisation) -> Iterator[Finding]:
+        name = f"organisations {row.id}"
+        if row.account_type not in (None, "managed", "external"):
+            yield Finding(name, "account_type", f"{row.account_type!r} is no type of account")
+        said = {
+            "account_type": (row.account_type == "managed", row.id in self._accounts),
+            "address": (bool(row.address), row.account_type is not None),
+        }
+        yield from _unlike(name, said)
+
+    def _design(self, row: Design) -> Iterator[Finding]:
+        name = f"designs {row.id}"
+        yield from _unlike(name, {"custody": (row.custody in tuple(Custody), True)})
+        if row.organisation_id not in self._rows.organisations:
+            yield Finding(name, "organisation_id", f"there is no {row.organisation_id}")
+        done = [s for s in self._shreddings if s.design_id == row.id and s.state in ("confirmed", "shredded")]
+        told = done[-1].confirmed_at if done else None
+        yield from _unlike(name, {"shredded_at": (row.shredded_at, told)})
+
+    def _revision(self, row: Revision) -> Iterator[Finding]:
+        name, design = f"revisions {row.id}", self._designs.get(row.design_id)
+        yield from _state(name, row.state, RevisionState)
+        if design is None:
+            yield Finding(name, "design_id", f"there is no {row.design_id}")
+            return
+        yield from _unlike(name, {"organisation_id": (row.organisation_id, design.organisation_id)})
+        fact = f"publish:{_hex(row.revision_hash)}"
+        if fact in self._facts:
+            allowed = (RevisionState.PUBLISHING, RevisionState.PUBLISHED)
+            yield from _allowed(name, row.state, allowed)
+            yield from _unlike(name, {"publish_operation": (row.publish_operation, fact)})
+        manifest = _read(row.manifest)
+        if manifest is None:
+            return
+        file = _first(manifest.get("files"))
+        said = {
+            "design_id": (row.design_id, manifest.get("design")),
+            "number": (row.number, manifest.get("revision")),
+            "id": (row.id, manifest.get("revision_id")),
+            "recipe": (row.recipe, manifest.get("recipe")),
+            "filename": (row.filename, file.get("filename")),
+            "file_format": (row.file_format, file.get("format")),
+        }
+        yield from _unlike(name, said)
+        yield from _unlike(f"designs {design.id}", {"custody": (design.custody, manifest.get("custody"))})
+
+    def _licence(self, row: Licence) -> Iterator[Finding]:
+        name, revision = f"licences {row.id}", self._rows.revisions.get(row.revision_id)
+        yield from _state(name, row.state, LicenceState)
+        chosen = [self._rows.printers.get(each) for each in row.printers]
+        listed = [each.printer_hash for each in chosen if each is not None and each.printer_hash]
+        made = printers_root(listed) if len(listed) == len(row.printers) else None
+        published = _hex(revision.revision_hash if revision else None)
+        said = {
+            "owner_id": (self._rows.address(row.owner_id), row.statement.get("owner")),
+            "provider_id": (self._rows.address(row.provider_id), row.statement.get("provider")),
+            "revision_id": (
+                published,
+                row.statement.get("revision"),
+            ),
+            "printers": (_hex(made), row.statement.get("printers")),
+        }
+        yield from _unlike(name, said)
+        if row.grant_operation in self._facts:
+            granted = (LicenceState.PENDING, LicenceState.ACTIVE, LicenceState.REVOKING, LicenceState.REVOKED)
+            yield from _allowed(name, row.state, granted)
+        elif row.state in (LicenceState.ACTIVE, LicenceState.REVOKED):
+            yield Finding(name, "grant_operation", "is not what the chain recorded")
+        revoked = f"revoke:{_hex(Revocation(row.licence_hash).struct_hash())}"
+        if revoked in self._facts:
+            yield from _allowed(name, row.state, (LicenceState.REVOKING, LicenceState.REVOKED))
+            yield from _unlike(name, {"revoke_operation": (row.revoke_operation, revoked)})
+        elif row.state == LicenceState.ACTIVE:
+            yield from _unlike(name, {"revoke_operation": (row.revoke_operation, None)})
+
+    def _printer(self, row: Printer) -> Iterator[Finding]:
+        name, provider = f"printers {row.id}", self._rows.address(row.organisation_id)
+        yield from _state(name, row.state, PrinterState)
+        fact = f"enrol:{_hex(row.printer_hash)}"
+        if fact not in self._facts:
+            return
+        try:
+            require_bound(self._domain, row, provider)
+        except (AppError, LedgerError, ValueError) as error:
+            yield Finding(name, "key_x, key_y, sealing_suite, sealing_public, sealing_signature", str(error))
+        enrolled = (
+            PrinterState.APPROVING,
+            PrinterState.ENROLLED,
+            PrinterState.RETIRING,
+            PrinterState.RETIRED,
+        )
+        yield from _allowed(name, row.state, enrolled)
+        yield from _unlike(name, {"enrol_operation": (row.enrol_operation, fact)})
+        retired = f"retire:{_hex(Retirement(row.printer_hash or bytes(32)).struct_hash())}"
+        if retired in self._facts:
+            yield from _allowed(name, row.state, (PrinterState.RETIRING, PrinterState.RETIRED))
+            yield from _unlike(name, {"retire_operation": (row.retire_operation, retired)})
+        elif row.state == PrinterState.ENROLLED:
+            yield from _unlike(name, {"retire_operation": (row.retire_operation, None)})
+
+    def _print(self, row: Print) -> Iterator[Finding]:
+        name, licence = f"prints {row.id}", self._rows.licences.get(row.licence_id)
+        printer = self._rows.printers.get(row.printer_id)
+        yield from _state(name, row.state, State)
+        if licence is None or printer is None:
+            return
+        said: dict[str, tuple[object, object]] = {
+            "owner_id": (row.owner_id, licence.owner_id),
+            "provider_id": (row.provider_id, licence.provider_id),
+            "printer_id": (printer.organisation_id, licence.provider_id),
+        }
+        claim = f"record_print:{_hex(licence.licence_hash)}:{row.sequence}"
+        counted = f"{claim}:{_hex(row.token_sha256)}" in self._facts
+        if counted:
+            said["holds_sequence"] = (row.holds_sequence, True)
+            yield from _allowed(name, row.state, (State.REDEEMING, State.REFUSED, *_COUNTED))
+        if row.state in _COUNTED:
+            said["redeemed_at"] = (row.redeemed_at is not None, True)
+            released = sum(release.print_id == row.id for release in self._releases)
+            if released != 1:
+                yield Finding(name, "state", f"is {row.state}, and there are {released} releases of it")
+            said["record_operation"] = (row.record_operation, _record_operation(row, licence))
+        if row.state in _COUNTED - {State.REDEEMED}:
+            said["outcome_operation"] = (row.outcome_operation, _outcome_operation(row))
+        elif row.state not in _COUNTED:
+            said["outcome"] = (row.outcome, None)
+        yield from _unlike(name, said)
+
+    def _release(self, row: Release) -> Iterator[Finding]:
+        name, of_print = f"releases {row.id}", self._rows.prints.get(row.print_id)
+        if of_print is None:
+            yield Finding(name, "print_id", f"there is no {row.print_id}")
+            return
+        licence, printer = (
+            self._rows.licences.get(of_print.licence_id),
+            self._rows.printers.get(of_print.printer_id),
+        )
+        revision = self._rows.revisions.get(row.revision_id)
+        yield from _unlike(name, {"printer_id": (row.printer_id, of_print.printer_id)})
+        if licence is None or printer is None or revision is None or licence.revision_id != revision.id:
+            yield Finding(name, "revision_id", "is not what the print's licence is for")
+            return
+        design = self._designs.get(revision.design_id)
+        shredded = design is not None and design.shredded_at is not None
+        yield from _unlike(name, {"body": (row.body is None, shredded)})
+        if row.body is None:
+            return
+        body = _read(row.body) or {}
+        said: dict[str, tuple[object, object]] = {
+            "release_id": (body.get("release_id"), row.id),
+            "print_id": (body.get("print_id"), row.print_id),
+            "printer_hash": (body.get("printer_hash"), _hex(printer.printer_hash)),
+            "manifest": (body.get("manifest"), revision.manifest),
+            "salt": (body.get("salt"), _hex(revision.salt)),
+            "commitment": (body.get("commitment"), _hex(revision.commitment)),
+            "licence": (body.get("licence"), licence.statement),
+        }
+        yield from _unlike(name, {f"body.{member}": pair for member, pair in said.items()})
+
+    def _licence_key(self, row: LicenceKey) -> Iterator[Finding]:
+        name = f"licence_keys {row.licence_id} {row.printer_id}"
+        licence, printer = self._rows.licences.get(row.licence_id), self._rows.printers.get(row.printer_id)
+        if licence is None or printer is None or row.printer_id not in licence.printers:
+            yield Finding(name, "row", "is of no printer that its licence lists")
+            return
+        yield from _unlike(name, {"suite": (row.suite, printer.sealing_suite)})
+        if row.suite == printer.sealing_suite:
+            yield from _unlike(name, {"blob": (len(row.blob), sealed_bytes(row.suite))})
+
+    def _shredding(self, row: Shredding) -> Iterator[Finding]:
+        name, design = f"shreddings {row.id}", self._designs.get(row.design_id)
+        if design is None:
+            yield Finding(name, "design_id", f"there is no {row.design_id}")
+            return
+        yield from _unlike(name, {"organisation_id": (row.organisation_id, design.organisation_id)})
+        if row.state in ("confirmed", "shredded"):
+            yield from _unlike(name, {"confirmed_at": (row.confirmed_at, design.shredded_at)})
+
+
+def _record_operation(row: Print, licence: Licence) -> str:
+    try:
+        claim = PrintClaim(licence.licence_hash, row.sequence, row.token_sha256, row.deadline)
+    except LedgerError:
+        return ""
+    return f"record_print:{_hex(claim.struct_hash())}"
+
+
+def _outcome_operation(row: Print) -> str:
+    try:
+        return f"record_outcome:{_hex(PrintOutcome.from_json(row.outcome).struct_hash())}"
+    except LedgerError:
+        return ""
+
+
+def _state(name: str, state: str, known: Iterable[str]) -> Iterator[Finding]:
+    if state not in tuple(known):
+        yield Finding(name, "state", f"{state!r} is no state")
+
+
+def _allowed(name: str, state: str, allowed: Iterable[str]) -> Iterator[Finding]:
+    if state not in tuple(allowed):
+        yield Finding(name, "state", f"is {state}; the chain's record allows {', '.join(allowed)}")
+
+
+def _unlike(name: str, said: Mapping[str, tuple[object, object]]) -> Iterator[Finding]:
+    for column, (value, wanted) in said.items():
+        if value != wanted:
+            yield Finding(name, column, f"says {value!r:.90}, the rows it belongs to say {wanted!r:.90}")
+
+
+def _read(text: str | bytes | None) -> dict[str, Any] | None:
+    try:
+        found = json.loads(text or "")
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _first(items: object) -> Mapping[str, Any]:
+    first = items[0] if isinstance(items, list) and items else {}
+    return first if isinstance(first, dict) else {}
+
+
+def _hex(value: bytes | None) -> str:
+    return "0x" + (value or b"").hex()
