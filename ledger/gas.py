@@ -22,7 +22,7 @@ _BOUNDS: Final[Mapping[str, int]] = {
     "transfer": 170_000,
     "enrol": 110_000,
     "retire": 80_000,
-    "record_print": 90_000,
+    "record_print": 60_000,
     "record_outcome": 100_000,
 }
 _PRINTER_SIGNED: Final = frozenset({"enrol", "record_print", "record_outcome"})

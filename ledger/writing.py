@@ -16,7 +16,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,8 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 _LEVEL: Final = "partvault_sync_level"
 _NORMAL: Final = 1
+sync_data: Callable[[int], None] = getattr(os, "fdatasync", os.fsync)
+"""Writes a file's data to the disk, and of its metadata what reading needs; macOS has only all or nothing."""
 
 
 @dataclass
@@ -95,7 +97,7 @@ class _SharedSync:
         with contextlib.suppress(FileNotFoundError):
             log = os.open(self._log, os.O_RDONLY)
             try:
-                os.fsync(log)
+                sync_data(log)
             finally:
                 os.close(log)
 

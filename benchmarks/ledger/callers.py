@@ -21,8 +21,8 @@ EACH = 50
 """Operations of one caller in one round."""
 ALONE = 100
 BLOCK_S = 1
-NETWORK_CALLERS = 1024
-NETWORK_EACH = 8
+UNDER_WAY = 128
+"""Operations that one caller appends, one by one, before it waits for them, where blocks take their time."""
 LICENCES = 100
 
 
@@ -46,13 +46,13 @@ def figures() -> Iterator[Figure]:
     yield Figure(f"wait of {CALLERS} callers, p99", _percentile(waits, 99) * 1000, "ms", 150, "lower")
     yield Figure("wait of one caller, p50", _percentile(alone, 50) * 1000, "ms", 12, "lower")
     yield Figure("wait of one caller, p99", _percentile(alone, 99) * 1000, "ms", None, "lower")
-    announce(f"{NETWORK_CALLERS} callers on a network of one block in {BLOCK_S} s")
+    announce(f"{CALLERS} callers on a network of one block in {BLOCK_S} s")
     with (
         tempfile.TemporaryDirectory(prefix="bench-ledger-") as folder,
         network_stage(Path(folder), block_s=BLOCK_S) as stage,
     ):
         run = _network(stage)
-    yield Figure(f"operations per second, 1 s blocks, {NETWORK_CALLERS} callers", run.per_second, "1/s", 800,
+    yield Figure(f"operations per second, 1 s blocks, {CALLERS} callers", run.per_second, "1/s", 800,
                  "higher")  # fmt: skip
 
 
@@ -69,8 +69,8 @@ def _embedded(stage: Stage) -> tuple[list[Run], Sequence[float]]:
 
 
 def _network(stage: Stage) -> Run:
-    prints = _opened(stage, NETWORK_CALLERS * NETWORK_EACH)
-    return _run(stage, prints, NETWORK_CALLERS)
+    prints = _opened(stage, CALLERS * UNDER_WAY)[: CALLERS * UNDER_WAY]
+    return _run(stage, prints, CALLERS, under_way=UNDER_WAY)
 
 
 def _opened(stage: Stage, wanted: int) -> list[RecordPrint]:
@@ -88,21 +88,24 @@ def _take(prints: list[RecordPrint], count: int) -> list[RecordPrint]:
     return taken
 
 
-def _run(stage: Stage, prints: Sequence[RecordPrint], callers: int) -> Run:
-    """Let each caller take its share, one after the other; raises RuntimeError if one is not confirmed."""
+def _run(stage: Stage, prints: Sequence[RecordPrint], callers: int, *, under_way: int = 1) -> Run:
+    """Let each caller append its share, so many before it waits for them; RuntimeError if one is not confirmed."""
     waits: list[float] = []
     failed: list[str] = []
     start = threading.Barrier(callers + 1)
 
     def call(share: Sequence[RecordPrint]) -> None:
         start.wait()
-        for operation in share:
-            began = time.perf_counter()
-            (operation_id,) = stage.append(operation)
-            found = stage.runtime.wait(operation_id, PATIENCE_S)
-            waits.append(time.perf_counter() - began)
-            if found.state != "confirmed":
-                failed.append(f"{operation_id} is {found.state}: {found.reason}")
+        for first in range(0, len(share), under_way):
+            appended = []
+            for operation in share[first : first + under_way]:
+                began = time.perf_counter()
+                appended += [(operation_id, began) for operation_id in stage.append(operation)]
+            for operation_id, began in appended:
+                found = stage.runtime.wait(operation_id, PATIENCE_S)
+                waits.append(time.perf_counter() - began)
+                if found.state != "confirmed":
+                    failed.append(f"{operation_id} is {found.state}: {found.reason}")
 
     shares = [prints[place::callers] for place in range(callers)]
     threads = [threading.Thread(target=call, args=(share,)) for share in shares]

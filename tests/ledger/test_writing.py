@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine, create_engine, event, text
 
-from ledger.writing import write_turn, writing
+from ledger.writing import sync_data, write_turn, writing
 
 FULL, NORMAL = 2, 1
 
@@ -44,13 +43,13 @@ def add(connection: Connection) -> None:
 def syncs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Note each sync of a file, by its name."""
     noted: list[str] = []
-    sync = os.fsync
+    sync = sync_data
 
     def note(descriptor: int) -> None:
         noted.append(Path(f"/proc/self/fd/{descriptor}").resolve().name)
         sync(descriptor)
 
-    monkeypatch.setattr(os, "fsync", note)
+    monkeypatch.setattr("ledger.writing.sync_data", note)
     return noted
 
 
@@ -96,7 +95,7 @@ class TestTurn:
             with writing(engine) as connection:
                 add(connection)
 
-        monkeypatch.setattr(os, "fsync", slow)
+        monkeypatch.setattr("ledger.writing.sync_data", slow)
         with ThreadPoolExecutor(9) as pool:
             first = pool.submit(write)
             assert reached.wait(10)
@@ -118,7 +117,7 @@ class TestTurn:
             failed.append(1)
             raise OSError("the disk is gone")
 
-        monkeypatch.setattr(os, "fsync", fail)
+        monkeypatch.setattr("ledger.writing.sync_data", fail)
 
         def write() -> None:
             with writing(engine) as connection:
