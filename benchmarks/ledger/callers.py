@@ -89,7 +89,7 @@ def _take(prints: list[RecordPrint], count: int) -> list[RecordPrint]:
 
 
 def _run(stage: Stage, prints: Sequence[RecordPrint], callers: int, *, under_way: int = 1) -> Run:
-    """Let each caller append its share, so many before it waits for them; RuntimeError if one is not confirmed."""
+    """Let each caller append its share, so many before it waits; RuntimeError if one is not confirmed."""
     waits: list[float] = []
     failed: list[str] = []
     start = threading.Barrier(callers + 1)
