@@ -148,17 +148,18 @@ def sign_transfer(
     connection: Connection,
     account: Account | None,
     shown: Mapping[str, Any],
-    wish: tuple[str, int],
+    wish: tuple[str, int, bytes],
     prepared: Mapping[str, Any],
 ) -> str | None:
-    """Sign a transfer from a licence one holds; `wish` is the receiver's address and the number of prints."""
+    """Sign a transfer from a licence one holds; `wish` is the receiver's address, the number of prints and
+    the salt.
+    """
     if account is None:
         return None
     licence = Licence.from_json(shown["licence"])
     if licence.provider != account.address:
         raise CliError("not_yours", f"licence {shown['id']} is {licence.provider}'s, not this account's")
-    salt = _bytes(prepared["request"]["salt"])
-    transfer = PrintTransfer(licence.struct_hash(), *wish, salt)
+    transfer = PrintTransfer(licence.struct_hash(), *wish)
     require_same(transfer, prepared.get("transfer"))
     return account.sign(ledger_domain(connection), transfer)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import Annotated, Any
 
 import typer
@@ -51,12 +52,14 @@ def transfer(
         party = find_provider(connection, to, to_address)
         path = f"/v1/licences/{licence_id}"
         shown = connection.client.get(path)
-        request = {"provider_id": party["id"], "prints": prints}
+        salt = secrets.token_bytes(32)
+        request = {"provider_id": party["id"], "prints": prints, "salt": "0x" + salt.hex()}
         prepared = connection.client.post(f"{path}/transfers/prepare", request)
-        wish = (party["address"], prints)
+        wish = (party["address"], prints, salt)
         signature = sign_transfer(connection, connection.account(), shown, wish, prepared)
-        request = {**prepared["request"], **({"signature": signature} if signature else {})}
-        made = connection.client.post(f"{path}/transfers", request)
+        made = connection.client.post(
+            f"{path}/transfers", request | ({"signature": signature} if signature else {})
+        )
     show_final(as_json, made, _draw, f"partvault licence transfers {licence_id}")
 
 

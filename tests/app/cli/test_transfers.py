@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from app.cli.account import Account
 from app.cli.audit_local import audit_local
+from app.cli.connection import Connection
+from app.cli.failures import CliError
 from app.cli.statements import sign_transfer
 from app.settings import Settings
+from ledger.typed_data import Licence as LicenceStatement
+from ledger.typed_data import PrintTransfer
 from tests.app.cli.conftest import Command
 from tests.app.cli.test_audit import changed
 from tests.app.cli.test_tour import party, publish
 from tests.e2e.service_process import ServiceProcess
 
+NOBODY = cast("Connection", None)
+"""What is refused before it is asked anything."""
 CHANGES = [
     ("prints", "prints + 1"),
     ("reprints", "1"),
@@ -85,8 +93,22 @@ class TestOwnAccounts:
         assert wrong["kind"] == "wrong_provider"
         assert provider.ok(*words, account=files["provider"])["state"] == "confirmed"
 
-    def test_sign_nothing_for_a_managed_one(self) -> None:
-        assert sign_transfer(None, None, {}, ("", 1), {}) is None  # type: ignore[arg-type]
+    def test_sign_nothing_else_than_was_asked_for(self, tmp_path: Path) -> None:
+        """A service that proposes more prints than were asked for, or another receiver, gets no signature."""
+        account = Account.create(tmp_path / "account.json")
+        licence = LicenceStatement(
+            *(bytes(32), "0x" + "01" * 20, account.address, bytes(32)),
+            *(5, 0, 0, 1, bytes(32), bytes(32)),
+        )
+        shown = {"id": "lic_1", "licence": licence.to_json()}
+        wish = ("0x" + "02" * 20, 2, bytes(32))
+        for proposed in ((wish[0], 3, wish[2]), ("0x" + "03" * 20, 2, wish[2])):
+            prepared = {"transfer": PrintTransfer(licence.struct_hash(), *proposed).to_json()}
+            with pytest.raises(CliError, match="proposes another PrintTransfer"):
+                sign_transfer(NOBODY, account, shown, wish, prepared)
+        foreign = {**shown, "licence": replace(licence, provider=wish[0]).to_json()}
+        with pytest.raises(CliError, match="not this account's"):
+            sign_transfer(NOBODY, account, foreign, wish, {})
 
 
 class TestAudit:
