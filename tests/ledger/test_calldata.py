@@ -43,6 +43,12 @@ class TestOperationsIn:
     def test_a_malformed_batch_holds_no_operation(self) -> None:
         assert operations_in(_encode("batch", [], b"\x02")) == [None]
 
+    @pytest.mark.parametrize("word", [1, 3], ids=["sequence", "deadline"])
+    def test_a_number_out_of_range_is_no_print(self, word: int) -> None:
+        call = bytearray(encode_call(CAST.record(LICENCE, 1)))
+        call[4 + 32 * word] = 1
+        assert operations_in(bytes(call)) == [None]
+
     @pytest.mark.parametrize("data", [b"", b"\0" * 3, b"\xff" * 100])
     def test_survives_anything(self, data: bytes) -> None:
         assert operations_in(data) == [None]
