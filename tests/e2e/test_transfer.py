@@ -53,6 +53,13 @@ def exhausted(answer: httpx2.Response) -> bool:
     return [reason["code"] for reason in problem(answer)["reasons"]] == ["count_exhausted"]
 
 
+def audited(service: ServiceProcess, *words: object) -> dict[str, Any]:
+    command = [PARTVAULT, "audit", "--json", "--data-dir", service.data_dir, *map(str, words)]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+    return dict(json.loads(run.stdout))
+
+
 class TestTransfer:
     def test_neither_party_prints_one_more_than_it_has(self, tmp_path: Path) -> None:
         with ServiceProcess(tmp_path / "data") as service:
@@ -73,8 +80,9 @@ class TestTransfer:
                 assert exhausted(asked(party, share, printer))
                 seen = party.expect(200, "GET", f"/v1/licences/{share['id']}")
                 assert seen["prints_recorded"] == prints
-            command = [PARTVAULT, "audit", "--json", "--data-dir", service.data_dir]
-            run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-            assert run.returncode == 0, run.stdout + run.stderr
-            report = json.loads(run.stdout)
+            report = audited(service)
             assert (report["ok"], report["counts"]["transfers"], report["counts"]["prints"]) == (True, 1, 5)
+            for party in (market.owner, market.provider, receiver):
+                evidence = tmp_path / "evidence.json"
+                evidence.write_text(json.dumps(party.expect(200, "GET", "/v1/evidence")), encoding="utf-8")
+                assert audited(service, "--evidence", evidence)["ok"]
