@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from sqlalchemy import Connection, Engine, delete, or_, update
+from sqlalchemy import Connection, Engine, bindparam, delete, or_, update
 from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
@@ -14,6 +14,14 @@ from ledger.tables import leases
 from ledger.writing import writing
 
 LEASE_TTL_S: Final = 10.0
+_TAKE: Final = (
+    update(leases)
+    .where(leases.c.name == bindparam("its"))
+    .values(holder=bindparam("holder"), expires_at=bindparam("until"))
+)
+_TAKE_FREE: Final = _TAKE.where(
+    or_(leases.c.holder == bindparam("me"), leases.c.expires_at <= bindparam("now"))
+)
 
 
 class LeaseLost(LedgerError):  # noqa: N818 - it names what happened
@@ -69,13 +77,13 @@ class Lease:
 
     def _take(self, connection: Connection) -> bool:
         now = self._clock()
-        values = {"holder": self._holder, "expires_at": now + self._ttl_s}
-        free = or_(leases.c.holder == self._holder, leases.c.expires_at <= now)
-        mine = update(leases).where(leases.c.name == self._name)
-        taken = connection.execute((mine if self._alone else mine.where(free)).values(**values)).rowcount == 1
+        until = now + self._ttl_s
+        asked = {"its": self._name, "holder": self._holder, "until": until}
+        asked |= {} if self._alone else {"me": self._holder, "now": now}
+        taken = connection.execute(_TAKE if self._alone else _TAKE_FREE, asked).rowcount == 1
         if not taken:
             insert = insert_postgresql if connection.dialect.name == "postgresql" else insert_sqlite
-            row = insert(leases).values(name=self._name, **values)
+            row = insert(leases).values(name=self._name, holder=self._holder, expires_at=until)
             taken = connection.execute(row.on_conflict_do_nothing(index_elements=["name"])).rowcount == 1
         self._renew_at = now + self._ttl_s / 3 if taken else 0.0
         return taken
