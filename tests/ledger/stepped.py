@@ -32,14 +32,20 @@ class Stepped:
     """`chain` is what relay and indexer ask: the network's own node, or what stands in front of it."""
 
     def __init__(
-        self, network: Network, folder: Path, *, confirmations: int, chain: Chain | None = None
+        self,
+        network: Network,
+        folder: Path,
+        *,
+        confirmations: int,
+        chain: Chain | None = None,
+        first_block: int = 0,
     ) -> None:
         self.network = network
         self.chain = chain or network.chain
         self.confirmations = confirmations
         self.now = 1_000_000.0
         self.engine: Engine = open_engine(folder / "ledger.sqlite")
-        self.identity = identities.pin(self.engine, self.chain, network.contract, first_block=0)
+        self.identity = identities.pin(self.engine, self.chain, network.contract, first_block=first_block)
         self.cast = Cast(Domain(self.identity.chain_id, network.contract))
         self.restart()
 
