@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields
-from typing import Any
+from typing import Any, Final
 
 from ledger.abi import (
     Event,
@@ -31,6 +31,8 @@ from ledger.typed_data import (
     Revocation,
     print_id,
 )
+
+_COMPACT: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 
 def fact_of(operation: Operation) -> str:
@@ -82,7 +84,7 @@ def event_json(event: Event) -> dict[str, Any]:
 
 def compact_json(value: object) -> str:
     """Return JSON text with sorted keys and no spaces, so that equal values are equal texts."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return _COMPACT.encode(value)
 
 
 def _fact(kind: str, subject: bytes) -> str:

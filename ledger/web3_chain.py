@@ -315,9 +315,10 @@ def _bytes(value: Any) -> bytes:
 
 
 def _member(item: Any, name: str) -> Any:
-    if not isinstance(item, Mapping) or name not in item:
-        raise ChainError(f"the node's answer lacks {name}")
-    return item[name]
+    try:
+        return item[name]
+    except (KeyError, TypeError) as problem:
+        raise ChainError(f"the node's answer lacks {name}") from problem
 
 
 def _header(item: Any) -> Header:
