@@ -35,6 +35,25 @@ def stored_rows(connection: Connection) -> Iterator[StoredRow]:
         yield _operation(row)
 
 
+def misplaced_operations(connection: Connection) -> Iterator[tuple[str, str, str]]:
+    """Yield what the outbox says of an operation against its event or its transaction: id, column, what."""
+    signed = tables.transactions.c
+    nonces = {row.hash: row.nonce for row in connection.execute(select(signed.hash, signed.nonce))}
+    told = set(connection.execute(select(tables.events.c.fact)).scalars())
+    for row in connection.execute(select(tables.operations)).mappings():
+        name = row["operation_id"]
+        if row["state"] != "confirmed":
+            if row["fact"] in told and row["state"] not in ("pending", "sent", "rejected"):
+                yield name, "state", f"is {row['state']}, and the event is there"
+            continue
+        if not row["settled"]:
+            yield name, "settled", "says no, and the operation is final"
+        if row["reason"] is not None:
+            yield name, "reason", "tells why a confirmed operation was refused"
+        if row["nonce"] is not None and nonces.get(row["tx_hash"], row["nonce"]) != row["nonce"]:
+            yield name, "nonce", "is not that of its transaction"
+
+
 def _operation(row: RowMapping) -> StoredRow:
     """Return an outbox row as a claim: what its body states, at the place its receipt says."""
     table, key = "ledger_operations", str(row["operation_id"])
@@ -66,8 +85,15 @@ def damaged_transactions(connection: Connection) -> Iterator[tuple[str, str, str
     A transaction in a block must have a block that is indexed, where that one still is.
     """
     times = {row.number: row for row in connection.execute(select(tables.blocks))}
-    for row in connection.execute(select(tables.transactions)).mappings():
+    embedded = connection.execute(select(tables.chain.c.embedded)).scalar()
+    carriers = set(connection.execute(select(tables.operations.c.tx_hash)).scalars())
+    signed = connection.execute(select(tables.transactions).order_by("nonce", "attempt")).mappings().all()
+    after = 0
+    for row in signed:
         name = _hex(row["hash"])
+        if embedded and row["nonce"] > after:
+            yield name, "nonce", f"is {row['nonce']}, and there is no transaction {after}"
+        after = max(after, row["nonce"] + 1)
         if keccak(row["raw"]) != row["hash"]:
             yield name, "raw", "the bytes are not those of this transaction"
             continue
@@ -77,6 +103,11 @@ def damaged_transactions(connection: Connection) -> Iterator[tuple[str, str, str
         if (row["block_number"] is None) != (row["block_hash"] is None):
             yield name, "block_number, block_hash", "only one of them is there"
         block = times.get(row["block_number"])
+        if block is not None and embedded and row["block_time"] != block.timestamp:
+            yield name, "block_time", f"says {row['block_time']}, its block has {block.timestamp}"
+        founds = embedded and row["nonce"] == 0
+        if (founds or row["hash"] in carriers) and not row["succeeded"]:
+            yield name, "succeeded", "says no, and what it carried is on the chain"
         if block is not None and block.hash != row["block_hash"]:
             yield name, "block_number, block_hash", "are not those of an indexed block"
 

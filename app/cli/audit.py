@@ -11,7 +11,7 @@ from app.cli.options import DataDir, Json
 from app.cli.output import console, plain, say, show
 
 if TYPE_CHECKING:
-    from ledger.audit import AuditReport
+    from app.cli.audit_remote import Audited
 
 
 def audit(
@@ -23,6 +23,11 @@ def audit(
     bundle: Annotated[
         Path | None, typer.Option(help="Evidence of one print to verify", exists=True, dir_okay=False)
     ] = None,
+    csv: Annotated[
+        Path | None,
+        typer.Option(help="Folder for grants, prints, outcomes and findings as CSV", file_okay=False),
+    ] = None,
+    pdf: Annotated[Path | None, typer.Option(help="File for a one-page report", dir_okay=False)] = None,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
@@ -38,10 +43,12 @@ def audit(
     if bundle is not None:
         from app.cli.audit_bundle import audit_bundle
 
-        _refuse_beside_bundle(contract=contract, evidence=evidence)
+        _refuse_beside_bundle(contract=contract, evidence=evidence, csv=csv, pdf=pdf)
         report = audit_bundle(bundle, rpc, quiet=as_json)
     else:
-        report = _run(rpc, contract, evidence, data_dir, quiet=as_json)
+        audited = _run(rpc, contract, evidence, data_dir, quiet=as_json)
+        report = audited.report
+        _write(audited, csv, pdf)
     show(as_json, report.to_json(), _draw)
     if not report.ok:
         raise typer.Exit(Exit.REFUSED)
@@ -57,7 +64,7 @@ def _refuse_beside_bundle(**others: object) -> None:
 
 def _run(
     rpc: str | None, contract: str | None, evidence: Path | None, data_dir: Path | None, *, quiet: bool
-) -> AuditReport:
+) -> Audited:
     from app.cli.audit_remote import audit_remote, read_evidence
     from app.cli.failures import usage
 
@@ -66,10 +73,27 @@ def _run(
     claimed = None if evidence is None else read_evidence(evidence)
     if rpc is not None and contract is not None:
         return audit_remote(rpc, contract, claimed, quiet=quiet)
-    from app.cli.audit_local import audit_local
+    from app.cli.audit_local import audit_folder
     from app.cli.start import service_settings
 
-    return audit_local(service_settings(data_dir=data_dir), claimed, quiet=quiet)
+    return audit_folder(service_settings(data_dir=data_dir), claimed, quiet=quiet)
+
+
+def _write(audited: Audited, csv: Path | None, pdf: Path | None) -> None:
+    """Write the files that were asked for; they hold what the report does, and the rows behind it."""
+    if csv is None and pdf is None:
+        return
+    from app.cli.audit_tables import tables_of
+
+    tables = tables_of(audited.report, audited.history)
+    if csv is not None:
+        tables.write(csv)
+    if pdf is not None:
+        from app.cli import audit_pdf
+
+        head = audited.history.head
+        known = audit_pdf.Head(head.number, head.hash, head.timestamp)
+        audit_pdf.write(pdf, audited.report, tables, known)
 
 
 def _draw(report: dict[str, Any]) -> None:

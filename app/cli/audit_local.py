@@ -9,7 +9,7 @@ from typing import Any
 
 from app.cli import audit_identity, audit_objects, audit_rows
 from app.cli.audit_relations import Relations
-from app.cli.audit_remote import require_answer
+from app.cli.audit_remote import Audited, Reader, audited, require_answer
 from app.cli.embedded import embedded_chain, identity_of
 from app.cli.progress import counting, transfer, waiting
 from app.custody import census
@@ -19,8 +19,8 @@ from app.settings import Settings
 from ledger import identity
 from ledger.anvil import noted_url
 from ledger.audit import AuditReport, Finding, History
-from ledger.audit_chain import ChainReader, audit
-from ledger.audit_rows import damaged_transactions, stored_rows
+from ledger.audit_chain import audit
+from ledger.audit_rows import damaged_transactions, misplaced_operations, stored_rows
 from ledger.chain import ChainError
 from ledger.web3_chain import Web3Chain
 from storage.backends import open_objects
@@ -28,26 +28,20 @@ from storage.keys import open_keys
 from storage.vault import Vault
 
 
-class Reader(ChainReader):
-    """Keeps the history it read, so that rows can be sought for every event."""
-
-    history: History | None = None
-
-    def read(self, *arguments: Any) -> History:
-        """Read, and remember."""
-        self.history = super().read(*arguments)
-        return self.history
-
-
 def audit_local(settings: Settings, evidence: Mapping[str, Any] | None, *, quiet: bool) -> AuditReport:
     """Audit a data folder: every row and every object against the chain, and the chain against the rows."""
+    return audit_folder(settings, evidence, quiet=quiet).report
+
+
+def audit_folder(settings: Settings, evidence: Mapping[str, Any] | None, *, quiet: bool) -> Audited:
+    """Do what `audit_local` does; give the history beside the report."""
     known = identity_of(settings)
     with ExitStack() as stack:
         rpc_url = stack.enter_context(_chain(settings, quiet=quiet))
         database = open_database(settings.database_location)
         stack.callback(database.close)
         reader = Reader(Web3Chain.http(rpc_url), known.contract, first_block=known.first_block)
-        return judge(settings, database, reader, evidence, quiet=quiet)
+        return audited(judge(settings, database, reader, evidence, quiet=quiet), reader)
 
 
 def judge(
@@ -77,6 +71,10 @@ def _rows(database: Database, reader: Reader, evidence: Mapping[str, Any] | None
         found += [
             Finding(f"ledger_transactions {name}", column, problem)
             for name, column, problem in damaged_transactions(session.connection())
+        ]
+        found += [
+            Finding(f"ledger_operations {name}", column, problem)
+            for name, column, problem in misplaced_operations(session.connection())
         ]
     return _with(audit(reader, evidence, rows), *found)
 

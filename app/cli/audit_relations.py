@@ -33,9 +33,20 @@ from app.models import (
 from app.printers.binding import require_bound
 from app.printers.states import PrinterState
 from app.prints.lifecycle import State
+from app.shredding import lifecycle as shredding
 from ledger.audit import Finding
 from ledger.errors import LedgerError
-from ledger.typed_data import Domain, PrintClaim, PrintOutcome, Retirement, Revocation, printers_root
+from ledger.typed_data import (
+    Domain,
+    Enrolment,
+    PrintClaim,
+    PrintOutcome,
+    Retirement,
+    Revocation,
+    digest,
+    printers_root,
+    verify_printer_signature,
+)
 from storage.recipients import sealed_bytes
 
 _COUNTED: Final = frozenset({State.REDEEMED, State.COMPLETED, State.FAILED, State.CANCELLED})
@@ -120,6 +131,8 @@ class Relations:
             "id": (row.id, manifest.get("revision_id")),
             "recipe": (row.recipe, manifest.get("recipe")),
             "filename": (row.filename, file.get("filename")),
+            "file_bytes": (row.file_bytes, file.get("bytes")),
+            "file_sha256": ((row.file_sha256 or b"").hex(), file.get("sha256")),
             "file_format": (row.file_format, file.get("format")),
         }
         yield from _unlike(name, said)
@@ -142,6 +155,9 @@ class Relations:
             "printers": (_hex(made), row.statement.get("printers")),
         }
         yield from _unlike(name, said)
+        design = self._designs.get(revision.design_id) if revision else None
+        if design is not None and design.custody == Custody.OWNER and design.shredded_at is None:
+            yield from self._sealed(name, row)
         if row.grant_operation in self._facts:
             granted = (LicenceState.PENDING, LicenceState.ACTIVE, LicenceState.REVOKING, LicenceState.REVOKED)
             yield from _allowed(name, row.state, granted)
@@ -154,23 +170,26 @@ class Relations:
         elif row.state == LicenceState.ACTIVE:
             yield from _unlike(name, {"revoke_operation": (row.revoke_operation, None)})
 
+    def _sealed(self, name: str, row: Licence) -> Iterator[Finding]:
+        sealed = {key.printer_id for key in self._keys if key.licence_id == row.id}
+        if row.transferred_from is None and not sealed.issuperset(row.printers):
+            yield Finding(name, "licence_keys", "there is no sealed key for a printer that it lists")
+
     def _printer(self, row: Printer) -> Iterator[Finding]:
         name, provider = f"printers {row.id}", self._rows.address(row.organisation_id)
         yield from _state(name, row.state, PrinterState)
-        fact = f"enrol:{_hex(row.printer_hash)}"
-        if fact not in self._facts:
+        if row.key_x is None:
             return
         try:
             require_bound(self._domain, row, provider)
         except (AppError, LedgerError, ValueError) as error:
             yield Finding(name, "key_x, key_y, sealing_suite, sealing_public, sealing_signature", str(error))
-        enrolled = (
-            PrinterState.APPROVING,
-            PrinterState.ENROLLED,
-            PrinterState.RETIRING,
-            PrinterState.RETIRED,
-        )
-        yield from _allowed(name, row.state, enrolled)
+        if not _possessed(self._domain, row, provider):
+            yield Finding(name, "possession_signature", "is not by the printer's key")
+        fact = f"enrol:{_hex(row.printer_hash)}"
+        if fact not in self._facts:
+            return
+        yield from _allowed(name, row.state, _ON_CHAIN)
         yield from _unlike(name, {"enrol_operation": (row.enrol_operation, fact)})
         retired = f"retire:{_hex(Retirement(row.printer_hash or bytes(32)).struct_hash())}"
         if retired in self._facts:
@@ -201,10 +220,10 @@ class Relations:
             if released != 1:
                 yield Finding(name, "state", f"is {row.state}, and there are {released} releases of it")
             said["record_operation"] = (row.record_operation, _record_operation(row, licence))
-        if row.state in _COUNTED - {State.REDEEMED}:
-            said["outcome_operation"] = (row.outcome_operation, _outcome_operation(row))
-        elif row.state not in _COUNTED:
-            said["outcome"] = (row.outcome, None)
+        reported = row.outcome is not None
+        said["outcome_operation"] = (row.outcome_operation, _outcome_operation(row) if reported else None)
+        said["report"] = (row.report is not None, reported)
+        said["report_salt"] = (row.report_salt is not None, reported)
         yield from _unlike(name, said)
 
     def _release(self, row: Release) -> Iterator[Finding]:
@@ -250,12 +269,22 @@ class Relations:
 
     def _shredding(self, row: Shredding) -> Iterator[Finding]:
         name, design = f"shreddings {row.id}", self._designs.get(row.design_id)
+        yield from _state(name, row.state, shredding.State)
         if design is None:
             yield Finding(name, "design_id", f"there is no {row.design_id}")
             return
         yield from _unlike(name, {"organisation_id": (row.organisation_id, design.organisation_id)})
         if row.state in ("confirmed", "shredded"):
             yield from _unlike(name, {"confirmed_at": (row.confirmed_at, design.shredded_at)})
+
+
+def _possessed(domain: Domain, row: Printer, provider: str) -> bool:
+    x, y, signature = row.key_x or b"", row.key_y or b"", row.possession_signature or b""
+    try:
+        enrolment = Enrolment(provider, x, y)
+    except LedgerError:
+        return False
+    return verify_printer_signature(digest(domain, enrolment), x, y, signature)
 
 
 def _record_operation(row: Print, licence: Licence) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from app.cli.failures import CliError, Exit
 from app.cli.progress import waiting
-from ledger.audit import AuditReport
+from ledger.audit import AuditReport, History
 from ledger.audit_chain import ChainReader, audit
 from ledger.chain import ChainError
 from ledger.evidence import EvidenceError, parse
@@ -24,14 +25,39 @@ def read_evidence(path: Path) -> Mapping[str, Any]:
         raise CliError("evidence", f"{path}: {error}", "ask for the file again", exit_code=code) from None
 
 
-def audit_remote(
-    rpc_url: str, contract: str, evidence: Mapping[str, Any] | None, *, quiet: bool
-) -> AuditReport:
+class Reader(ChainReader):
+    """Keeps the history it read, for what is made of it beside the judgement."""
+
+    history: History | None = None
+
+    def read(self, *arguments: Any) -> History:
+        """Read, and remember."""
+        self.history = super().read(*arguments)
+        return self.history
+
+
+@dataclass(frozen=True)
+class Audited:
+    """A report, and the history it judges."""
+
+    report: AuditReport
+    history: History
+
+
+def audit_remote(rpc_url: str, contract: str, evidence: Mapping[str, Any] | None, *, quiet: bool) -> Audited:
     """Audit a chain, and evidence against it, with nothing but its RPC endpoint."""
     chain = Web3Chain.http(rpc_url)
     require_answer(chain, rpc_url)
+    reader = Reader(chain, contract)
     with waiting(f"reading the chain at {rpc_url}", quiet=quiet):
-        return audit(ChainReader(chain, contract), evidence)
+        report = audit(reader, evidence)
+    return audited(report, reader)
+
+
+def audited(report: AuditReport, reader: Reader) -> Audited:
+    """Put a report beside the history that its reader kept."""
+    assert reader.history is not None  # noqa: S101 - there is no report without one
+    return Audited(report, reader.history)
 
 
 def require_answer(chain: Web3Chain, rpc_url: str) -> None:

@@ -45,17 +45,25 @@ def _operations(session: Session, row: Print) -> list[str]:
             f"print {row.id} is {row.state}: the ledger has not counted it",
             remedy="ask again when it is redeemed",
         )
-    licence = session.get_one(Licence, row.licence_id)
-    revision = session.get_one(Revision, licence.revision_id)
+    granted = _lineage(session, row.licence_id)
+    revision = session.get_one(Revision, granted[0].revision_id)
     printer = session.get_one(Printer, row.printer_id)
     named = [
         revision.publish_operation,
-        licence.grant_operation,
+        *(licence.grant_operation for licence in granted),
         printer.enrol_operation,
         row.record_operation,
         row.outcome_operation if row.outcome is not None else None,
     ]
     return [operation for operation in named if operation is not None]
+
+
+def _lineage(session: Session, licence_id: str) -> list[Licence]:
+    """Give the licences from the one an owner granted to this one, each transferred from the one before."""
+    found = [session.get_one(Licence, licence_id)]
+    while found[0].transferred_from is not None:
+        found.insert(0, session.get_one(Licence, found[0].transferred_from))
+    return found
 
 
 def _openings(session: Session, row: Print) -> list[Disclosure]:

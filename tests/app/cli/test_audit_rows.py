@@ -1,0 +1,362 @@
+"""Any single row of any table edited, deleted, doubled or swapped: the audit names it, or a table says why
+it cannot know.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Table
+from sqlmodel import SQLModel
+
+from app.cli.audit_local import judge
+from app.cli.audit_remote import Reader
+from app.cli.embedded import embedded_chain
+from app.database import Database, open_database
+from app.settings import Settings
+from ledger import tables as ledger_tables
+from ledger.audit import AuditReport, History
+from ledger.errors import LedgerError
+from ledger.web3_chain import Web3Chain
+from tests.app.designs.held import held_draft, keeper
+from tests.app.licences.test_owner_held import Grant
+from tests.app.parties import new_party
+from tests.app.service import running_service
+from tests.app.shredding.shredded import requested, shred
+
+WORDS = "words for people; nothing signed holds them"
+WHEN = "the service's own note of when; no decision and no signature rests on it"
+WORK = "a lease or counter of work under way, taken anew by the next worker"
+CACHE = "remembered requests: losing or changing one is a retry refused or answered anew"
+SECRET = "access to the API, no part of what was licensed or printed"
+ONCE = "one-time code of an enrolment that is over or still to come"
+ORDER = "a place in the queue; the chain's order is the one that counts"
+NAME = "a name the service gave; rows that use it would miss it, and where none does nothing rests on it"
+WORD = "a party's word, unsigned: what is printed is decided by the signed manifest and licence"
+SEALED = "sealed to a printer, which alone can tell; its length and suite are compared"
+HISTORY = "a record of what was done by hand, kept nowhere else"
+BEGUN = "nothing of it is signed or recorded yet; the statement that will be decides"
+UNKNOWABLE: dict[str, str] = {
+    "api_keys": SECRET,
+    "idempotency_records": CACHE,
+    "seen_proofs": CACHE,
+    "ledger_leases": WORK,
+    "key_rotations": HISTORY,
+    "key_destructions": HISTORY,
+    "revisions[draft]": BEGUN,
+    "prints[authorised]": BEGUN,
+    "printers[awaiting_key]": BEGUN,
+    "shreddings[requested]": BEGUN,
+    "designs.created_at": WHEN,
+    "designs.name": WORDS,
+    "designs.description": WORDS,
+    "ledger_chain.id": NAME,
+    "ledger_operations.appended_at": WHEN,
+    "ledger_operations.item": ORDER,
+    "ledger_operations.position": ORDER,
+    "ledger_operations.reverts": WORK,
+    "ledger_operations.state": "sent again where it is not confirmed, and found recorded: it confirms itself",
+    "ledger_transactions.attempt": ORDER,
+    "ledger_transactions.signed_at": WHEN,
+    "licence_keys.blob": SEALED,
+    "licences.created_at": WHEN,
+    "licences.id": NAME,
+    "organisations.created_at": WHEN,
+    "organisations.id": NAME,
+    "organisations.name": WORDS,
+    "organisations.roles": SECRET,
+    "printers.code_expires_at": ONCE,
+    "printers.code_sha256": ONCE,
+    "printers.created_at": WHEN,
+    "printers.id": NAME,
+    "printers.machine": WORD,
+    "printers.name": WORDS,
+    "printers[awaiting_approval].enrol_operation": BEGUN,
+    "printers[awaiting_approval].retire_operation": BEGUN,
+    "prints.created_at": WHEN,
+    "prints.id": NAME,
+    "prints.reasons": WORDS,
+    "prints.redeem_key": CACHE,
+    "prints.redeemed_at": WHEN,
+    "prints.token_expires_at": "when an unused token ended; a counted one's claim has its deadline",
+    "releases.body": SEALED,
+    "releases.created_at": WHEN,
+    "revisions.attempts": WORK,
+    "revisions.created_at": WHEN,
+    "revisions.inspection": "the gate's answer; what rests on it, the geometry, is in the signed manifest",
+    "revisions.lease_owner": WORK,
+    "revisions.lease_until": WORK,
+    "revisions.upload_version": WORK,
+    "shreddings.confirmed_by": HISTORY,
+    "shreddings.expires_at": WHEN,
+    "shreddings.finished_at": WHEN,
+    "shreddings.id": NAME,
+    "shreddings.reason": WORDS,
+    "shreddings.record": HISTORY,
+    "shreddings.requested_at": WHEN,
+    "shreddings.requested_by": HISTORY,
+    "shreddings.withdrawn_by": HISTORY,
+    "wrapped_keys.created_at": WHEN,
+}
+FORGETTABLE = {
+    "an organisation without an account, which can have signed nothing": lambda t, r: (
+        t == "organisations" and r["address"] is None
+    ),
+    "a secret that is shown once more to who repeats a request": lambda t, r: r.get("kind") == "once-shown",
+    "the relay's account: the service starts with no other": lambda t, r: r.get("tenant") == "service",
+    "a block without events, which the index may forget": lambda t, r: t == "ledger_blocks",
+    "a printer that was never approved": lambda t, r: r.get("state") == "awaiting_approval",
+}
+"""Rows that may be gone without the audit's knowing, and which those are."""
+
+
+def unknowable(table: str, column: str, row: dict[str, Any]) -> bool:
+    kind = f"{table}[{row.get('state')}]"
+    return not {table, kind, f"{table}.{column}", f"{kind}.{column}"}.isdisjoint(UNKNOWABLE)
+
+
+class Remembered(Reader):
+    """A chain's history, read once."""
+
+    def __init__(self, history: History) -> None:
+        self.history = history
+
+    def read(self, *arguments: Any) -> History:
+        assert self.history is not None
+        return self.history
+
+
+@dataclass
+class Folder:
+    """A populated data folder of a service that stands still."""
+
+    settings: Settings
+    database: Database
+    history: History
+
+    def audited(self) -> AuditReport:
+        return judge(self.settings, self.database, Remembered(self.history), quiet=True)
+
+    @property
+    def path(self) -> Path:
+        return self.settings.data_dir / "partvault.sqlite"
+
+    @contextmanager
+    def connection(self) -> Iterator[sqlite3.Connection]:
+        with closing(sqlite3.connect(self.path, timeout=20, isolation_level=None)) as connection:
+            connection.execute("PRAGMA synchronous=OFF")
+            yield connection
+
+    def rows(self, table: str) -> list[dict[str, Any]]:
+        with self.connection() as connection:
+            connection.row_factory = sqlite3.Row
+            return [dict(row) for row in connection.execute(f"SELECT rowid AS _rowid, * FROM {table}")]
+
+    @contextmanager
+    def changed(self, table: str, statement: str, *values: Any) -> Iterator[bool]:
+        """Change rows and change them back; False where the database itself refuses."""
+        with self.connection() as connection:
+            before = connection.execute(f"SELECT rowid, * FROM {table}").fetchall()
+            names = ["rowid", *(row[1] for row in connection.execute(f"PRAGMA table_info({table})"))]
+            if names[1:] and names[1] == "position":
+                names[0], before = "position", [row[1:] for row in before]
+                names = names[1:]
+            try:
+                connection.execute(statement, values)
+            except sqlite3.IntegrityError:
+                yield False
+                return
+            try:
+                yield True
+            finally:
+                connection.execute(f"DELETE FROM {table}")
+                marks = ", ".join("?" * len(names))
+                columns = ", ".join(f'"{name}"' for name in names)
+                connection.executemany(f"INSERT INTO {table} ({columns}) VALUES ({marks})", before)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Folder]:
+    """Managed and own accounts; prints finished, failed and open; a revocation, a retirement, an owner-held
+    design and a shredded one.
+    """
+    place = tmp_path_factory.mktemp("audited")
+    with running_service(place) as service:
+        owner, provider = new_party(service, "owner"), new_party(service, "provider")
+        revision = owner.published()
+        printer, other = provider.printer(), provider.printer()
+        licence = owner.license(revision, provider, printers=[printer.id, other.id], prints=3)
+        for result in (1, 2):
+            release = printer.redeem(provider.authorise(licence, printer)["token"]).json()
+            assert printer.report(release, licence, result, result).status_code == 200
+        assert other.redeem(provider.authorise(licence, other)["token"]).status_code == 200
+        provider.authorise(licence, printer)
+        owner.revoke(owner.license(revision, provider))
+        retired = provider.printer()
+        provider.expect(200, "POST", f"/v1/printers/{retired.id}/retire", json={})
+        held = held_draft(keeper(service))
+        held.published()
+        granted = Grant(held, provider, [printer]).done()
+        assert printer.redeem(provider.authorise(granted, printer)["token"]).status_code == 200
+        gone = owner.published()
+        ended = owner.license(gone, provider)
+        assert printer.redeem(provider.authorise(ended, printer)["token"]).status_code == 200
+        shred(owner, gone["design_id"])
+        requested(owner, revision["design_id"])
+        owner.draft()
+        provider.printer(approve=False)
+    settings = Settings(data_dir=place / "data")
+    with embedded_chain(settings) as (url, identity):
+        history = Reader(Web3Chain.http(url), identity.contract).read(range(200))
+    database = open_database(settings.database_location)
+    yield Folder(settings, database, history)
+    database.close()
+
+
+def tables() -> dict[str, Table]:
+    every = {**SQLModel.metadata.tables, **ledger_tables.metadata.tables}
+    return {name: table for name, table in every.items() if name != "alembic_version"}
+
+
+def others(value: Any, declared: str) -> list[Any]:
+    """Values of a column that are not this one."""
+    if value is None:
+        if "INT" in declared or "FLOAT" in declared or "BOOL" in declared:
+            return [7]
+        return [b"\1" * 32] if "BLOB" in declared or "BINARY" in declared else ['{"other":1}']
+    if isinstance(value, bytes):
+        return [bytes([value[0] ^ 1]) + value[1:], value[:-1] + bytes([value[-1] ^ 1])]
+    if isinstance(value, float):
+        return [value + 1]
+    if isinstance(value, int):
+        return [1 - value] if "BOOL" in declared else [value + 1, value - 1]
+    if value.startswith(("{", "[")):
+        return [*json_changes(value)]
+    return [value + "0"]
+
+
+def json_changes(text: str) -> Iterator[str]:
+    """JSON with one leaf changed, each in turn."""
+    document = json.loads(text)
+    for path in leaves(document):
+        changed = json.loads(text)
+        place = changed
+        for step in path[:-1]:
+            place = place[step]
+        old = place[path[-1]]
+        place[path[-1]] = (
+            (not old) if isinstance(old, bool) else (old or 0) + 1 if not isinstance(old, str) else old + "0"
+        )
+        yield json.dumps(changed)
+    if not any(True for _ in leaves(document)):
+        yield '["other"]' if text[0] == "[" else '{"other":1}'
+
+
+def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from leaves(inner, (*path, key))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from leaves(inner, (*path, index))
+    else:
+        yield path
+
+
+def one_of_each(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A row of every state and kind there is."""
+    sorts: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for row in rows:
+        sort = tuple(row.get(name) for name in ("state", "kind", "name" if "log_index" in row else "kind"))
+        sorts.setdefault(sort, row)
+    return list(sorts.values())
+
+
+def found_in(folder: Folder) -> list[str]:
+    """What the audit says: findings, or the error that ends it with exit code 2."""
+    try:
+        return [f"{finding.row} {finding.field}" for finding in folder.audited().findings]
+    except LedgerError as error:
+        return [str(error)]
+
+
+class TestEveryColumn:
+    def missed(self, folder: Folder, *, every: bool) -> dict[str, list[str]]:
+        missed: dict[str, list[str]] = {}
+        for name, table in tables().items():
+            rows = folder.rows(name)
+            for row in rows if every else one_of_each(rows):
+                for column in table.columns:
+                    key = f"{name}.{column.name}"
+                    if unknowable(name, column.name, row):
+                        continue
+                    values = others(row[column.name], str(column.type).upper())
+                    for new in values if every else {repr(v): v for v in (values[0], values[-1])}.values():
+                        statement = f'UPDATE {name} SET "{column.name}" = ? WHERE rowid = ?'
+                        with folder.changed(name, statement, new, row["_rowid"]) as done:
+                            if done and not found_in(folder):
+                                said = f"{row.get('state')} {row[column.name]!r:.60} -> {new!r:.60}"
+                                missed.setdefault(key, []).append(said)
+        return missed
+
+    def test_agrees_when_nothing_was_touched(self, folder: Folder) -> None:
+        assert folder.audited().findings == ()
+
+    def test_an_edit_is_found_or_stands_in_the_table(self, folder: Folder) -> None:
+        assert self.missed(folder, every=False) == {}
+
+    @pytest.mark.slow
+    def test_every_edit_of_every_row_is_found_or_stands_in_the_table(self, folder: Folder) -> None:
+        assert self.missed(folder, every=True) == {}
+
+    def test_the_table_names_what_there_is(self) -> None:
+        known = {f"{name}.{column.name}" for name, table in tables().items() for column in table.columns}
+        for place in UNKNOWABLE:
+            table, _, rest = place.partition("[")
+            _, _, column = rest.partition("].") if rest else ("", "", "")
+            assert table in tables() or table in known, place
+            assert not column or f"{table}.{column}" in known, place
+
+
+class TestEveryRow:
+    """Deleted, doubled and exchanged rows of the tables that the audit can judge."""
+
+    JUDGED = tuple(name for name in tables() if name not in UNKNOWABLE)
+
+    def test_a_deletion_is_found(self, folder: Folder) -> None:
+        missed = []
+        for name in self.JUDGED:
+            for row in one_of_each(folder.rows(name)):
+                if f"{name}[{row.get('state')}]" in UNKNOWABLE:
+                    continue
+                if any(holds(name, row) for holds in FORGETTABLE.values()):
+                    continue
+                with folder.changed(name, f"DELETE FROM {name} WHERE rowid = ?", row["_rowid"]):
+                    missed += [] if found_in(folder) else [f"{name} {row}"[:150]]
+        assert missed == []
+
+    def test_two_rows_that_change_places_are_found(self, folder: Folder) -> None:
+        """All but their primary keys exchanged."""
+        missed = []
+        for name in self.JUDGED:
+            rows = [r for r in folder.rows(name) if f"{name}[{r.get('state')}]" not in UNKNOWABLE]
+            keys = {column.name for column in tables()[name].primary_key}
+            rest = [column.name for column in tables()[name].columns if column.name not in keys]
+            if len(rows) < 2 or not rest:
+                continue
+            one, other = rows[0], rows[-1]
+            if all(one[column] == other[column] or unknowable(name, column, one) for column in rest):
+                continue
+            marks = ", ".join(f'"{column}" = CASE rowid WHEN ? THEN ? ELSE ? END' for column in rest)
+            values = [v for c in rest for v in (one["_rowid"], other[c], one[c])]
+            statement = f"UPDATE OR REPLACE {name} SET {marks} WHERE rowid IN (?, ?)"
+            with folder.changed(name, statement, *values, one["_rowid"], other["_rowid"]) as done:
+                missed += [] if not done or found_in(folder) else [name]
+        assert missed == []
