@@ -39,8 +39,7 @@ class Inventory:
         self.licences = {row.id: row for row in session.exec(select(Licence)).all()}
         self.printers = {row.id: row for row in session.exec(select(Printer)).all()}
         self.prints = {row.id: row for row in session.exec(select(Print)).all()}
-        known = identity.load(session.connection())
-        self.domain = Domain(known.chain_id, known.contract) if known else None
+        self.domain = _domain(session)
 
     def address(self, organisation_id: str) -> str:
         """Give an organisation's address, empty where there is none."""
@@ -109,6 +108,15 @@ class Inventory:
         for row_id, row in self.prints.items():
             yield from _points("prints", row_id, "licence_id", row, self.licences)
             yield from _points("prints", row_id, "printer_id", row, self.printers)
+
+
+def _domain(session: Session) -> Domain | None:
+    """Give where statements count, None where the row that says so is not there or cannot be read."""
+    try:
+        known = identity.load(session.connection())
+        return Domain(known.chain_id, known.contract) if known else None
+    except LedgerError:
+        return None
 
 
 def _points(
