@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from hypothesis import HealthCheck, Phase, note, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -260,8 +260,6 @@ class LedgerMachine(RuleBasedStateMachine):
     @invariant()
     def agrees(self) -> None:
         """Outbox, contract and index say what the model says."""
-        if not hasattr(self, "ledger"):
-            return
         said = {each: self.ledger.status(each) for each in self.verdicts}
         wanted = {each: "confirmed" if taken else "rejected" for each, taken in self.verdicts.items()}
         assert {each: status.state for each, status in said.items()} == wanted
@@ -301,7 +299,6 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def _settle(self, faults: list[str]) -> None:
         for fault in faults:
-            note(f"while it is under way: {fault}")
             self._suffer(fault)
         self.liar.honest()
         self.ledger.turn()  # what a reorg took is known only after a look
@@ -367,8 +364,8 @@ class LedgerMachine(RuleBasedStateMachine):
         return Enrolment(self.providers[provider].address, self.devices[device].x, self.devices[device].y)
 
     def _ask(self, name: str, *arguments: Any) -> Any:
-        chain = self.network.chain
-        return decode_query(name, chain.call(self.network.contract, encode_query(name, *arguments)))
+        question = encode_query(name, *arguments)
+        return decode_query(name, self.network.chain.call(self.network.contract, question))
 
 
 @pytest.fixture
