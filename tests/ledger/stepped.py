@@ -38,14 +38,13 @@ class Stepped:
         *,
         confirmations: int,
         chain: Chain | None = None,
-        first_block: int = 0,
     ) -> None:
         self.network = network
         self.chain = chain or network.chain
         self.confirmations = confirmations
         self.now = 1_000_000.0
         self.engine: Engine = open_engine(folder / "ledger.sqlite")
-        self.identity = identities.pin(self.engine, self.chain, network.contract, first_block=first_block)
+        self.identity = identities.pin(self.engine, self.chain, network.contract, first_block=0)
         self.cast = Cast(Domain(self.identity.chain_id, network.contract))
         self.restart()
 

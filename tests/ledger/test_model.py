@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -55,7 +54,7 @@ FAR = 1 << 39
 LEAP_S = 10_000
 CONFIRMATIONS = 2
 REVISIONS, LICENCES, DEVICES, PROVIDERS = range(2), range(4), range(3), range(2)
-_examples = itertools.count()
+_runs = itertools.count()
 
 revisions, licences = st.sampled_from(REVISIONS), st.sampled_from([None, None, None, *range(6)])
 """None: a licence that can be printed under."""
@@ -71,29 +70,19 @@ faults = st.lists(st.sampled_from(["drop", "restart", "reorg", "again", *LIES]),
 
 
 class LedgerMachine(RuleBasedStateMachine):
-    """`network`, `liar` and `folder` are set by the test that runs it; each run has its own names on the one
-    contract and a database of its own.
-    """
+    """Each run has a chain, an endpoint that may lie and a database of its own, below `folder`."""
 
-    network: ClassVar[Network]
-    liar: ClassVar[LyingNode]
     folder: ClassVar[Path]
 
     @initialize()
     def begin(self) -> None:
-        self.number = next(_examples)
-        self.place = self.folder / f"run {self.number}"
+        self.place = self.folder / f"run {next(_runs)}"
         self.place.mkdir()
-        self.liar.honest()
+        self.network = Network(self.place)
+        self.liar = LyingNode(self.network.node.rpc_url)
         ways = {"one": self.network.chain, "two": Web3Chain.http(self.liar.url)}
+        self.ledger = Stepped(self.network, self.place, confirmations=CONFIRMATIONS, chain=QuorumChain(ways))
         head = self.network.chain.head()
-        self.ledger = Stepped(
-            self.network,
-            self.place,
-            confirmations=CONFIRMATIONS,
-            chain=QuorumChain(ways),
-            first_block=head.number + 1,
-        )
         self.cast = self.ledger.cast
         self.model = model.Model()
         self.verdicts: dict[str, bool] = {}
@@ -101,7 +90,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.start, self.floor = head.timestamp, head.number
         self.tokens = itertools.count()
         self.providers = [AccountKey.from_bytes(secret(f"provider {each}")) for each in PROVIDERS]
-        self.devices = [Device(f"{self.number} {each}") for each in DEVICES]
+        self.devices = [Device(str(each)) for each in DEVICES]
         self.publish(0, [])
         self.enrol(0, 0, [])
         self.grant(0, 0, 3, 1, "open", [])
@@ -110,6 +99,8 @@ class LedgerMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         if hasattr(self, "ledger"):
             self.ledger.close()
+            self.liar.close()
+            self.network.node.kill()
             shutil.rmtree(self.place)
 
     @rule(revision=revisions, faults=faults)
@@ -187,7 +178,7 @@ class LedgerMachine(RuleBasedStateMachine):
             device, free = self._printer(licence, signer), self._numbers(licence)[0]
             sequence = free if number is None else number
             key = self.devices[device]
-            token = secret(f"token {self.number} {next(self.tokens)}")
+            token = secret(f"token {next(self.tokens)}")
             claim = PrintClaim(licence.struct_hash(), sequence, token, until[deadline])
             signature = key.sign(digest(self.cast.domain, claim))
             operation = RecordPrint(claim, key.x, key.y, signature, ())
@@ -214,7 +205,7 @@ class LedgerMachine(RuleBasedStateMachine):
         device, printed = self._printer(licence, signer), self._numbers(licence)[1]
         sequence = printed if number is None else number
         subject, key = licence.struct_hash(), self.devices[device]
-        report = secret(f"report {self.number} {next(self.tokens)}")
+        report = secret(f"report {next(self.tokens)}")
         statement = PrintOutcome(print_id(subject, sequence), result, report)
         signature = key.sign(digest(self.cast.domain, statement))
         operation = RecordOutcome(subject, sequence, statement, key.x, key.y, signature)
@@ -227,7 +218,7 @@ class LedgerMachine(RuleBasedStateMachine):
         if licence is None:
             return
         subject = licence.struct_hash()
-        salt = secret(f"transfer {self.number} {next(self.tokens)}")
+        salt = secret(f"transfer {next(self.tokens)}")
         statement = PrintTransfer(subject, self.providers[provider].address, prints, salt)
         signer = next(key for key in self.providers if key.address == licence.provider)
         operation = Transfer(
@@ -331,7 +322,7 @@ class LedgerMachine(RuleBasedStateMachine):
         return self.network.chain.head().timestamp
 
     def _name(self, revision: int) -> str:
-        return f"run {self.number} part {revision}"
+        return f"part {revision}"
 
     def _licence(self, which: int | None) -> Licence | None:
         """Give a licence that was ever signed; of those that can be printed under the newest for None."""
@@ -369,15 +360,8 @@ class LedgerMachine(RuleBasedStateMachine):
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Iterator[type[LedgerMachine]]:
-    folder = tmp_path / "node"
-    folder.mkdir()
-    network = Network(folder)
-    liar = LyingNode(network.node.rpc_url)
-    members = {"network": network, "liar": liar, "folder": tmp_path}
-    yield type("Machine", (LedgerMachine,), members)
-    liar.close()
-    network.node.kill()
+def machine(tmp_path: Path) -> type[LedgerMachine]:
+    return type("Machine", (LedgerMachine,), {"folder": tmp_path})
 
 
 PATIENT: dict[str, Any] = {
