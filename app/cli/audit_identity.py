@@ -10,8 +10,10 @@ from ledger.identity import ChainIdentity
 _ROW = "ledger_chain 1"
 
 
-def findings(known: ChainIdentity | None, history: History) -> Iterator[Finding]:
-    """Yield the columns of `ledger_chain` that do not fit the chain."""
+def findings(known: ChainIdentity | None, rows: int, history: History) -> Iterator[Finding]:
+    """Yield the columns of `ledger_chain`, which has one row, that do not fit the chain."""
+    if rows > 1:
+        yield Finding("ledger_chain", "row", f"there are {rows}; a database belongs to one contract")
     if known is None:
         yield Finding(_ROW, "row", "is missing")
         return

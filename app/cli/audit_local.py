@@ -7,6 +7,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
 
+from sqlalchemy import func, select
+
 from app.cli import audit_identity, audit_objects, audit_rows
 from app.cli.audit_relations import Relations
 from app.cli.audit_remote import Audited, Reader, audited, require_answer
@@ -16,7 +18,7 @@ from app.custody import census
 from app.database import Database, open_database
 from app.designs.catalogue import read
 from app.settings import Settings
-from ledger import identity
+from ledger import identity, tables
 from ledger.anvil import noted_url
 from ledger.audit import AuditReport, Finding, History
 from ledger.audit_chain import audit
@@ -83,7 +85,8 @@ def _among_rows(database: Database, history: History) -> list[Finding]:
     """Compare rows with each other and with the whole of the history; name what no row tells of."""
     with database.read() as session:
         known = identity.load(session.connection())
-        found = list(audit_identity.findings(known, history))
+        rows = session.connection().execute(select(func.count()).select_from(tables.chain)).scalar_one()
+        found = list(audit_identity.findings(known, rows, history))
         if known is None or known.embedded:
             found += audit_rows.unclaimed(session, history)
         facts = [record.seen.fact for record in history.records if record.seen.fact is not None]

@@ -11,9 +11,16 @@ from typing import Any
 
 import pytest
 
+from app.cli import main
 from app.cli.audit_local import audit_local
+from app.database import open_database
 from app.settings import Settings
+from ledger.anvil import noted_url
 from ledger.audit import AuditReport
+from ledger.identity import load
+from ledger.print_evidence import assemble, prove_operations
+from ledger.typed_data import Domain
+from ledger.web3_chain import Web3Chain
 from tests.e2e.conftest import Market
 from tests.e2e.service_process import ServiceProcess
 
@@ -131,3 +138,49 @@ class TestAuditLocal:
     def test_reports_as_json(self, folder: Path) -> None:
         report: dict[str, Any] = json.loads(json.dumps(audited(folder).to_json()))
         assert set(report) == {"ok", "chain_id", "contract", "head", "counts", "findings"}
+
+
+class TestCommand:
+    def run(self, capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str]:
+        with pytest.raises(SystemExit) as ended:
+            main(["audit", *map(str, words)])
+        return int(ended.value.code or 0), capsys.readouterr().out
+
+    def test_writes_tables_and_report(
+        self, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        pdf, tables = tmp_path / "audit.pdf", tmp_path / "tables"
+        code, _ = self.run(capsys, "--data-dir", folder, "--pdf", pdf, "--csv", tables, "--json")
+        assert code == 0
+        assert pdf.read_bytes().startswith(b"%PDF-")
+        lines = {path.stem: len(path.read_text().splitlines()) - 1 for path in tables.iterdir()}
+        assert lines == {"grants": 1, "prints": 1, "outcomes": 1, "findings": 0}
+
+    def test_verifies_the_evidence_of_a_print(
+        self, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        url = noted_url(folder / "chain")
+        assert url is not None
+        with closing(sqlite3.connect(folder / "partvault.sqlite")) as connection:
+            kinds = ("publish", "grant", "enrol", "record_print", "record_outcome")
+            found = dict(connection.execute("SELECT kind, operation_id FROM ledger_operations").fetchall())
+        database = open_database(Settings(data_dir=folder).database_location)
+        with database.read() as session:
+            connection_ = session.connection()
+            rows = prove_operations(connection_, Web3Chain.http(url), [found[kind] for kind in kinds])
+            known = load(connection_)
+        database.close()
+        assert known is not None
+        bundle = assemble(Domain(known.chain_id, known.contract), rows, generated_at="2099-01-01T00:00:00Z")
+        path = tmp_path / "print.json"
+        path.write_text(json.dumps(bundle))
+        assert self.run(capsys, "--bundle", path, "--json")[0] == 0
+        assert self.run(capsys, "--bundle", path, "--rpc", url, "--json")[0] == 0
+        bundle["operations"][3]["operation"]["claim"]["sequence"] = 2
+        path.write_text(json.dumps(bundle))
+        code, out = self.run(capsys, "--bundle", path, "--json")
+        assert code == 1
+        assert "bundle operations[3]" in {finding["row"] for finding in json.loads(out)["findings"]}
+        assert self.run(capsys, "--bundle", path, "--pdf", tmp_path / "x.pdf", "--json")[0] == 2
+        path.write_text("{")
+        assert self.run(capsys, "--bundle", path, "--json")[0] == 2
