@@ -158,8 +158,9 @@ class TestPrintEvidence:
         stranger = new_party(service, "owner")
         assert stranger.call("GET", f"/v1/prints/{printed}/evidence").status_code == 404
 
-    def test_is_refused_before_the_print_is_counted(self, story: dict[str, Any]) -> None:
-        printer = story["provider"].printer()
-        waiting = story["provider"].authorise(story["licence"], printer)
-        refused = story["owner"].call("GET", f"/v1/prints/{waiting['id']}/evidence")
+    def test_is_refused_before_the_print_is_counted(self, service: Service) -> None:
+        provider = new_party(service, "provider")
+        owner = new_party(service, "owner")
+        waiting = provider.authorise(owner.license(owner.published(), provider), provider.printer())
+        refused = owner.call("GET", f"/v1/prints/{waiting['id']}/evidence")
         assert "has not counted it" in problem(refused, "conflict")["detail"]
