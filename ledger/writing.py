@@ -56,10 +56,11 @@ class _Level:
 
 
 class _SharedSync:
-    """Syncs a file of the database for everyone who asked before the sync began."""
+    """Syncs a database's log for everyone who asked before the sync began."""
 
-    def __init__(self, log: Path) -> None:
-        self._log = log
+    def __init__(self, database: Path) -> None:
+        self._database = database
+        self._log = database.with_name(f"{database.name}-wal")
         self._changed = threading.Condition()
         self._asked = 0
         self._synced = 0
@@ -94,12 +95,16 @@ class _SharedSync:
 
     def _sync(self) -> None:
         """Sync the log; there is none where the database closed meanwhile, which syncs all of it."""
-        with contextlib.suppress(FileNotFoundError):
+        try:
             log = os.open(self._log, os.O_RDONLY)
-            try:
-                sync_data(log)
-            finally:
-                os.close(log)
+        except FileNotFoundError:
+            if self._database.exists():
+                return
+            raise
+        try:
+            sync_data(log)
+        finally:
+            os.close(log)
 
 
 class _Gate:
@@ -111,8 +116,9 @@ class _Gate:
         self.outer = threading.Lock()
         self.inner = threading.Lock()
         self.holder: int | None = None
-        path = engine.url.database
-        self.sync = _SharedSync(Path(f"{path}-wal").absolute()) if path and path != ":memory:" else None
+        path = engine.url.database or ":memory:"
+        named = path != ":memory:" and not path.startswith("file:")
+        self.sync = _SharedSync(Path(path).absolute()) if named else None
         if self.sync is not None:
             event.listen(engine, "checkout", self._choose_sync)
 

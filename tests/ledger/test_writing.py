@@ -108,6 +108,17 @@ class TestTurn:
                 done.result()
         assert len(syncs) < 9
 
+    def test_a_database_that_is_not_where_its_name_says_is_no_success(
+        self, engine: Engine, tmp_path: Path
+    ) -> None:
+        def lose() -> None:
+            with write_turn(engine):
+                for path in tmp_path.glob("db*"):
+                    path.unlink()
+
+        with pytest.raises(FileNotFoundError):
+            lose()
+
     def test_a_failing_disk_is_told_to_everyone(
         self, engine: Engine, monkeypatch: pytest.MonkeyPatch
     ) -> None:
