@@ -60,7 +60,10 @@ _ACCOUNT: Final = "account"
 
 
 class Relations:
-    """The rows of one moment, each beside those it names. `facts` is what the chain recorded."""
+    """The rows of one moment, each beside those it names.
+
+    `facts` is what the chain had recorded before: rows may know more than it, never less.
+    """
 
     def __init__(self, session: Session, inventory: Inventory, domain: Domain, facts: Iterable[str]) -> None:
         self._rows = inventory
@@ -161,8 +164,9 @@ class Relations:
         if row.grant_operation in self._facts:
             granted = (LicenceState.PENDING, LicenceState.ACTIVE, LicenceState.REVOKING, LicenceState.REVOKED)
             yield from _allowed(name, row.state, granted)
-        elif row.state in (LicenceState.ACTIVE, LicenceState.REVOKED):
-            yield Finding(name, "grant_operation", "is not what the chain recorded")
+        if row.transferred_from is None:
+            granted_by = f"grant:{_hex(row.licence_hash)}"
+            yield from _unlike(name, {"grant_operation": (row.grant_operation, granted_by)})
         revoked = f"revoke:{_hex(Revocation(row.licence_hash).struct_hash())}"
         if revoked in self._facts:
             yield from _allowed(name, row.state, (LicenceState.REVOKING, LicenceState.REVOKED))
