@@ -22,7 +22,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlmodel import Session
 
 from app.errors import Conflict
-from ledger.writing import write_turn
+from ledger.writing import settled_reading, write_turn
 
 _WRITES = "partvault_writes"
 BUSY_TIMEOUT_S = 30
@@ -53,8 +53,14 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """Open a view of one moment; changes to its rows are never stored."""
-        with Session(self.engine, autoflush=False, expire_on_commit=False) as session:
+        """Open a view of one moment; changes to its rows are never stored.
+
+        What it showed is on the disk when the block ends.
+        """
+        with (
+            settled_reading(self.engine),
+            Session(self.engine, autoflush=False, expire_on_commit=False) as session,
+        ):
             yield session
 
     def ping(self) -> None:

@@ -66,16 +66,26 @@ class _SharedSync:
         self._synced = 0
         self._running = False
         self._failure: OSError | None = None
+        self._named: tuple[int, int] | None = None
 
-    def wait(self) -> None:
-        """Return once everything committed before this call is on the disk.
+    def ask(self) -> int:
+        """Ask for a sync of what was committed before this call; gives the ticket to wait with."""
+        with self._changed:
+            self._asked += 1
+            return self._asked
+
+    def latest(self) -> int:
+        """Give the ticket of the latest commit that anybody may have read."""
+        with self._changed:
+            return self._asked
+
+    def wait(self, mine: int) -> None:
+        """Return once what was committed before a ticket was asked for is on the disk.
 
         Raises OSError if the disk fails, and ever after: a second sync may succeed though the pages of the
         first are lost (Rebello et al., "Can Applications Recover from fsync Failures?", 2020).
         """
         with self._changed:
-            self._asked += 1
-            mine = self._asked
             while self._running and self._synced < mine:
                 self._changed.wait()
             if self._synced >= mine:
@@ -103,8 +113,21 @@ class _SharedSync:
             raise
         try:
             sync_data(log)
+            self._sync_name(os.fstat(log))
         finally:
             os.close(log)
+
+    def _sync_name(self, log: os.stat_result) -> None:
+        """Sync the folder once for every log that is begun: SQLite leaves that to its own first sync."""
+        place = (log.st_dev, log.st_ino)
+        if place == self._named:
+            return
+        folder = os.open(self._log.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+        self._named = place
 
 
 class _Gate:
@@ -125,6 +148,7 @@ class _Gate:
     @contextmanager
     def turn(self, doors: Sequence[threading.Lock]) -> Iterator[None]:
         """Pass the doors, and once they are free again wait until what was written is on the disk."""
+        ticket = 0
         try:
             with contextlib.ExitStack() as passed:
                 for door in doors:
@@ -134,9 +158,11 @@ class _Gate:
                     yield
                 finally:
                     self.holder = None
+                    if self.sync is not None:
+                        ticket = self.sync.ask()
         finally:
             if self.sync is not None:
-                self.sync.wait()
+                self.sync.wait(ticket)
 
     def _choose_sync(self, driver: Any, record: ConnectionPoolEntry, _proxy: object) -> None:
         """Let commits of a turn leave the sync to the turn's end, all others sync as the engine says."""
@@ -171,6 +197,21 @@ def write_turn(engine: Engine) -> Iterator[None]:
     gate = _gate(engine)
     with gate.turn((gate.outer, gate.inner)):
         yield
+
+
+@contextmanager
+def settled_reading(engine: Engine) -> Iterator[None]:
+    """Read inside; when this returns, whatever a turn had committed by then is on the disk.
+
+    So nothing is answered that a power cut could take back. Without a sync under way it costs nothing.
+    """
+    try:
+        yield
+    finally:
+        if engine.dialect.name == "sqlite":
+            sync = _gate(engine).sync
+            if sync is not None:
+                sync.wait(sync.latest())
 
 
 @contextmanager

@@ -7,6 +7,7 @@ whether their states allow what the chain has recorded.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any, Final
@@ -71,7 +72,11 @@ class Relations:
         self._facts = frozenset(facts)
         self._designs = {row.id: row for row in session.exec(select(Design)).all()}
         self._releases = list(session.exec(select(Release)).all())
+        self._released = Counter(release.print_id for release in self._releases)
         self._keys = list(session.exec(select(LicenceKey)).all())
+        self._sealed_for: dict[str, set[str]] = {}
+        for key in self._keys:
+            self._sealed_for.setdefault(key.licence_id, set()).add(key.printer_id)
         self._shreddings = list(session.exec(select(Shredding)).all())
         self._accounts = {
             row.object_id for row in session.exec(select(WrappedSecret)).all() if row.kind == _ACCOUNT
@@ -175,7 +180,7 @@ class Relations:
             yield from _unlike(name, {"revoke_operation": (row.revoke_operation, None)})
 
     def _sealed(self, name: str, row: Licence) -> Iterator[Finding]:
-        sealed = {key.printer_id for key in self._keys if key.licence_id == row.id}
+        sealed = self._sealed_for.get(row.id, set())
         if row.transferred_from is None and not sealed.issuperset(row.printers):
             yield Finding(name, "licence_keys", "there is no sealed key for a printer that it lists")
 
@@ -220,7 +225,7 @@ class Relations:
             yield from _allowed(name, row.state, (State.REDEEMING, State.REFUSED, *_COUNTED))
         if row.state in _COUNTED:
             said["redeemed_at"] = (row.redeemed_at is not None, True)
-            released = sum(release.print_id == row.id for release in self._releases)
+            released = self._released[row.id]
             if released != 1:
                 yield Finding(name, "state", f"is {row.state}, and there are {released} releases of it")
             said["record_operation"] = (row.record_operation, _record_operation(row, licence))

@@ -13,6 +13,7 @@ from app.settings import Settings
 from app.wiring import relay_account
 from ledger.embedded import EmbeddedChain
 from ledger.identity import ChainIdentity, load
+from ledger.quorum import endpoint_names
 from storage.keys import open_keys
 
 
@@ -43,7 +44,7 @@ def require_embedded(settings: Settings) -> None:
     if not settings.embedded_chain:
         raise CliError(
             "no_embedded_chain",
-            f"the chain of this service is at {settings.rpc_url}, not embedded",
+            f"the chain of this service is at {', '.join(endpoint_names(settings.rpc_urls))}, not embedded",
             "audit it there: --rpc and --contract",
             exit_code=Exit.UNUSABLE,
         )

@@ -19,6 +19,7 @@ from app.client_settings import ANNOUNCEMENT
 from app.main import create_app
 from app.settings import Settings
 from app.wiring import write_private
+from ledger.quorum import endpoint_names
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -119,7 +120,8 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _banner(settings: Settings, said: dict[str, Any], seconds: float) -> None:
-    chain = "embedded chain" if settings.embedded_chain else f"chain at {settings.rpc_url}"
+    places = ", ".join(endpoint_names(settings.rpc_urls))
+    chain = "embedded chain" if settings.embedded_chain else f"chain at {places}"
     screen = console(error=True)
     screen.print(f"[bold green]PartVault[/] is ready after {seconds:.1f} s at [bold]{plain(said['url'])}[/]")
     lines = {
