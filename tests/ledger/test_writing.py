@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection, Engine, create_engine, event, text
 
-from ledger.writing import sync_data, write_turn, writing
+from ledger.writing import settled_reading, sync_data, write_turn, writing
 
 FULL, NORMAL = 2, 1
 
@@ -107,6 +108,51 @@ class TestTurn:
             for done in (first, *others):
                 done.result()
         assert len(syncs) < 9
+
+    def test_a_reader_tells_nothing_that_is_not_on_the_disk(
+        self, engine: Engine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        reached, release = threading.Event(), threading.Event()
+
+        def slow(_descriptor: int) -> None:
+            reached.set()
+            assert release.wait(10)
+
+        def write() -> None:
+            with writing(engine) as connection:
+                add(connection)
+
+        def read() -> int:
+            with settled_reading(engine):
+                seen.append(_count(engine))
+            return seen[0]
+
+        seen: list[int] = []
+        monkeypatch.setattr("ledger.writing.sync_data", slow)
+        with ThreadPoolExecutor(2) as pool:
+            writer = pool.submit(write)
+            assert reached.wait(10)
+            reader = pool.submit(read)
+            assert wait([reader], timeout=0.3).not_done
+            assert seen == [1]
+            release.set()
+            assert (reader.result(), writer.result()) == (1, None)
+
+    def test_a_new_log_is_named_on_the_disk_once(
+        self, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        folders: list[Path] = []
+        sync = os.fsync
+
+        def note(descriptor: int) -> None:
+            folders.append(Path(f"/proc/self/fd/{descriptor}").resolve())
+            sync(descriptor)
+
+        monkeypatch.setattr("os.fsync", note)
+        for _ in range(3):
+            with writing(engine) as connection:
+                add(connection)
+        assert folders == [tmp_path]
 
     def test_a_database_that_is_not_where_its_name_says_is_no_success(
         self, engine: Engine, tmp_path: Path
