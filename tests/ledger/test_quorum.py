@@ -130,7 +130,7 @@ class TestThree:
             operation_id, transaction = sent(stage, network)
             with _mining(network):
                 assert until(lambda: state_of(stage, operation_id).state == "confirmed")
-            assert issuing(stage, transaction)
+            assert until(lambda: issuing(stage, transaction))
             assert stage.used(stage.cast.licence()) == 1
             assert until(lambda: any(said.startswith(liar.name) for said in stage.runtime.health().outvoted))
             assert all(said.startswith(liar.name) for said in stage.runtime.health().outvoted)

@@ -150,10 +150,10 @@ class TestTransfer:
     def test_is_made_once_for_one_idempotency_key(
         self, owner: Party, provider: Party, receiver: Party, revision: dict[str, Any]
     ) -> None:
-        licence = consented(owner, revision, provider)
-        first, again = (transfer(provider, licence, receiver, 1, "the-same-key") for _ in "12")
+        licence, key = consented(owner, revision, provider), secrets.token_hex(16)
+        first, again = (transfer(provider, licence, receiver, 1, key) for _ in "12")
         assert (again.status_code, again.json()) == (201, first.json())
-        assert transfer(provider, licence, receiver, 2, "the-same-key").status_code == 422
+        assert transfer(provider, licence, receiver, 2, key).status_code == 422
         listed = provider.expect(200, "GET", f"/v1/licences/{licence['id']}/transfers")["items"]
         assert listed == [first.json()]
 
