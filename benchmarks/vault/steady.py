@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import resource
 import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import FileIO
@@ -16,7 +14,6 @@ from pathlib import Path
 
 PIECE_BYTES = 1024 * 1024
 WARM_UP_ROUNDS = 2
-AWAKE_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -29,32 +26,14 @@ class Cost:
 
 
 def timed(action: Callable[[], object], *written: Path) -> Cost:
-    """Run `action` with `written` on the disk, so that no write-back competes, and no processor asleep."""
+    """Run `action` with `written` on the disk, so that no write-back competes with it."""
     for path in written:
         with path.open("rb") as file:
             os.fsync(file.fileno())
-    _wake_processors()
     before, start = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
     action()
     wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF)
     return Cost(wall, after.ru_utime - before.ru_utime, after.ru_stime - before.ru_stime)
-
-
-def _wake_processors() -> None:
-    """Keep every processor busy for a moment.
-
-    One that idled in a virtual machine takes some ten milliseconds to come back, and only contenders with
-    several threads would pay for that.
-    """
-    block, end = bytes(PIECE_BYTES), time.perf_counter() + AWAKE_S
-
-    def work(_: int) -> None:
-        while time.perf_counter() < end:
-            hashlib.sha256(block).digest()
-
-    processors = os.cpu_count() or 1
-    with ThreadPoolExecutor(processors) as pool:
-        list(pool.map(work, range(processors)))
 
 
 def used_by_others() -> float:
