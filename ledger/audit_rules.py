@@ -11,8 +11,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from functools import lru_cache
 
-from eth_hash.auto import keccak
-
 from ledger.abi import (
     LicenceGranted,
     LicenceRevoked,
@@ -36,6 +34,7 @@ from ledger.operations import (
     Revoke,
     Transfer,
 )
+from ledger.printer_list import printer_listed
 from ledger.typed_data import (
     Enrolment,
     Licence,
@@ -183,7 +182,7 @@ class Ledger:
             yield "printer", "was not enrolled when it printed"
         if printer in self._retired:
             yield "printer", "was retired when it printed"
-        if licence.printers != bytes(32) and not _listed(printer, operation.proof, licence.printers):
+        if licence.printers != bytes(32) and not printer_listed(printer, operation.proof, licence.printers):
             yield "proof", "does not show that the licence lists the printer"
 
     def _outcome(self, event: OutcomeRecorded, operation: RecordOutcome) -> Iterator[tuple[str, str]]:
@@ -299,11 +298,3 @@ def _same(event: object, expected: Mapping[str, object]) -> Iterator[tuple[str, 
     for name, value in expected.items():
         if getattr(event, name) != value:
             yield name, "differs from the signed statement"
-
-
-def _listed(printer: bytes, proof: tuple[bytes, ...], root: bytes) -> bool:
-    """Fold a proof as OpenZeppelin's `MerkleProof` does: pairs in sorted order."""
-    node = keccak(printer)
-    for sibling in proof:
-        node = keccak(min(node, sibling) + max(node, sibling))
-    return node == root

@@ -44,7 +44,7 @@ def printer_proof(printer_ids: Sequence[bytes], printer: bytes) -> list[bytes]:
 
 
 def printer_listed(printer: bytes, proof: Sequence[bytes], root: bytes) -> bool:
-    """Tell whether a proof shows that a printer is on the list with this root."""
+    """Tell whether a proof, folded as OpenZeppelin's `MerkleProof` does, puts a printer on a root's list."""
     node = keccak(printer)
     for sibling in proof:
         node = keccak(min(node, sibling) + max(node, sibling))

@@ -116,15 +116,21 @@ def sign_licence(
     return account.sign(ledger_domain(connection), licence)
 
 
-def sign_revocation(connection: Connection, account: Account | None, shown: Mapping[str, Any]) -> str | None:
-    """Sign the revocation of a licence of one's own, named by its recomputed hash."""
-    if account is None:
-        return None
+def _own_licence(account: Account, shown: Mapping[str, Any]) -> Licence:
+    """Read a licence that is shown; CliError where another account granted it."""
     licence = Licence.from_json(shown["licence"])
     if licence.owner != account.address:
         raise CliError(
             "not_yours", f"licence {shown['id']} was granted by {licence.owner}, not by this account"
         )
+    return licence
+
+
+def sign_revocation(connection: Connection, account: Account | None, shown: Mapping[str, Any]) -> str | None:
+    """Sign the revocation of a licence of one's own, named by its recomputed hash."""
+    if account is None:
+        return None
+    licence = _own_licence(account, shown)
     revocation = Revocation(licence=licence.struct_hash())
     require_same(revocation, shown.get("revocation"))
     return account.sign(ledger_domain(connection), revocation)
@@ -134,11 +140,7 @@ def sign_consent(connection: Connection, account: Account | None, shown: Mapping
     """Sign the consent to transfers of a licence of one's own, named by its recomputed hash."""
     if account is None:
         return None
-    licence = Licence.from_json(shown["licence"])
-    if licence.owner != account.address:
-        raise CliError(
-            "not_yours", f"licence {shown['id']} was granted by {licence.owner}, not by this account"
-        )
+    licence = _own_licence(account, shown)
     consent = TransferConsent(licence=licence.struct_hash())
     require_same(consent, shown.get("transfer_consent"))
     return account.sign(ledger_domain(connection), consent)
