@@ -90,13 +90,17 @@ def redeem(services: Services, principal: PrinterPrincipal, redemption: Redempti
     _require_issued_claim(redemption.claim, claim_of(row, licence))
     # (4) the signature
     _require_signed(services.ledger.domain, printer, redemption)
-    # (5), (6) policy, and what was signed
+    # (5), (6) policy, and what was signed; the row is read after the chain, which may count a racing retry
     submission.require_healthy(services)
     counts = cases.ask_chain(services, licence.licence_hash, printer.printer_hash)
     with services.database.read() as session:
+        row = queries.on_printer(session, principal, row.id)
         case = cases.gather_print(services, session, row, counts)
-        _require_permitted(services, case, row)
         hashes = cases.listed_hashes(session, case.licence)
+    if row.state != State.AUTHORISED:
+        _require_same_redemption(services, row, redemption)
+        return _await_release(services, row.id)
+    _require_permitted(services, case, row)
     case.require_intact(services.ledger.domain)
     cases.check_object(services, case.revision)
     # (7) the transaction

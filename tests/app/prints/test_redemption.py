@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -86,6 +86,60 @@ class TestExactlyOnce:
             thread.join()
         assert {answer.status_code for answer in answers} == {200}
         assert len({answer.content for answer in answers}) == 1
+        assert provider.recorded(licence) == 1
+
+
+class TestRaceWithinRedemption:
+    """Another request redeems the token just before this one asks the chain what it counts."""
+
+    @pytest.fixture
+    def overtaken_by(
+        self, service: Service, printer: Printer, token: str, monkeypatch: pytest.MonkeyPatch
+    ) -> Callable[[PrintClaim, str], list[httpx2.Response]]:
+        ask = service.services.ledger.licence_state
+
+        def arrange(claim: PrintClaim, key: str) -> list[httpx2.Response]:
+            answers: list[httpx2.Response] = []
+
+            def asked_late(licence_hash: bytes) -> Any:
+                monkeypatch.setattr(service.services.ledger, "licence_state", ask)
+                answers.append(printer.redeem_claim(token, claim, key))
+                return ask(licence_hash)
+
+            monkeypatch.setattr(service.services.ledger, "licence_state", asked_late)
+            return answers
+
+        return arrange
+
+    def test_gives_the_same_retry_the_same_bytes(
+        self,
+        provider: Party,
+        licence: dict[str, Any],
+        printer: Printer,
+        token: str,
+        overtaken_by: Callable[[PrintClaim, str], list[httpx2.Response]],
+    ) -> None:
+        claim = claim_of(printer, token)
+        others = overtaken_by(claim, "same-key-1")
+        answer = printer.redeem_claim(token, claim, "same-key-1")
+        assert [other.status_code for other in others] == [answer.status_code] == [200]
+        assert answer.content == others[0].content
+        assert provider.recorded(licence) == 1
+
+    def test_refuses_another_key_as_spent(
+        self,
+        provider: Party,
+        licence: dict[str, Any],
+        printer: Printer,
+        token: str,
+        overtaken_by: Callable[[PrintClaim, str], list[httpx2.Response]],
+    ) -> None:
+        claim = claim_of(printer, token)
+        others = overtaken_by(claim, "the-first-key")
+        answer = printer.redeem_claim(token, claim, "the-second-key")
+        assert [other.status_code for other in others] == [200]
+        assert answer.status_code == 409
+        assert "redeemed before" in problem(answer, "token-spent")["detail"]
         assert provider.recorded(licence) == 1
 
 
