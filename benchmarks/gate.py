@@ -107,7 +107,7 @@ def check(path: Path) -> Report:
     """What a sandboxed child does with a file, and the hash that its parent takes."""
     data = path.read_bytes()
     hashlib.sha256(data).digest()
-    report = examine_file(memoryview(data), filename=path.name, unit_mm=1, pictures=False, limits=Limits())
+    report = examine_file(memoryview(data), filename=path.name, policy=Policy(), pictures=False, limits=Limits())
     if report.geometry is None or not report.geometry.watertight:
         raise RuntimeError(f"the ball was not found sound: {report.findings}")
     return report

@@ -2,8 +2,9 @@
 
 Formats: STL (binary, ASCII), 3MF, OBJ, PLY, OFF, GLB. Public face:
 
-- `mesh_tools.sandbox.Sandbox` — `inspect(source, filename=…, policy=…) -> Inspection`; one confined child a
-  file. `start()` returns at once, `wait_ready()` when the process server is warm. Threads may share one.
+- `mesh_tools.sandbox.Sandbox` — `inspect(source, filename=…, policy=…) -> Inspection`; `run(job, sources,
+  options) -> Answer` has any other of `mesh_tools.jobs` done. One confined child a job. `start()` returns at
+  once, `wait_ready()` when the process server is warm. Threads may share one.
 - `mesh_tools.gate` — `Policy` (process, build volume, units, severities), `judge(findings, policy)`.
 - `mesh_tools.inspect` — `Finding`, `Geometry`, `Inspection`, the words of an answer.
 - `mesh_tools.check` — `check_file(sandbox, path, policy)`; `python -m mesh_tools check FILE…`.

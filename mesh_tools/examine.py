@@ -7,11 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from mesh_tools.errors import Refused
-from mesh_tools.findings import Finding, Geometry, Point, Report, finding
+from mesh_tools.findings import Geometry, Point, Report, finding
+from mesh_tools.gate import Policy
 from mesh_tools.limits import Limits
 from mesh_tools.load import format_of, load
+from mesh_tools.marked import Marked
 from mesh_tools.measure import Lengths, Measures, measure
-from mesh_tools.model import Body, Placement
+from mesh_tools.model import Body, Model, Placement
 from mesh_tools.render import thumbnail
 from mesh_tools.shells import shell_findings
 from mesh_tools.topology import Fault, Topology, examine
@@ -21,43 +23,62 @@ from mesh_tools.welding import TOLERANCE_MM, closes_when_welded
 
 @dataclass(frozen=True, eq=False)
 class _BodyFacts:
+    number: int
     body: Body
     measures: Measures
     topology: Topology
 
 
 def examine_file(
-    data: memoryview, *, filename: str, unit_mm: float, pictures: bool, limits: Limits
+    data: memoryview, *, filename: str, policy: Policy, pictures: bool, limits: Limits
 ) -> Report:
-    """Read and judge `data`; a refusal by the reader is a report with one finding and no geometry.
-
-    `unit_mm` is the length of the file's unit when its format carries none.
-    """
+    """Read and judge `data`; a refusal by the reader is a report with one finding and no geometry."""
     try:
         model = load(data, filename, limits)
     except Refused as refusal:
         found = finding(refusal.code, refusal.message, sample=refusal.sample)
         return Report(format_of(data, filename), False, (found,), None, None)
-    scale = unit_mm if model.unit_mm is None else model.unit_mm
-    findings = list(model.findings)
+    judged = judge_model(model, policy)
+    picture = None
+    if pictures and judged.geometry is not None:
+        picture = thumbnail(model, scale_of(model, policy))
+    findings = tuple(marked.finding for marked in judged.marked)
+    return Report(model.format, model.unit_mm is not None, findings, judged.geometry, picture)
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """All that is found in a model, in order, and its measures where every coordinate is finite."""
+
+    marked: tuple[Marked, ...]
+    geometry: Geometry | None
+
+
+def scale_of(model: Model, policy: Policy) -> float:
+    """Length in mm of the model's unit: its own, or the policy's where its format carries none."""
+    return policy.unit_mm if model.unit_mm is None else model.unit_mm
+
+
+def judge_model(model: Model, policy: Policy) -> Judged:
+    """Look at every body, then at the whole; findings carry their default severities."""
+    scale = scale_of(model, policy)
+    marked = [Marked(found) for found in model.findings]
     if not any(body.facet_count for body in model.bodies):
-        findings.append(finding("mesh.empty", "The file holds no facet."))
-        return Report(model.format, model.unit_mm is not None, tuple(findings), None, None)
-    facts = [_facts(body) for body in model.bodies if body.facet_count]
+        marked.append(Marked(finding("mesh.empty", "The file holds no facet.")))
+        return Judged(tuple(marked), None)
+    facts = [_facts(number, body) for number, body in enumerate(model.bodies) if body.facet_count]
     for fact in facts:
-        findings.extend(_body_findings(fact, scale))
+        marked.extend(_body_findings(fact, scale))
     finite = not any(fact.measures.not_finite.count for fact in facts)
-    geometry = _geometry(facts, scale) if finite else None
-    picture = thumbnail(model, scale) if pictures and finite else None
-    return Report(model.format, model.unit_mm is not None, tuple(findings), geometry, picture)
+    return Judged(tuple(marked), _geometry(facts, scale) if finite else None)
 
 
-def _facts(body: Body) -> _BodyFacts:
+def _facts(number: int, body: Body) -> _BodyFacts:
     measures = measure(body)
-    return _BodyFacts(body, measures, examine(VertexKeys().of_corners(body)))
+    return _BodyFacts(number, body, measures, examine(VertexKeys().of_corners(body)))
 
 
-def _body_findings(fact: _BodyFacts, scale: float) -> list[Finding]:
+def _body_findings(fact: _BodyFacts, scale: float) -> list[Marked]:
     body, topology, measures = fact.body, fact.topology, fact.measures
     named = f" in {body.name}" if body.name else ""
     rows = (
@@ -69,20 +90,26 @@ def _body_findings(fact: _BodyFacts, scale: float) -> list[Finding]:
         ("mesh.degenerate_facets", measures.flat, "facets without area"),
     )
     found = [
-        finding(code, f"{fault.count} {words}{named}.", count=fault.count, sample=_where(body, fault, scale))
+        _marked(fact, fault, code, f"{fault.count} {words}{named}.", scale)
         for code, fault, words in rows
         if fault.count
     ]
     if not measures.not_finite.count:
         if topology.open_edges.count and closes_when_welded(body, scale):
             message = f"The holes{named} close when corners within {TOLERANCE_MM} mm are welded."
-            found.append(finding("mesh.open_edges_welded", message))
+            found.append(Marked(finding("mesh.open_edges_welded", message), fact.number))
         mirrored = sum(float(np.linalg.det(placement[:3])) < 0 for placement in body.placements)
         if mirrored:
             message = f"{mirrored} transforms mirror the part{named}."
-            found.append(finding("mesh.mirrored", message, count=mirrored))
-        found.extend(shell_findings(body, topology, measures, scale))
+            found.append(Marked(finding("mesh.mirrored", message, count=mirrored), fact.number))
+        shells = shell_findings(body, topology, measures, scale)
+        found.extend(Marked(row, fact.number) for row in shells)
     return found
+
+
+def _marked(fact: _BodyFacts, fault: Fault, code: str, message: str, scale: float) -> Marked:
+    found = finding(code, message, count=fault.count, sample=_where(fact.body, fault, scale))
+    return Marked(found, fact.number, np.array([fault.facet], np.int32))
 
 
 def _where(body: Body, fault: Fault, scale: float) -> Point | None:

@@ -135,6 +135,28 @@ class Report:
     geometry: Geometry | None
     thumbnail_png: Blob | None
 
+    def to_json(self) -> dict[str, Any]:
+        """The report as plain JSON values, without the picture."""
+        return {
+            "format": self.format,
+            "unit_known": self.unit_known,
+            "findings": [found.to_json() for found in self.findings],
+            "geometry": None if self.geometry is None else self.geometry.to_json(),
+        }
+
+    @classmethod
+    def from_json(cls, value: object, thumbnail_png: Blob | None) -> Report:
+        """Read what `to_json` wrote; ValueError on anything else."""
+        row = _object(value, {"format", "unit_known", "findings", "geometry"})
+        form = row["format"]
+        if not isinstance(form, str) or len(form) > 32:
+            raise ValueError("format must be a short text")
+        if not isinstance(row["unit_known"], bool) or not isinstance(row["findings"], list):
+            raise ValueError("unit_known must be a boolean and findings a list")
+        findings = tuple(Finding.from_json(found) for found in row["findings"])
+        geometry = None if row["geometry"] is None else Geometry.from_json(row["geometry"])
+        return cls(form, row["unit_known"], findings, geometry, thumbnail_png)
+
 
 @dataclass(frozen=True, slots=True)
 class Inspection:

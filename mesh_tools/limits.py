@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 MIB = 1024 * 1024
+INPUTS_MAX = 4
+"""Files that one job may have."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
 """The process server: a single-threaded process with the readers preloaded that forks one child per file.
 
 Started by the sandbox as `python -m mesh_tools.nursery DESCRIPTOR`; the descriptor is a SOCK_SEQPACKET
-socket. A request is one JSON message with three descriptors: the input (a sealed memory file), the pipe
-for the answer, and the socket on which the sandbox learns of the child: first a message with a pidfd, then
-how it ended. When the control socket closes, all children are killed and the server ends.
+socket. A request is one JSON message with descriptors: the inputs (sealed memory files), the pipe for the
+answer, and the socket on which the sandbox learns of the child: first a message with a pidfd, then how it
+ended. When the control socket closes, all children are killed and the server ends.
 """
 
 from __future__ import annotations
@@ -15,26 +15,27 @@ import selectors
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from mesh_tools import answer, confine, system_calls
-from mesh_tools.answer import EXIT_FAILED, EXIT_MEMORY, EXIT_UNCONFINED
-from mesh_tools.examine import examine_file
-from mesh_tools.findings import Report
-from mesh_tools.limits import Limits
+from mesh_tools.answer import EXIT_FAILED, EXIT_MEMORY, EXIT_UNCONFINED, Answer
+from mesh_tools.errors import Refused
+from mesh_tools.findings import finding
+from mesh_tools.jobs import Options, perform
+from mesh_tools.limits import INPUTS_MAX, Limits
 from mesh_tools.warm_up import warm_up
 
 REQUEST_BYTES_MAX = 65_536
-Job = Callable[..., Report]
+Perform = Callable[[str, Sequence[memoryview], Sequence[str], Options, Limits], Answer]
 
 
 class Nursery:
     """Serves requests on `control` until it closes."""
 
-    def __init__(self, control: socket.socket, job: Job, *, isolated: bool) -> None:
-        """`job` inspects in the child; `isolated`: this process stands in a network namespace of its own."""
-        self._job = job
+    def __init__(self, control: socket.socket, work: Perform, *, isolated: bool) -> None:
+        """`work` does jobs in the child; `isolated`: this process has a network namespace of its own."""
+        self._work = work
         self._isolated = isolated
         self._control = control
         self._selector = selectors.DefaultSelector()
@@ -52,18 +53,18 @@ class Nursery:
                     return
 
     def _accept(self) -> bool:
-        message, descriptors, _, _ = socket.recv_fds(self._control, REQUEST_BYTES_MAX, 3)
+        message, descriptors, _, _ = socket.recv_fds(self._control, REQUEST_BYTES_MAX, INPUTS_MAX + 2)
         if not message:
             return False
         request = json.loads(message)
-        source, pipe, status_fd = descriptors
+        *sources, pipe, status_fd = descriptors
         status = socket.socket(fileno=status_fd)
         request["isolated"] = self._isolated
         child = os.fork()
         if child == 0:
-            _become_child(request, source, pipe, self._job)
-        os.close(source)
-        os.close(pipe)
+            _become_child(request, sources, pipe, self._work)
+        for descriptor in (*sources, pipe):
+            os.close(descriptor)
         pidfd = os.pidfd_open(child)
         self._children[pidfd] = (child, status)
         self._selector.register(pidfd, selectors.EVENT_READ)
@@ -95,24 +96,27 @@ def _tell(status: socket.socket, value: dict[str, Any], descriptors: list[int] |
         return
 
 
-def _become_child(request: dict[str, Any], source: int, pipe: int, job: Job) -> None:
-    """Confine this fork, inspect, answer, end. Never returns; any failure is an exit code."""
+def _become_child(request: dict[str, Any], sources: list[int], pipe: int, work: Perform) -> None:
+    """Confine this fork, do the job, answer, end. Never returns; any failure is an exit code."""
     code = EXIT_FAILED
     try:
         confine.die_with_parent()
         signal.signal(signal.SIGXCPU, signal.SIG_DFL)
-        confine.close_all_but({source, pipe, 2})
+        confine.close_all_but({*sources, pipe, 2})
         limits = Limits(**request["limits"])
-        size = int(request["bytes"])
+        sizes = [int(size) for size in request["bytes"]]
+        size = sum(sizes)
         confine.limit(confine.Budget(limits.memory_bytes(size), limits.cpu_s(size), limits.descriptors_max))
-        data = memoryview(mmap.mmap(source, size, prot=mmap.PROT_READ)) if size else memoryview(b"")
+        inputs = [_mapped(source, size) for source, size in zip(sources, sizes, strict=True)]
         if not system_calls.deny() and not request["isolated"]:
             os._exit(EXIT_UNCONFINED)
-        report = job(data, filename=request["filename"], unit_mm=request["unit_mm"],
-                              pictures=request["pictures"], limits=limits)  # fmt: skip
-        frame = answer.encode(report)
+        try:
+            found = work(request["job"], inputs, request["names"], request["options"], limits)
+        except Refused as refusal:
+            told = finding(refusal.code, refusal.message, sample=refusal.sample)
+            found = Answer({"refused": told.to_json()})
         with os.fdopen(pipe, "wb", closefd=False) as stream:
-            stream.write(frame)
+            stream.write(answer.encode(found))
         code = 0
     except MemoryError:
         code = EXIT_MEMORY
@@ -122,8 +126,12 @@ def _become_child(request: dict[str, Any], source: int, pipe: int, job: Job) -> 
         os._exit(code)
 
 
-def main(job: Job = examine_file) -> None:
-    """Entry point of the server process; tests give it another `job`."""
+def _mapped(source: int, size: int) -> memoryview:
+    return memoryview(mmap.mmap(source, size, prot=mmap.PROT_READ)) if size else memoryview(b"")
+
+
+def main(work: Perform = perform) -> None:
+    """Entry point of the server process; tests give it other `work`."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     control = socket.socket(fileno=int(sys.argv[1]))
     isolated = confine.without_network()
@@ -132,7 +140,7 @@ def main(job: Job = examine_file) -> None:
         control.send(json.dumps({"ready": True, "network_namespace": isolated}).encode())
     except OSError:
         return
-    Nursery(control, job, isolated=isolated).serve()
+    Nursery(control, work, isolated=isolated).serve()
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The public face of the gate: a file goes in, a verdict comes out, whatever the file does.
 
-Each file is inspected by a child process of its own (see `nursery`), which has the input as a sealed
-memory file, bounded memory, processor time and output, no network and no right to regain privileges. The
+Each job is done by a child process of its own (see `nursery`), which has its inputs as sealed memory
+files, bounded memory, processor time and output, no network and no right to regain privileges. The
 parent waits a bounded time, kills, and takes every crash, limit, time-out and unreadable answer for a
 refusal. Threads may share one sandbox.
 """
@@ -9,55 +9,37 @@ refusal. Threads may share one sandbox.
 from __future__ import annotations
 
 import dataclasses
-import fcntl
-import hashlib
 import json
 import os
-import select
-import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from mesh_tools import answer
-from mesh_tools.answer import EXIT_MEMORY, EXIT_UNCONFINED
-from mesh_tools.errors import SandboxUnavailable
+from mesh_tools.answer import Answer
+from mesh_tools.errors import Refused, SandboxUnavailable
 from mesh_tools.findings import Finding, Inspection, Report, finding
 from mesh_tools.gate import Policy, fit, graded
 from mesh_tools.limits import Limits
+from mesh_tools.memory_file import MemoryFile, pour
+from mesh_tools.watching import Allowance, NotStartedError, await_answer, garbled
 
 _SERVER = ("-m", "mesh_tools.nursery")
 _START_S = 60.0
 _END_S = 10.0
 _GONE_S = 0.5
-_READ_BYTES = 1 << 16
-_SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
-
-
-@dataclass(frozen=True)
-class _Input:
-    descriptor: int
-    size: int
-    sha256: bytes
-    too_large: bool
-
-
-class _NotStartedError(SandboxUnavailable):
-    """The server ended before it made a child."""
 
 
 class Sandbox:
-    """Inspects files in confined child processes. Start it once, share it, close it.
+    """Has jobs done in confined child processes. Start it once, share it, close it.
 
     `inspect` never raises for what a file holds; it raises only what `source` itself raises (an upload cut
-    off, an object damaged), leaving nothing behind.
+    off, an object damaged), leaving nothing behind. `run` raises Refused and SandboxUnavailable besides.
     """
 
     def __init__(self, limits: Limits | None = None, *, server: Sequence[str] = _SERVER) -> None:
@@ -107,44 +89,85 @@ class Sandbox:
     ) -> Inspection:
         """Read `source` into a memory file, inspect it in a child, judge what it found by `policy`."""
         started = time.monotonic()
-        taken = _take(source, self.limits.file_bytes_max)
+        taken = pour(source, self.limits.file_bytes_max)
         try:
             report = self._report(taken, filename, policy, pictures)
         finally:
-            os.close(taken.descriptor)
+            taken.close()
         return _judged(report, policy, taken, time.monotonic() - started)
 
-    def _report(self, taken: _Input, filename: str, policy: Policy, pictures: bool) -> Report:
-        if taken.too_large:
-            return _refusal("input.too_large", f"More than {self.limits.file_bytes_max} bytes.")
+    def run(
+        self,
+        job: str,
+        sources: Sequence[tuple[str, Iterable[bytes]]],
+        options: Mapping[str, Any] | None = None,
+        *,
+        answer_bytes_max: int | None = None,
+    ) -> Answer:
+        """Have `job` (see `mesh_tools.jobs`) done on `sources`, each a file name with its bytes.
+
+        The answer's frame is sound and it is from this child; its values are for the caller to check. Raises
+        Refused with the finding's code for what the input does not allow and for every limit and crash,
+        SandboxUnavailable when no child can be had, and what a source itself raises.
+        """
+        taken: list[MemoryFile] = []
+        try:
+            for _, source in sources:
+                taken.append(pour(source, self.limits.file_bytes_max))
+                taken[-1].require_within(self.limits.file_bytes_max)
+            names = [name for name, _ in sources]
+            return self._perform(job, taken, names, options or {}, answer_bytes_max)
+        finally:
+            for file in taken:
+                file.close()
+
+    def _report(self, taken: MemoryFile, filename: str, policy: Policy, pictures: bool) -> Report:
+        options = {"policy": policy.to_json(), "pictures": pictures}
+        try:
+            taken.require_within(self.limits.file_bytes_max)
+            given = self._perform("inspect", [taken], [filename], options, None)
+            return Report.from_json(given.value, given.blobs.get("thumbnail.png"))
+        except Refused as refusal:
+            return _refusal(refusal.code, refusal.message)
+        except SandboxUnavailable as error:
+            return _refusal("sandbox.unavailable", str(error))
+        except ValueError as error:
+            return _refusal("sandbox.garbled", garbled(error).message)
+
+    def _perform(
+        self,
+        job: str,
+        files: Sequence[MemoryFile],
+        names: Sequence[str],
+        options: Mapping[str, Any],
+        answer_bytes_max: int | None,
+    ) -> Answer:
         request = {
-            "filename": filename[-255:],
-            "bytes": taken.size,
-            "unit_mm": policy.unit_mm,
-            "pictures": pictures,
+            "job": job,
+            "names": [name[-255:] for name in names],
+            "bytes": [file.size for file in files],
+            "options": options,
             "limits": dataclasses.asdict(self.limits),
         }
+        size = sum(file.size for file in files)
+        allowance = Allowance.of(self.limits, size, answer_bytes_max)
+        descriptors = [file.descriptor for file in files]
         with self._slots:
             try:
-                return self._ask(taken, request)
-            except _NotStartedError:
+                return self._ask(descriptors, request, allowance)
+            except NotStartedError:
                 self._drop_server()
-            except SandboxUnavailable as error:
-                return _refusal("sandbox.unavailable", str(error))
-            try:
-                return self._ask(taken, request)
-            except SandboxUnavailable as error:
-                return _refusal("sandbox.unavailable", str(error))
+            return self._ask(descriptors, request, allowance)
 
-    def _ask(self, taken: _Input, request: dict[str, Any]) -> Report:
+    def _ask(self, descriptors: list[int], request: dict[str, Any], allowance: Allowance) -> Answer:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         reader, writer = os.pipe()
         try:
             with theirs:
-                self._send(json.dumps(request).encode(), [taken.descriptor, writer, theirs.fileno()])
+                self._send(json.dumps(request).encode(), [*descriptors, writer, theirs.fileno()])
             os.close(writer)
             writer = -1
-            return _await(ours, reader, taken.size, self.limits)
+            return _given(await_answer(ours, reader, allowance))
         finally:
             ours.close()
             os.close(reader)
@@ -239,114 +262,23 @@ def _await_ready(control: socket.socket) -> None:
     control.settimeout(None)
 
 
-def _take(source: Iterable[bytes], bytes_max: int) -> _Input:
-    """Pour `source` into a sealed memory file, hashing as it flows. Stops reading past `bytes_max`."""
-    descriptor = os.memfd_create("print-file", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    digest = hashlib.sha256()
-    total = 0
+def _given(found: Answer) -> Answer:
+    """The answer, or what the job itself refused."""
+    refused = found.value.get("refused")
+    if refused is None:
+        return found
     try:
-        for block in source:
-            total += len(block)
-            if total > bytes_max:
-                return _Input(descriptor, total, digest.digest(), too_large=True)
-            digest.update(block)
-            _write_all(descriptor, block)
-        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _SEALS)
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return _Input(descriptor, total, digest.digest(), too_large=False)
-
-
-def _write_all(descriptor: int, block: bytes) -> None:
-    view = memoryview(block)
-    while view:
-        view = view[os.write(descriptor, view) :]
-
-
-def _await(status: socket.socket, reader: int, size: int, limits: Limits) -> Report:
-    """Wait for the answer and the end of one child; kills it at the time limit or on too much output."""
-    deadline = time.monotonic() + limits.wall_s(size)
-    pidfd = _pidfd(status, deadline)
-    try:
-        frame, verdict = _collect(reader, deadline, limits.answer_bytes_max)
-        if verdict is not None:
-            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-            _ended(status, time.monotonic() + _END_S)
-            return verdict
-        ended = _ended(status, deadline)
-        if ended is None:
-            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-            return _refusal("sandbox.time_out", f"Not finished after {limits.wall_s(size):.0f} s.")
-        return _answered(frame, ended, limits, size)
-    except ProcessLookupError:
-        return _refusal("sandbox.crashed", "The reader ended while it was being stopped.")
-    finally:
-        os.close(pidfd)
-
-
-def _pidfd(status: socket.socket, deadline: float) -> int:
-    status.settimeout(max(0.1, deadline - time.monotonic()))
-    try:
-        _, descriptors, _, _ = socket.recv_fds(status, 4096, 1)
-    except OSError as error:
-        raise _NotStartedError(f"no child was started: {error}") from error
-    if len(descriptors) != 1:
-        raise _NotStartedError("no child was started")
-    return descriptors[0]
-
-
-def _collect(reader: int, deadline: float, bytes_max: int) -> tuple[bytes, Report | None]:
-    poll = select.poll()
-    poll.register(reader, select.POLLIN)
-    frame = bytearray()
-    while True:
-        left = deadline - time.monotonic()
-        if left <= 0 or not poll.poll(left * 1000):
-            return b"", _refusal("sandbox.time_out", "The inspection took longer than the time limit.")
-        block = os.read(reader, _READ_BYTES)
-        if not block:
-            return bytes(frame), None
-        frame += block
-        if len(frame) > bytes_max:
-            return b"", _refusal("sandbox.garbled", f"The answer is longer than {bytes_max} bytes.")
-
-
-def _ended(status: socket.socket, deadline: float) -> dict[str, Any] | None:
-    """How the child ended (exit code, or minus the signal), or None when time ran out first."""
-    status.settimeout(max(0.1, deadline - time.monotonic()))
-    try:
-        message = status.recv(4096)
-    except TimeoutError:
-        return None
-    if not message:
-        raise SandboxUnavailable("the process server ended during the inspection")
-    ended: dict[str, Any] = json.loads(message)
-    return ended
-
-
-def _answered(frame: bytes, ended: dict[str, Any], limits: Limits, size: int) -> Report:
-    code = ended["code"]
-    if code == EXIT_MEMORY:
-        return _refusal("sandbox.memory_limit", f"More than {limits.memory_bytes(size) >> 20} MiB needed.")
-    if code == EXIT_UNCONFINED:
-        return _refusal("sandbox.unavailable", "The kernel grants neither a network namespace nor seccomp.")
-    if code in (-signal.SIGXCPU, -signal.SIGKILL) and ended["cpu_s"] >= int(limits.cpu_s(size)) - 1:
-        return _refusal("sandbox.cpu_limit", f"More than {limits.cpu_s(size):.0f} processor seconds needed.")
-    if code != 0:
-        cause = f"signal {-code}" if code < 0 else f"exit code {code}"
-        return _refusal("sandbox.crashed", f"The reader ended with {cause}.")
-    try:
-        return answer.decode(frame)
-    except (ValueError, RecursionError) as error:
-        return _refusal("sandbox.garbled", f"The reader's answer is not valid: {error}"[:300])
+        told = Finding.from_json(refused)
+    except ValueError as error:
+        raise garbled(error) from None
+    raise Refused(told.code, told.message, sample=told.sample)
 
 
 def _refusal(code: str, message: str) -> Report:
     return Report("unknown", False, (finding(code, message),), None, None)
 
 
-def _judged(report: Report, policy: Policy, taken: _Input, seconds: float) -> Inspection:
+def _judged(report: Report, policy: Policy, taken: MemoryFile, seconds: float) -> Inspection:
     findings: tuple[Finding, ...] = report.findings
     if report.geometry is not None:
         findings += fit(report.geometry, policy, unit_known=report.unit_known)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import codecs
 import io
 import zipfile
+from typing import Any
 
 import numpy as np
 import numpy.ma
@@ -16,8 +17,9 @@ from numpy.typing import NDArray
 
 from mesh_tools import stl
 from mesh_tools.answer import encode
-from mesh_tools.examine import examine_file
 from mesh_tools.foreign import KINDS
+from mesh_tools.gate import Policy
+from mesh_tools.jobs import perform
 from mesh_tools.limits import Limits
 
 _POINTS = ((0, 0, 0), (10, 0, 0), (0, 10, 0), (0, 0, 10))
@@ -36,14 +38,18 @@ def warm_up() -> None:
     for name in _CODECS:
         codecs.lookup(name)
     np.ma.array([0])
-    examine_file(
-        memoryview(_broken_stl()), filename="broken.stl", unit_mm=1.0, pictures=True, limits=Limits()
-    )
+    _inspect("broken.stl", _broken_stl(), pictures=True)
     for name, data in samples().items():
-        report = examine_file(memoryview(data), filename=name, unit_mm=1.0, pictures=False, limits=Limits())
-        if report.geometry is None or not report.geometry.watertight:
-            raise RuntimeError(f"the warm-up part {name} was refused: {report.findings}")
-        encode(report)
+        report = _inspect(name, data, pictures=False)
+        if report["geometry"] is None or not report["geometry"]["watertight"]:
+            raise RuntimeError(f"the warm-up part {name} was refused: {report['findings']}")
+
+
+def _inspect(name: str, data: bytes, *, pictures: bool) -> dict[str, Any]:
+    options = {"policy": Policy().to_json(), "pictures": pictures}
+    found = perform("inspect", [memoryview(data)], [name], options, Limits())
+    encode(found)
+    return found.value
 
 
 def samples() -> dict[str, bytes]:

@@ -8,8 +8,11 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
+from mesh_tools.answer import Answer
+from mesh_tools.errors import Refused
 from mesh_tools.findings import Geometry, Report, finding
 from mesh_tools.nursery import main
 
@@ -52,9 +55,9 @@ def _allowed(attempt: str) -> bool:
     return True
 
 
-def job(data: memoryview, *, filename: str, **_: object) -> Report:
-    """Behave as `filename` says."""
-    match filename.split("-", 1):
+def work(job: str, inputs: Sequence[memoryview], names: Sequence[str], *_: object) -> Answer:
+    """Behave as the first file's name says; `refuse` as a job would that refuses its input."""
+    match names[0].split("-", 1):
         case ["spin"]:
             while True:
                 pass
@@ -62,7 +65,7 @@ def job(data: memoryview, *, filename: str, **_: object) -> Report:
             time.sleep(600)
         case ["eat"]:
             hoard = [bytearray(1 << 24) for _ in range(10_000)]
-            return Report(str(len(hoard)), True, (), None, None)
+            return Answer({"hoard": len(hoard)})
         case ["crash"]:
             ctypes.string_at(0)
         case ["abort"]:
@@ -70,7 +73,7 @@ def job(data: memoryview, *, filename: str, **_: object) -> Report:
         case ["raise"]:
             raise RuntimeError("broken reader")
         case ["recurse"]:
-            job(data, filename="recurse")
+            work(job, inputs, names)
         case ["silent"]:
             os._exit(0)
         case ["exit"]:
@@ -81,17 +84,30 @@ def job(data: memoryview, *, filename: str, **_: object) -> Report:
         case ["frame", kind]:
             _answer(_FRAMES[kind])
         case ["nothing"]:
-            return Report("stl-binary", True, (), None, None)
+            return Answer(Report("stl-binary", True, (), None, None).to_json())
         case ["pass"]:
-            return Report("stl-binary", True, (), _SOUND, None)
+            return Answer(Report("stl-binary", True, (), _SOUND, None).to_json())
+        case ["refuse"]:
+            raise Refused("mesh.empty", "Nothing in it.")
+        case ["lengths"]:
+            return Answer({"bytes": [len(data) for data in inputs], "names": list(names)})
+        case ["large", size]:
+            return Answer({}, {"large.bin": bytes(int(size))})
         case ["try", attempt]:
             code = "test.allowed" if _allowed(attempt) else "test.denied"
-            return Report("probe", True, (finding(code, attempt),), None, None)
-    raise RuntimeError(f"unknown behaviour {filename}")
+            return Answer(Report("probe", True, (finding(code, attempt),), None, None).to_json())
+    raise RuntimeError(f"unknown behaviour {names[0]}")
 
 
-def _frame(text: bytes, picture: bytes = b"") -> bytes:
-    return b"PVA1" + len(text).to_bytes(4, "big") + len(picture).to_bytes(4, "big") + text + picture
+def _raw(text: bytes, *blobs: bytes) -> bytes:
+    head = b"PVA2" + len(text).to_bytes(4, "big") + len(blobs).to_bytes(4, "big")
+    return b"".join([head, *(len(blob).to_bytes(8, "big") for blob in blobs), text, *blobs])
+
+
+def _frame(value: bytes, picture: bytes = b"") -> bytes:
+    if not picture:
+        return _raw(b'{"blobs":[],"value":%s}' % value)
+    return _raw(b'{"blobs":["thumbnail.png"],"value":%s}' % value, picture)
 
 
 _GOOD = b'{"format":"x","unit_known":true,"findings":[],"geometry":%s}'
@@ -102,7 +118,7 @@ _GEOMETRY = (
 _FRAMES = {
     "text": b"hello",
     "short": b"PV",
-    "magic": _frame(b"{}").replace(b"PVA1", b"XXXX"),
+    "magic": _frame(b"{}").replace(b"PVA2", b"XXXX"),
     "length": _frame(_GOOD % b"null") + b"more",
     "json": _frame(b"{nonsense"),
     "nan": _frame(_GOOD % (_GEOMETRY % (b"NaN", b"true"))),
@@ -110,6 +126,12 @@ _FRAMES = {
     "type": _frame(_GOOD % (_GEOMETRY % (b"1.0", b'"yes"'))),
     "extra": _frame(b'{"format":"x","unit_known":true,"findings":[],"geometry":null,"verdict":"pass"}'),
     "list": _frame(b"[]"),
+    "unnamed": _raw(b'{"blobs":[],"value":{}}', b"x"),
+    "twice": _raw(b'{"blobs":["a","a"],"value":{}}', b"x", b"y"),
+    "wordless": _raw(b'{"blobs":[7],"value":{}}', b"x"),
+    "many": _raw(b'{"blobs":[],"value":{}}', *[b""] * 17),
+    "overlong": b"PVA2" + bytes(4) + b"\0\0\0\1" + b"\xff" * 8,
+    "refusal": _frame(b'{"refused":{"code":"mesh.empty"}}'),
     "deep": _frame(b"[" * 100_000 + b"]" * 100_000),
     "utf8": _frame(b"\xff\xfe"),
     "picture": _frame(_GOOD % (_GEOMETRY % (b"1.0", b"true")), b"<svg/>"),
@@ -122,5 +144,5 @@ _FRAMES = {
 }
 
 if __name__ == "__main__":
-    main(job)
+    main(work)
     sys.exit(0)

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from mesh_tools.errors import SandboxUnavailable
+from mesh_tools.errors import Refused, SandboxUnavailable
 from mesh_tools.gate import Policy
 from mesh_tools.inspect import Inspection
 from mesh_tools.limits import Limits
@@ -84,7 +84,8 @@ class TestKill:
 
 
 _GARBLED = ("text", "short", "magic", "length", "json", "nan", "infinite", "type", "extra", "list", "deep",
-            "utf8", "picture", "finding", "severity", "open")  # fmt: skip
+            "utf8", "picture", "finding", "severity", "open", "unnamed", "twice", "wordless", "many",
+            "overlong", "refusal")  # fmt: skip
 
 
 class TestGarbledAnswer:
@@ -100,6 +101,44 @@ class TestConfinement:
     )
     def test_denies(self, rogue: Sandbox, attempt: str) -> None:
         assert [found.code for found in _behave(rogue, f"try-{attempt}").findings] == ["test.denied"]
+
+
+class TestRun:
+    def test_hands_over_every_input(self, rogue: Sandbox) -> None:
+        found = rogue.run("any", [("lengths", [b"abc", b"d"]), ("second.stl", []), ("x" * 300, [b"1"])])
+        assert found.value == {"bytes": [4, 0, 1], "names": ["lengths", "second.stl", "x" * 255]}
+
+    def test_raises_what_the_job_refuses(self, rogue: Sandbox) -> None:
+        with pytest.raises(Refused, match="Nothing in it") as caught:
+            rogue.run("any", [("refuse", [b"x"])])
+        assert caught.value.code == "mesh.empty"
+
+    @pytest.mark.parametrize(
+        ("behaviour", "code"), [("crash", "crashed"), ("silent", "garbled"), ("frame-text", "garbled")]
+    )
+    def test_raises_where_a_verdict_would_refuse(self, rogue: Sandbox, behaviour: str, code: str) -> None:
+        with pytest.raises(Refused) as caught:
+            rogue.run("any", [(behaviour, [b"x"])])
+        assert caught.value.code == f"sandbox.{code}"
+
+    def test_takes_a_larger_answer_where_the_caller_allows_it(self, rogue: Sandbox) -> None:
+        source = ("large-1500000", [b"x"])
+        assert len(rogue.run("any", [source], answer_bytes_max=2 << 20).blobs["large.bin"]) == 1_500_000
+        with pytest.raises(Refused, match="longer than 1048576 bytes"):
+            rogue.run("any", [source])
+
+    def test_refuses_an_input_past_the_limit(self) -> None:
+        with Sandbox(Limits(file_bytes_max=10)) as small, pytest.raises(Refused) as caught:
+            small.run("inspect", [("a.stl", [b"12345"]), ("b.stl", [b"12345678901"])])
+        assert caught.value.code == "input.too_large"
+
+    def test_raises_what_a_source_raises(self, rogue: Sandbox) -> None:
+        def cut() -> Iterator[bytes]:
+            yield b"x"
+            raise ConnectionError("gone")
+
+        with pytest.raises(ConnectionError):
+            rogue.run("any", [("lengths", [b"x"]), ("second", cut())])
 
 
 class TestInspect:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from mesh_tools.examine import examine_file
+from mesh_tools.gate import Policy
 from mesh_tools.limits import Limits
 from mesh_tools.measure import measure
 from mesh_tools.model import Body
@@ -41,7 +42,7 @@ def _examine(triangles: NDArray[np.floating]) -> Topology:
 
 def _codes(triangles: NDArray[np.float32]) -> set[str]:
     data = memoryview(shapes.stl_binary(triangles.astype(np.float32)))
-    report = examine_file(data, filename="part.stl", unit_mm=1.0, pictures=False, limits=Limits())
+    report = examine_file(data, filename="part.stl", policy=Policy(), pictures=False, limits=Limits())
     return {found.code for found in report.findings if found.severity == "refuse"}
 
 
