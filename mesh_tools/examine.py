@@ -14,7 +14,7 @@ from mesh_tools.load import format_of, load
 from mesh_tools.marked import Marked
 from mesh_tools.measure import Lengths, Measures, measure
 from mesh_tools.model import Body, Model, Placement
-from mesh_tools.render import thumbnail
+from mesh_tools.pictures.thumbnail import thumbnail
 from mesh_tools.shells import shell_findings
 from mesh_tools.topology import Fault, Topology, examine
 from mesh_tools.vertex_keys import VertexKeys

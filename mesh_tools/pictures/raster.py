@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mesh_tools.camera import Camera, Floats
 from mesh_tools.model import Body, Model, Placement
+from mesh_tools.pictures.camera import Camera, Floats
 
 Ints = NDArray[np.int64]
 AnyFloats = NDArray[np.floating[Any]]

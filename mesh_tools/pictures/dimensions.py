@@ -7,7 +7,7 @@ import math
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from mesh_tools.camera import Camera, Floats
+from mesh_tools.pictures.camera import Camera, Floats
 
 _INK = (71, 85, 105)
 _PAPER = (247, 249, 251)

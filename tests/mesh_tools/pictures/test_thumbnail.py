@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mesh_tools.camera import aim, box_corners, view_axes
 from mesh_tools.model import IDENTITY, Body, Model
-from mesh_tools.raster import Visibility, draws
-from mesh_tools.render import thumbnail
+from mesh_tools.pictures.camera import aim, box_corners, view_axes
+from mesh_tools.pictures.raster import Visibility, draws
+from mesh_tools.pictures.thumbnail import thumbnail
 from tests.mesh_tools import shapes
 
 

@@ -7,11 +7,11 @@ import io
 import numpy as np
 from PIL import Image
 
-from mesh_tools.camera import Camera, Floats, aim, view_axes
-from mesh_tools.dimensions import draw_dimensions
 from mesh_tools.model import Model
-from mesh_tools.raster import Draw, Visibility, draws
-from mesh_tools.shading import blur, shade
+from mesh_tools.pictures.camera import Camera, Floats, aim, view_axes
+from mesh_tools.pictures.dimensions import draw_dimensions
+from mesh_tools.pictures.raster import Draw, Visibility, draws
+from mesh_tools.pictures.shading import blur, shade
 
 THUMBNAIL_PIXELS = 512
 _SAMPLES = 2

@@ -7,8 +7,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from mesh_tools.camera import Camera, Floats
-from mesh_tools.raster import Draw, Visibility, barycentric, seen_by_draw
+from mesh_tools.pictures.camera import Camera, Floats
+from mesh_tools.pictures.raster import Draw, Visibility, barycentric, seen_by_draw
 from mesh_tools.vertex_keys import VertexKeys
 
 SMOOTH_FACETS_MAX = 400_000
