@@ -32,6 +32,7 @@ _LOG_TAIL_BYTES: Final = 600
 _NOTE: Final = "anvil.json"
 _SOCKET_FOLDER: Final = "partvault-anvil-"
 _SOCKET_NAME: Final = "anvil.ipc"
+_STATES_KEPT: Final = 5_000
 _SHORT_FOLDER: Final = "/tmp"  # noqa: S108  # mkdtemp makes a private folder in it
 
 # Runs in place of the child until it becomes anvil: dies with its parent, also if the parent died meanwhile.
@@ -48,8 +49,8 @@ os.execv(sys.argv[3], sys.argv[3:])
 
 @dataclass(frozen=True)
 class AnvilOptions:
-    """What makes one chain the same chain again. `history` keeps old states (reorg tests need them, memory
-    grows); `niceness` is how far the child stands back when processors are short.
+    """What makes one chain the same chain again. `history` keeps the states of the newest blocks (reorg tests
+    need them, memory grows); `niceness` is how far the child stands back when processors are short.
     """
 
     chain_id: int
@@ -206,7 +207,9 @@ def _arguments(options: AnvilOptions, port: int, socket_path: Path) -> list[str]
     arguments += ["--chain-id", str(options.chain_id), "--timestamp", str(options.genesis_time)]
     arguments += ["--hardfork", "osaka", "--no-mining", "--accounts", "0", "--quiet", "--no-cors"]
     arguments += ["--no-request-size-limit"]  # a snapshot is one request
-    return arguments if options.history else [*arguments, "--prune-history"]
+    # Left to itself anvil keeps 500 states, moves older ones to files, and reorganises onto one of those as
+    # if it were empty: the contract is gone then. Kept in memory, they are whole.
+    return [*arguments, "--prune-history", *([str(_STATES_KEPT)] if options.history else [])]
 
 
 def _socket_path(directory: Path) -> Path:

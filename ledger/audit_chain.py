@@ -28,7 +28,7 @@ from ledger.audit import AuditReport, Finding, History, LicenceCounters, Record,
 from ledger.audit_claims import Claims
 from ledger.audit_rules import Ledger, signed_by, vouchers_of
 from ledger.calldata import operations_in
-from ledger.chain import Chain, ChainError, Header, RevertError, Transaction
+from ledger.chain import Chain, ChainError, Header, NoOutputError, RevertError, Transaction
 from ledger.facts import fact_of
 from ledger.indexer import IndexedEvent, read_page
 from ledger.operations import Operation
@@ -128,7 +128,7 @@ class ChainReader:
         question = _WALLET_ACCEPTS + encode(["bytes32", "bytes"], [message, signature])
         try:
             return self._chain.call(account, question)[:4] == _WALLET_ACCEPTS
-        except RevertError:
+        except (NoOutputError, RevertError):
             return False
 
     def _counters(self, licence: bytes) -> LicenceCounters:

@@ -27,6 +27,15 @@ class RefusedError(ChainError):
     kind = "chain_refused"
 
 
+class NoOutputError(ChainError):
+    """A view returned nothing: where this node looked there is no contract, though there may be one.
+
+    A node that lost a state, or is halfway through a reorg, says this of a contract that is there.
+    """
+
+    kind = "chain_no_output"
+
+
 class SendError(RefusedError):
     """The node did not take a transaction. `maybe_sent`: it, or one of the same nonce, may be there already.
 
@@ -141,17 +150,21 @@ class Chain(Protocol):
         ...
 
     def call(self, to: str, data: bytes, *, block: int | None = None) -> bytes:
-        """Run a view at a block (None: the newest) and return its output; `RevertError` if it reverts."""
+        """Run a view at a block (None: the newest) and return its output, never an empty one.
+
+        `RevertError` if it reverts, `NoOutputError` if it returns nothing.
+        """
         ...
 
     def query(self, to: str, calls: Sequence[bytes]) -> list[bytes]:
-        """Run views on the newest block and return their outputs in order; `RevertError` if one reverts."""
+        """Run views on the newest block and return their outputs in order; errors as of `call`."""
         ...
 
     def simulate(self, to: str, calls: Sequence[bytes], *, time: int | None = None) -> list[bytes | None]:
         """Run each call by itself on the newest state, as if the block's time were `time`.
 
-        Returns for each None if it would run through, else the revert data.
+        Returns for each None if it would run through, else the revert data. It is advice: where the node sees
+        no contract, everything runs through.
         """
         ...
 

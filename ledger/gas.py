@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from ledger.abi import BATCH_ITEM_GAS
-from ledger.chain import Chain, Fees
+from ledger.chain import Chain, Fees, NoOutputError
 from ledger.transaction import Offer
 
 TRANSACTION_GAS: Final = 21_000
@@ -43,7 +43,10 @@ _P256_ADDRESS: Final = "0x0000000000000000000000000000000000000100"
 
 def has_p256(chain: Chain) -> bool:
     """Return whether the chain verifies P-256 by precompile (EIP-7951), which saves most of a print's gas."""
-    answer = chain.call(_P256_ADDRESS, _P256_PROBE)
+    try:
+        answer = chain.call(_P256_ADDRESS, _P256_PROBE)
+    except NoOutputError:
+        return False
     return len(answer) == 32 and answer[-1] == 1
 
 

@@ -17,7 +17,7 @@ from ledger.abi import decode_query, encode_query, is_print_ledger
 from ledger.address import checksum_address
 from ledger.audit import AuditReport, Finding
 from ledger.audit_rules import signed_by, vouchers_of
-from ledger.chain import Chain, RevertError
+from ledger.chain import Chain, NoOutputError, RevertError
 from ledger.commitment import report_commitment, revision_commitment, terms_commitment
 from ledger.errors import LedgerError
 from ledger.events import decode_log
@@ -188,7 +188,7 @@ def _wallet_accepts(chain: Chain, account: str, message: bytes, signature: bytes
     question = _WALLET_ACCEPTS + encode(["bytes32", "bytes"], [message, signature])
     try:
         return chain.call(account, question)[:4] == _WALLET_ACCEPTS
-    except RevertError:
+    except (NoOutputError, RevertError):
         return False
 
 

@@ -26,7 +26,18 @@ from urllib.parse import urlsplit
 
 from eth_hash.auto import keccak
 
-from ledger.chain import Chain, ChainError, Fees, Header, Log, Receipt, RevertError, SendError, Transaction
+from ledger.chain import (
+    Chain,
+    ChainError,
+    Fees,
+    Header,
+    Log,
+    NoOutputError,
+    Receipt,
+    RevertError,
+    SendError,
+    Transaction,
+)
 from ledger.polling import Poll, Reverted, Voter
 
 _log = logging.getLogger(__name__)
@@ -281,8 +292,9 @@ class QuorumChain:
         return ChainError(f"{len(given)} of {asked} endpoints asked answered about {said}")
 
     def _compare(self, what: str, name: str, answer: Any, decision: Any) -> None:
-        """Remember who says something else than the majority; a failure says nothing."""
-        if answer != decision and not isinstance(answer, Exception):
+        """Remember who says something else than the majority; a failure says nothing, no contract does."""
+        failed = isinstance(answer, Exception) and not isinstance(answer, NoOutputError)
+        if answer != decision and not failed:
             self._note(name, f"said about {what}: {_brief(answer)}; the others: {_brief(decision)}")
 
     def _note(self, name: str, offence: str) -> None:

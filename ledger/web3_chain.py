@@ -26,6 +26,7 @@ from ledger.chain import (
     Fees,
     Header,
     Log,
+    NoOutputError,
     Receipt,
     RefusedError,
     RevertError,
@@ -175,14 +176,16 @@ class Web3Chain:
         return self._each("eth_getTransactionByHash", [[_hex(item)] for item in transactions], _transaction)
 
     def call(self, to: str, data: bytes, *, block: int | None = None) -> bytes:
-        """Run a view at a block (None: the newest) and return its output; `RevertError` if it reverts."""
-        (answer,) = self._calls([[{"to": to, "data": _hex(data)}, _tag(block)]])
-        return _bytes(_result(answer, "eth_call"))
+        """Run a view at a block (None: the newest) and return its output; `RevertError` if it reverts,
+        `NoOutputError` if it returns nothing.
+        """
+        (output,) = self.query(to, [data], block=block)
+        return output
 
     def query(self, to: str, calls: Sequence[bytes], *, block: int | None = None) -> list[bytes]:
-        """Run views at a block (None: the newest) and return their outputs; `RevertError` if one reverts."""
+        """Run views at a block (None: the newest) and return their outputs; errors as of `call`."""
         asked = [[{"to": to, "data": _hex(data)}, _tag(block)] for data in calls]
-        return [_bytes(_result(answer, "eth_call")) for answer in self._calls(asked)]
+        return [_output(answer, to) for answer in self._calls(asked)]
 
     def simulate(
         self, to: str, calls: Sequence[bytes], *, time: int | None = None, block: int | None = None
@@ -289,6 +292,17 @@ def _result(answer: Mapping[str, Any], method: str) -> Any:
     if fields.get("code") == _REVERTED or "revert" in str(fields.get("message")).lower():
         raise RevertError(_bytes(data) if isinstance(data, str) and data.startswith("0x") else b"")
     raise RefusedError(f"the node refused {method}: {fields.get('message')}")
+
+
+def _output(answer: Mapping[str, Any], to: str) -> bytes:
+    """Return what a view returned; an empty output is none, and never to be read as zero."""
+    output = _bytes(_result(answer, "eth_call"))
+    if not output:
+        raise NoOutputError(
+            f"a call of {to} returned nothing, as where there is no contract: this node has lost its state, "
+            "is reorganising, or serves another chain"
+        )
+    return output
 
 
 def _tag(block: int | None) -> str:

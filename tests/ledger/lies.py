@@ -39,6 +39,9 @@ def _added(_: list[Any], result: Any) -> Any:
     return [*result, {**result[-1], "logIndex": hex(len(result))}] if result else result
 
 
+NO_STATE: Lie = _about("eth_call", lambda *_: "0x")
+"""What a node says that has lost its state: every call runs through and returns nothing."""
+
 LIES: dict[str, Lie] = {
     "a receipt that is not there": _about("eth_getTransactionReceipt", _made_up),
     "no receipt where there is one": _about("eth_getTransactionReceipt", lambda _, result: None),

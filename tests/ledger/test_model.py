@@ -45,7 +45,7 @@ from ledger.typed_data import (
 from ledger.web3_chain import Web3Chain
 from tests.ledger import model
 from tests.ledger.actors import Device, secret
-from tests.ledger.lies import LIES
+from tests.ledger.lies import LIES, NO_STATE
 from tests.ledger.lying_node import LyingNode
 from tests.ledger.stage import Network
 from tests.ledger.stepped import Stepped
@@ -66,7 +66,8 @@ signers = st.sampled_from([None, None, None, *DEVICES])
 results = st.sampled_from([1, 2, 2, 3])
 deadlines = st.sampled_from(["far", "far", "far", "soon", "past"])
 windows = st.sampled_from(["open", "open", "ends", "begins"])
-faults = st.lists(st.sampled_from(["drop", "restart", "reorg", "again", *LIES]), max_size=2)
+WRONG_ANSWERS = {**LIES, "no state": NO_STATE}
+faults = st.lists(st.sampled_from(["drop", "restart", "reorg", "again", *WRONG_ANSWERS]), max_size=2)
 
 
 class LedgerMachine(RuleBasedStateMachine):
@@ -309,7 +310,7 @@ class LedgerMachine(RuleBasedStateMachine):
             self.ledger.turn()
             self._reorganise(2)
         else:
-            self.liar.lie = LIES[fault]
+            self.liar.lie = WRONG_ANSWERS[fault]
             self.ledger.turn()
             self.ledger.turn()
 

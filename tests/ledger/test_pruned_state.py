@@ -1,4 +1,6 @@
-"""Calls to a node without history: the state it has just mined over is asked for again on the newest."""
+"""What a node answers whose states are gone: asked again where it only mined on, refused otherwise; and the
+tests' networks, which must not lose any.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from ledger.abi import encode_query
 from ledger.anvil import AnvilOptions, native_binary, spawn
-from ledger.chain import RefusedError
+from ledger.chain import NoOutputError, RefusedError
 from ledger.web3_chain import Web3Chain
-from tests.ledger.stage import ANVIL
+from tests.ledger.stage import ANVIL, Network
 
 IDENTITY = "0x" + "00" * 19 + "04"
 """The precompile that answers what it is asked."""
@@ -39,6 +42,13 @@ class TestCall:
         with pytest.raises(RefusedError, match="BlockOutOfRange"):
             node.call(IDENTITY, b"\x12", block=3)
 
+    def test_refuses_an_empty_output(self, node: Web3Chain) -> None:
+        nobody = "0x" + "22" * 20
+        with pytest.raises(NoOutputError, match=nobody):
+            node.call(nobody, b"\x12")
+        with pytest.raises(NoOutputError, match=nobody):
+            node.query(nobody, [b"\x01", b"\x02"])
+
     def test_answers_while_blocks_come(self, node: Web3Chain) -> None:
         stop = threading.Event()
 
@@ -55,3 +65,16 @@ class TestCall:
         finally:
             stop.set()
             miner.join()
+
+
+class TestHistory:
+    def test_a_reorg_onto_an_old_block_keeps_the_contract(self, tmp_path: Path) -> None:
+        """anvil's own limit is 500 states; onto an older one it reorganises as if nothing had been there."""
+        network = Network(tmp_path)
+        try:
+            network.chain.tell("anvil_mine", hex(520))
+            network.chain.tell("anvil_reorg", 510, [])
+            question = encode_query("revisionOwner", bytes(32))
+            assert network.chain.call(network.contract, question) == bytes(32)
+        finally:
+            network.node.kill()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ledger.abi import encode_query
-from ledger.chain import ChainError
+from ledger.chain import ChainError, NoOutputError
 from ledger.errors import LedgerError
 from ledger.identity import IdentityMismatch
 from ledger.outbox import FINAL
@@ -21,7 +21,7 @@ from ledger.runtime import remote
 from ledger.transaction import Offer, sign_transaction
 from ledger.web3_chain import Web3Chain
 from tests.ledger.actors import Cast
-from tests.ledger.lies import LIES
+from tests.ledger.lies import LIES, NO_STATE
 from tests.ledger.lying_node import LyingNode
 from tests.ledger.stage import RELAY, Network, Stage, open_engine
 from tests.ledger.test_network import FAST, POLL_S, _mining, state_of, until
@@ -221,6 +221,46 @@ class TestOpenQuestions:
         liar.honest()
         assert chain.head() == network.chain.head()
         assert chain.call(network.contract, call) == bytes(32)
+
+
+class TestLostState:
+    """A node that says of the pinned contract that nothing is there."""
+
+    def test_is_refused_by_one_endpoint(self, network: Network, liar: LyingNode, tmp_path: Path) -> None:
+        with staged(network, tmp_path, [liar.url]) as stage:
+            licence = stage.cast.licence().struct_hash()
+            liar.lie = NO_STATE
+            for ask in (stage.runtime.licence_state, stage.runtime.revision_owner):
+                with pytest.raises(NoOutputError, match="returned nothing"):
+                    ask(licence)
+            liar.honest()
+            assert stage.used(stage.cast.licence()) == 0
+
+    def test_is_refused_where_two_must_agree(self, network: Network, liar: LyingNode, tmp_path: Path) -> None:
+        with staged(network, tmp_path, [network.node.rpc_url, liar.url]) as stage:
+            liar.lie = NO_STATE
+            with pytest.raises(ChainError, match="1 of 2 endpoints asked answered"):
+                stage.used(stage.cast.licence())
+            liar.honest()
+            assert stage.used(stage.cast.licence()) == 0
+
+    def test_is_outvoted_by_the_others(
+        self, network: Network, liar: LyingNode, witness: LyingNode, tmp_path: Path
+    ) -> None:
+        with staged(network, tmp_path, [liar.url, network.node.rpc_url, witness.url]) as stage:
+            liar.lie = NO_STATE
+            assert stage.used(stage.cast.licence()) == 0
+            assert until(lambda: any("returned nothing" in said for said in stage.runtime.health().outvoted))
+
+    def test_has_no_vote_until_it_shows_the_contract_again(
+        self, network: Network, liar: LyingNode, tmp_path: Path
+    ) -> None:
+        with staged(network, tmp_path, [network.node.rpc_url, liar.url]) as stage:
+            liar.lie = lambda asked, _, result: "0x" if asked in ("eth_call", "eth_getCode") else result
+            with pytest.raises(ChainError, match="returned nothing"):
+                stage.used(stage.cast.licence())
+            with pytest.raises(ChainError, match="code"):
+                stage.used(stage.cast.licence())
 
 
 class TestPin:
