@@ -1,12 +1,14 @@
-"""Shells judged by their volume: inside out, without volume, cavities."""
+"""Shells judged by their volume and by what is around them: inside out, without volume, cavities."""
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+import math
 
+import numpy as np
+
+from mesh_tools.enclosure import Labels, windings
 from mesh_tools.findings import Finding, Point, finding
-from mesh_tools.measure import Measures, facet_volumes
+from mesh_tools.measure import Lengths, Measures, facet_volumes
 from mesh_tools.model import Body
 from mesh_tools.topology import Topology
 
@@ -14,7 +16,12 @@ _FLAT_RATIO = 1e-9
 
 
 def shell_findings(body: Body, topology: Topology, measures: Measures, scale: float) -> list[Finding]:
-    """Findings about volume. An open body is only told that it holds nothing: its volume means little."""
+    """Findings about volume. An open body is only told that it holds nothing: its volume means little.
+
+    Nothing is said of a body that is too large to be measured.
+    """
+    if not (math.isfinite(measures.volume) and math.isfinite(measures.area)):
+        return []
     extent = float(np.max(measures.high - measures.low))
     nothing = _FLAT_RATIO * max(measures.area, 1e-300) * extent
     many = topology.sound and topology.shells > 1
@@ -30,30 +37,27 @@ def shell_findings(body: Body, topology: Topology, measures: Measures, scale: fl
 
 
 def _many(body: Body, topology: Topology, scale: float) -> list[Finding]:
-    volumes, lows, highs = _shell_table(body, topology)
+    shell, volumes, lows, highs = _shell_table(body, topology)
     holes = np.flatnonzero(volumes < 0)
-    solid = np.flatnonzero(volumes > 0)
-    cavities: list[int] = []
-    inverted: list[int] = []
-    for hole in holes:
-        around = (lows[solid] <= lows[hole]).all(axis=1) & (highs[solid] >= highs[hole]).all(axis=1)
-        (cavities if around.any() else inverted).append(int(hole))
+    in_matter = windings(body, shell, holes) >= 1 if len(holes) else np.empty(0, bool)
+    inverted, cavities = holes[~in_matter], holes[in_matter]
     found = []
-    if inverted:
+    if len(inverted):
         message = f"{len(inverted)} shells are inside out."
-        sample = _centre(lows, highs, inverted[0], scale)
+        sample = _centre(lows, highs, int(inverted[0]), scale)
         found.append(finding("mesh.inverted", message, count=len(inverted), sample=sample))
-    if cavities:
+    if len(cavities):
         message = f"{len(cavities)} closed voids inside the part."
-        sample = _centre(lows, highs, cavities[0], scale)
+        sample = _centre(lows, highs, int(cavities[0]), scale)
         found.append(finding("mesh.cavities", message, count=len(cavities), sample=sample))
-    if len(volumes) > len(holes) + len(solid):
-        count = len(volumes) - len(holes) - len(solid)
-        found.append(finding("mesh.zero_volume", f"{count} shells enclose nothing.", count=count))
+    empty = int(np.count_nonzero(volumes == 0))
+    if empty:
+        found.append(finding("mesh.zero_volume", f"{empty} shells enclose nothing.", count=empty))
     return found
 
 
-def _shell_table(body: Body, topology: Topology) -> tuple[NDArray[np.float64], ...]:
+def _shell_table(body: Body, topology: Topology) -> tuple[Labels, Lengths, Lengths, Lengths]:
+    """Shell of each facet (n,), −1 when collapsed; volume (s,) and bounds (s, 3), (s, 3) of each shell."""
     roots, shell = np.unique(topology.shell_of, return_inverse=True)
     offset = int(len(roots) > 0 and roots[0] < 0)
     count = len(roots)
@@ -65,9 +69,9 @@ def _shell_table(body: Body, topology: Topology) -> tuple[NDArray[np.float64], .
         corners = body.corners(start, start + len(part)).astype(np.float64)
         np.minimum.at(lows, where, corners.min(axis=1))
         np.maximum.at(highs, where, corners.max(axis=1))
-    return volumes[offset:], lows[offset:], highs[offset:]
+    return shell - offset, volumes[offset:], lows[offset:], highs[offset:]
 
 
-def _centre(lows: NDArray[np.float64], highs: NDArray[np.float64], shell: int, scale: float) -> Point:
+def _centre(lows: Lengths, highs: Lengths, shell: int, scale: float) -> Point:
     middle = (lows[shell] + highs[shell]) / 2 * scale
     return (float(middle[0]), float(middle[1]), float(middle[2]))
