@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,8 @@ from mesh_tools.shells import shell_findings
 from mesh_tools.topology import Fault, Topology, examine
 from mesh_tools.vertex_keys import VertexKeys
 from mesh_tools.welding import TOLERANCE_MM, closes_when_welded
+
+_REACH_MM = 1e9
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +62,7 @@ def scale_of(model: Model, policy: Policy) -> float:
     return policy.unit_mm if model.unit_mm is None else model.unit_mm
 
 
+@np.errstate(over="ignore", invalid="ignore")  # what overflows is out of reach, and refused as such
 def judge_model(model: Model, policy: Policy) -> Judged:
     """Look at every body, then at the whole; findings carry their default severities."""
     scale = scale_of(model, policy)
@@ -69,8 +73,22 @@ def judge_model(model: Model, policy: Policy) -> Judged:
     facts = [_facts(number, body) for number, body in enumerate(model.bodies) if body.facet_count]
     for fact in facts:
         marked.extend(_body_findings(fact, scale))
-    finite = not any(fact.measures.not_finite.count for fact in facts)
-    return Judged(tuple(marked), _geometry(facts, scale) if finite else None)
+    if any(fact.measures.not_finite.count for fact in facts):
+        return Judged(tuple(marked), None)
+    geometry = _geometry(facts, scale)
+    if not _within_reach(geometry):
+        message = (
+            f"The part reaches further than {_REACH_MM:g} mm from the origin, where nothing can be measured."
+        )
+        return Judged((*marked, Marked(finding("mesh.out_of_range", message))), None)
+    return Judged(tuple(marked), geometry)
+
+
+def _within_reach(geometry: Geometry) -> bool:
+    extremes = [abs(axis) for corner in geometry.bounds_mm for axis in corner]
+    return (
+        max(extremes) <= _REACH_MM and math.isfinite(geometry.volume_mm3) and math.isfinite(geometry.area_mm2)
+    )
 
 
 def _facts(number: int, body: Body) -> _BodyFacts:
