@@ -89,6 +89,11 @@ class EmbeddedChain:
         self.chain: Chain = Web3Chain.local(self._socket_path)
 
     @property
+    def directory(self) -> Path:
+        """Where its files are."""
+        return self._directory
+
+    @property
     def rpc_url(self) -> str:
         """The HTTP address of the chain; ChainError while it is not served."""
         return self._current().rpc_url

@@ -40,9 +40,17 @@ class Voter(Generic[_T]):
         self.admit: Callable[[_T], None] = lambda _: None
         self.late = False
         self._admitted = False
+        self._failure: LedgerError | None = None
         self._under_way = 0
         self._guard = threading.Lock()
         self._threads = ThreadPoolExecutor(_UNDER_WAY_MAX, thread_name_prefix="partvault-rpc")
+
+    @property
+    def trouble(self) -> str | None:
+        """Why it has no vote now, None where its last question was answered."""
+        if self.late:
+            return "it does not answer in time"
+        return None if self._failure is None else str(self._failure)
 
     def put(self, question: Callable[[_T], Any], tell: Callable[[Voter[_T], Any], None]) -> None:
         """Ask in the background and tell the answer, or the LedgerError that stands for it."""
@@ -68,16 +76,20 @@ class Voter(Generic[_T]):
             if not self._admitted:
                 self.admit(self.endpoint)
                 self._admitted = True
-            return question(self.endpoint)
+            answer = question(self.endpoint)
         except RevertError as reverted:
-            return Reverted(reverted.data)
+            answer = Reverted(reverted.data)
         except RefusedError as refusal:
-            return refusal
+            answer = refusal
         except LedgerError as problem:
             self._admitted = False
+            self._failure = problem
             return problem
         except Exception as problem:  # noqa: BLE001  # whatever an endpoint sends must not silence the vote
-            return ChainError(f"its answer makes no sense: {problem!r}")
+            self._failure = ChainError(f"its answer makes no sense: {problem!r}")
+            return self._failure
+        self._failure = None
+        return answer
 
 
 class Poll(Generic[_T]):

@@ -38,14 +38,13 @@ from ledger.chain import (
     SendError,
     Transaction,
 )
+from ledger.endpoint_health import EndpointHealth, Outvotings
 from ledger.polling import Poll, Reverted, Voter
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 TIMEOUT_S: Final = 5.0
 """How long an answer is waited for."""
-REMEMBERED_S: Final = 3600.0
-"""How long it is told that an endpoint was outvoted."""
 
 
 class DisagreementError(ChainError):
@@ -89,7 +88,7 @@ def usual_agreement(endpoints: int) -> int:
 
 class QuorumChain:
     """A `Chain` over several endpoints of which `needed` must agree; see `ledger.chain.Chain` for each
-    method.
+    method. `clock` gives Unix seconds.
 
     `endpoints` are named in errors, so a name must not hold a secret; see `endpoint_names`. Raises ValueError
     unless `needed` is a majority: two halves must never both be right.
@@ -101,17 +100,16 @@ class QuorumChain:
         needed: int | None = None,
         *,
         timeout_s: float = TIMEOUT_S,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.needed = usual_agreement(len(endpoints)) if needed is None else needed
         if not len(endpoints) < 2 * self.needed <= 2 * len(endpoints):
             raise ValueError(f"{self.needed} of {len(endpoints)} endpoints is no majority of them")
         self._voters = tuple(Voter(name, endpoint) for name, endpoint in endpoints.items())
         self._timeout_s = timeout_s
-        self._clock = clock
+        self._outvotings = Outvotings(clock)
         self._guard = threading.Lock()
         self._open: dict[str, Callable[[Endpoint, int], Any]] = {}
-        self._outvoted: dict[str, tuple[float, str]] = {}
 
     def hold_to(self, check: Callable[[Chain], None]) -> None:
         """Have each endpoint checked now, and again whenever it was away; `check` raises what speaks against
@@ -126,11 +124,11 @@ class QuorumChain:
             except ChainError as problem:
                 _log.warning("endpoint %s could not be checked yet: %s", voter.name, problem)
 
-    def outvoted(self) -> tuple[str, ...]:
-        """Return who said something else than the majority within the last hour, and what it was last."""
-        since = self._clock() - REMEMBERED_S
-        with self._guard:
-            return tuple(sorted(told for at, told in self._outvoted.values() if at >= since))
+    def endpoints(self) -> tuple[EndpointHealth, ...]:
+        """Return how each endpoint does, in the order they were given."""
+        return tuple(
+            EndpointHealth(each.name, each.trouble, self._outvotings.of(each.name)) for each in self._voters
+        )
 
     def chain_id(self) -> int:
         """Return the chain id."""
@@ -295,15 +293,9 @@ class QuorumChain:
         """Remember who says something else than the majority; a failure says nothing, no contract does."""
         failed = isinstance(answer, Exception) and not isinstance(answer, NoOutputError)
         if answer != decision and not failed:
-            self._note(name, f"said about {what}: {_brief(answer)}; the others: {_brief(decision)}")
-
-    def _note(self, name: str, offence: str) -> None:
-        now = self._clock()
-        with self._guard:
-            known = self._outvoted.get(name)
-            self._outvoted[name] = (now, f"{name} {offence}")
-        if known is None or now - known[0] > REMEMBERED_S:
-            _log.error("endpoint %s %s", name, offence)
+            self._outvotings.note(
+                name, f"said about {what}: {_brief(answer)}; the others: {_brief(decision)}"
+            )
 
     def _gather(self, question: Callable[[Endpoint], _T]) -> dict[str, _T]:
         """Return what all endpoints say that answer promptly; ChainError if those are too few."""
@@ -315,7 +307,7 @@ class QuorumChain:
         answers = poll.wait(enough, self._timeout_s)
         for name, answer in answers.items():
             if isinstance(answer, Exception) and not isinstance(answer, ChainError):
-                self._note(name, f"must not vote: {answer}")
+                self._outvotings.note(name, f"must not vote: {answer}")
         if len(_given(answers)) < self.needed:
             silent = [voter.name for voter in self._voters if voter.name not in answers]
             told = "; ".join(filter(None, (_said(answers), ", ".join(silent) and f"silent: {silent}")))

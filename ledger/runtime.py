@@ -23,6 +23,8 @@ from ledger.abi import ContractError, decode_error, decode_query, encode_call, e
 from ledger.address import checksum_address
 from ledger.chain import Chain
 from ledger.embedded import EmbeddedChain
+from ledger.embedded_health import EmbeddedHealth, embedded_health
+from ledger.endpoint_health import EndpointHealth
 from ledger.errors import LedgerError
 from ledger.identity import ChainIdentity
 from ledger.indexer import finalised
@@ -53,8 +55,8 @@ class LedgerStopped(LedgerError):  # noqa: N818 - it names the state
 class LedgerHealth:
     """How the ledger does. `ok` False means: issue nothing now; `reason` says why.
 
-    Block numbers are -1 before there is a block; `lag_blocks` is what the index has yet to read. `outvoted`
-    names endpoints of several that contradict the majority: the ledger goes on without them, find out why.
+    Block numbers are -1 before there is a block; `lag_blocks` is what the index has yet to read. `endpoints`
+    are those of several that must agree: without one that is outvoted the ledger goes on, find out why.
     """
 
     head: int
@@ -68,7 +70,7 @@ class LedgerHealth:
     ok: bool
     reason: str | None
     restarts: int = 0
-    outvoted: tuple[str, ...] = ()
+    endpoints: tuple[EndpointHealth, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ class LedgerRuntime:
         confirmations: int,
         limits: RelayLimits | None,
         poll_s: float,
-        outvoted: Callable[[], tuple[str, ...]] = tuple,
+        endpoints: Callable[[], tuple[EndpointHealth, ...]] = tuple,
     ) -> None:
         self._engine = engine
         self._reading = tables.reading(engine)
@@ -125,7 +127,7 @@ class LedgerRuntime:
         self._confirmations = confirmations
         self._limits = limits
         self._poll_s = poll_s
-        self._outvoted = outvoted
+        self._endpoints = endpoints
         self._waiting = Waiting(time.monotonic)
         self._identity: ChainIdentity | None = None
         self._chain: Chain | None = None
@@ -237,8 +239,12 @@ class LedgerRuntime:
             ok=reason is None,
             reason=reason,
             restarts=0 if self._embedded is None else self._embedded.restarts,
-            outvoted=self._outvoted(),
+            endpoints=self._endpoints(),
         )
+
+    def embedded_health(self) -> EmbeddedHealth | None:
+        """Return what the embedded chain carries, None for one on a network; it counts the stored events."""
+        return None if self._embedded is None else embedded_health(self._engine, self._embedded.directory)
 
     def licence_state(self, licence_id: bytes) -> LicenceState | None:
         """Return what the contract keeps of a licence, None if it was never granted."""
@@ -382,5 +388,5 @@ def remote(
         confirmations=confirmations,
         limits=limits,
         poll_s=poll_s,
-        outvoted=quorum.outvoted,
+        endpoints=tuple if len(nodes) == 1 else quorum.endpoints,
     )

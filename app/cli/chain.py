@@ -20,19 +20,20 @@ commands = group("ledger", "The ledger: its state, the embedded chain on its own
 def status(url: Url = None, api_key: ApiKey = None, data_dir: DataDir = None, as_json: Json = False) -> None:
     """Show chain, contract and how far the service has come; exit code 1 where it is not well.
 
-    On the operator's machine also what the embedded chain carries, its snapshot and last start, and when it
-    is time to move to a real network.
+    Of several RPC endpoints it shows which are outvoted, since when and how often. On the operator's machine
+    also what the embedded chain carries, its snapshot and last start, and when it is time to move to a real
+    network.
     """
     from app.cli.connection import connect
     from app.cli.failures import Exit
-    from app.cli.ledger_health import embedded_health
+    from app.cli.ledger_health import folder_health
     from app.cli.start import service_settings
 
     with connect(url, api_key, operator=True) as connection:
         found = connection.client.get("/v1/ledger")
         folder = data_dir or connection.settings.data_dir
     if found["embedded"]:
-        found["embedded_chain"] = embedded_health(service_settings(data_dir=folder), found["contract"])
+        found["embedded_chain"] = folder_health(service_settings(data_dir=folder), found["contract"])
     show(as_json, found, _draw)
     if not found["ok"]:
         raise typer.Exit(Exit.REFUSED)
@@ -160,6 +161,19 @@ def _draw(found: dict[str, Any]) -> None:
     fields("ledger", values | (_embedded(chain) if chain else {}))
     if chain and chain["move_on"]:
         say(f"[yellow]! {plain(chain['move_on'])}[/]")
+    for endpoint in found.get("endpoints", []):
+        _draw_endpoint(endpoint)
+
+
+def _draw_endpoint(found: dict[str, Any]) -> None:
+    name, trouble = plain(found["endpoint"]), found["trouble"]
+    vote = "has a vote" if trouble is None else f"[red]has no vote[/]: {plain(trouble)}"
+    say(f"  endpoint {name} {vote}")
+    if found["outvoted"]:
+        times = "once" if found["outvoted"] == 1 else f"{found['outvoted']} times"
+        when = f"since {found['outvoted_since']}, last at {found['outvoted_last']}"
+        say(f"[yellow]! {name} was outvoted {times} {when}[/]")
+        say(f"  it {plain(found['said'])}")
 
 
 def _embedded(chain: dict[str, Any]) -> dict[str, str]:

@@ -7,14 +7,17 @@ from fastapi import APIRouter, Query
 from sqlalchemy import RowMapping
 
 from app import submission
+from app.auth.principals import Role
+from app.clock import rfc3339
 from app.dependencies import AnyCaller, Limit, ReaderCaller, ServicesDep
 from app.encodings import Hex32, JsonObject, from_hex, maybe_hex, to_hex
 from app.evidence import print_bundle, queries, service
 from app.evidence.queries import Cursor
-from app.evidence.schemas import EventView, LedgerView, OperationView
+from app.evidence.schemas import EndpointView, EventView, LedgerView, OperationView
 from app.licences import queries as licence_queries
 from app.pages import Page
 from app.prints import queries as print_queries
+from ledger.endpoint_health import EndpointHealth
 
 router = APIRouter(prefix="/v1", tags=["ledger"])
 
@@ -32,10 +35,23 @@ def _event(row: RowMapping) -> EventView:
     )
 
 
+def _endpoint(health: EndpointHealth) -> EndpointView:
+    spell = health.outvoted
+    return EndpointView(
+        endpoint=health.name,
+        trouble=health.trouble,
+        outvoted=0 if spell is None else spell.times,
+        outvoted_since=None if spell is None else rfc3339(int(spell.since)),
+        outvoted_last=None if spell is None else rfc3339(int(spell.last)),
+        said=None if spell is None else spell.said,
+    )
+
+
 @router.get("/ledger")
-def get_ledger(_caller: AnyCaller, services: ServicesDep) -> LedgerView:
+def get_ledger(caller: AnyCaller, services: ServicesDep) -> LedgerView:
     """Show which chain and contract the service writes to, and how far it has come."""
     health = services.ledger.health()
+    told = health.endpoints if caller.has(Role.OPERATOR) else ()
     return LedgerView(
         chain_id=health.chain_id,
         contract=health.contract,
@@ -48,6 +64,8 @@ def get_ledger(_caller: AnyCaller, services: ServicesDep) -> LedgerView:
         embedded=health.embedded,
         ok=health.ok,
         reason=health.reason,
+        restarts=health.restarts,
+        endpoints=[_endpoint(each) for each in told],
     )
 
 

@@ -9,8 +9,23 @@ from pydantic import BaseModel
 from app.encodings import JsonObject, Receipt
 
 
+class EndpointView(BaseModel):
+    """An RPC endpoint of several. `trouble` is why it has no vote now.
+
+    `outvoted` counts how often the others said otherwise from `outvoted_since` to `outvoted_last`, without an
+    hour's pause; `said` is what each said the last time.
+    """
+
+    endpoint: str
+    trouble: str | None
+    outvoted: int
+    outvoted_since: str | None
+    outvoted_last: str | None
+    said: str | None
+
+
 class LedgerView(BaseModel):
-    """Which ledger this service writes to, and how far it has come."""
+    """Which ledger this service writes to, and how far it has come. `endpoints` are for the operator."""
 
     chain_id: int
     contract: str
@@ -23,6 +38,8 @@ class LedgerView(BaseModel):
     embedded: bool
     ok: bool
     reason: str | None
+    restarts: int
+    endpoints: list[EndpointView] = []
 
 
 class EventView(BaseModel):

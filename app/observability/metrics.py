@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
 
 class Metrics:
@@ -27,12 +27,6 @@ class Metrics:
         )
         self.releases = Counter("partvault_releases", "Keys released to printers", registry=self.registry)
         self.refusals = Counter("partvault_refusals", "Prints refused", ["code"], registry=self.registry)
-        self.ledger_pending = Gauge(
-            "partvault_ledger_pending", "Operations not yet confirmed", registry=self.registry
-        )
-        self.ledger_lag_blocks = Gauge(
-            "partvault_ledger_lag_blocks", "Blocks between head and index", registry=self.registry
-        )
 
     def render(self) -> bytes:
         """Give the text exposition format."""

@@ -20,9 +20,12 @@ from ledger.anvil import AnvilOptions, native_binary, spawn
 from ledger.chain import Header
 from ledger.signer import AccountKey
 from ledger.web3_chain import Web3Chain
+from tests.app.service import until
 from tests.e2e.conftest import Market
 from tests.e2e.service_process import ServiceProcess
 from tests.ledger.actors import secret
+from tests.ledger.lies import LIES
+from tests.ledger.lying_node import LyingNode
 from tests.ledger.stage import Network
 
 PROGRAM = Path(sys.executable).with_name("partvault")
@@ -206,6 +209,11 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
     network.node.kill()
 
 
+def _outvoted(status: dict[str, Any]) -> list[dict[str, Any]]:
+    """Give the endpoints that were outvoted."""
+    return [each for each in status["endpoints"] if each["outvoted"]]
+
+
 def key_file(folder: Path, key: AccountKey = DEPLOYER, mode: int = 0o600) -> Path:
     path = folder / "key"
     path.write_text("0x" + key.reveal().hex() + "\n")
@@ -225,6 +233,29 @@ class TestDeploy:
             status = said(0, "status", PARTVAULT_DATA_DIR=str(service.data_dir))
         assert (status["contract"], status["embedded"]) == (found["contract"], False)
         assert status["code_hash"] == found["code_hash"]
+
+    def test_status_names_an_endpoint_that_is_outvoted(self, network: Network, tmp_path: Path) -> None:
+        found = said(0, "deploy", "--rpc", network.node.rpc_url, "--key-file", key_file(tmp_path))
+        liar = LyingNode(network.node.rpc_url)
+        rpc_url = ",".join(
+            (network.node.rpc_url, liar.url, network.node.rpc_url.replace("127.0.0.1", "localhost"))
+        )
+        settings = {"rpc_url": rpc_url, "contract": found["contract"], "relay_key": DEPLOYER.reveal().hex()}
+        try:
+            with ServiceProcess(tmp_path / "data", **settings) as service:
+                folder = {"PARTVAULT_DATA_DIR": str(service.data_dir)}
+                before = run("status", **folder).stdout
+                liar.lie = LIES["a fork"]
+                status = until(lambda: _outvoted(said(0, "status", **folder)))
+                drawn = run("status", **folder).stdout
+        finally:
+            liar.close()
+        assert f"endpoint {liar.name} has a vote" in before
+        assert "outvoted" not in before
+        assert [each["endpoint"] for each in status] == [liar.name]
+        assert f"! {liar.name} was outvoted " in drawn
+        assert f"since {status[0]['outvoted_since']}, last at " in drawn
+        assert "it said about block" in drawn
 
     def test_draws_the_settings(self, network: Network, tmp_path: Path) -> None:
         done = run("deploy", "--rpc", network.node.rpc_url, "--key-file", key_file(tmp_path))
