@@ -13,6 +13,7 @@ from mesh_tools.answer import Answer
 from mesh_tools.examine import examine_file
 from mesh_tools.gate import Policy
 from mesh_tools.limits import Limits
+from mesh_tools.secure_content.jobs import secure_framing, secure_geometry
 
 Options = Mapping[str, Any]
 Job = Callable[[Sequence[memoryview], Sequence[str], Options, Limits], Answer]
@@ -31,7 +32,11 @@ def inspect(inputs: Sequence[memoryview], names: Sequence[str], options: Options
     return Answer(report.to_json(), {} if picture is None else {"thumbnail.png": picture})
 
 
-JOBS: Final[Mapping[str, Job]] = {"inspect": inspect}
+JOBS: Final[Mapping[str, Job]] = {
+    "inspect": inspect,
+    "secure_framing": secure_framing,
+    "secure_geometry": secure_geometry,
+}
 
 
 def perform(

@@ -26,9 +26,12 @@ CORE_PROPERTIES = "http://schemas.openxmlformats.org/package/2006/relationships/
 PRINT_TICKET = "http://schemas.microsoft.com/3dmanufacturing/2013/01/printticket"
 ENCRYPTED = "http://schemas.openxmlformats.org/package/2006/relationships/encryptedfile"
 KEY_STORE = "http://schemas.microsoft.com/3dmanufacturing/2019/04/keystore"
+MUST_PRESERVE = "http://schemas.openxmlformats.org/package/2006/relationships/mustpreserve"
+SECURE_CONTENT = "http://schemas.microsoft.com/3dmanufacturing/securecontent/2019/04"
 
 MODEL_TYPE = "application/vnd.ms-package.3dmanufacturing-3dmodel+xml"
 RELATIONSHIPS_TYPE = "application/vnd.openxmlformats-package.relationships+xml"
+KEY_STORE_TYPE = "application/vnd.ms-package.3dmanufacturing-keystore+xml"
 TEXTURE_TYPES = frozenset(
     {"image/png", "image/jpeg", "application/vnd.ms-package.3dmanufacturing-3dmodeltexture"}
 )

@@ -12,13 +12,21 @@ from mesh_tools.limits import Limits
 from mesh_tools.model import Body, Model, Placement
 from mesh_tools.threemf.assembly import Assembly, Key, Part, Placed, build_items, mesh_of
 from mesh_tools.threemf.mesh import read_mesh
-from mesh_tools.threemf.package import ENCRYPTED, KEY_STORE, MODEL_TYPE, TEXTURE, TEXTURE_TYPES, Package
+from mesh_tools.threemf.package import (
+    ENCRYPTED,
+    KEY_STORE,
+    MODEL_TYPE,
+    SECURE_CONTENT,
+    TEXTURE,
+    TEXTURE_TYPES,
+    Package,
+)
 from mesh_tools.threemf.resources import Resources, read_resources
 from mesh_tools.threemf.validate import validate
 from mesh_tools.threemf.vocabulary import BEAM, CORE, MATERIAL, PRODUCTION, SLICE, TRIANGLE_SETS, UNITS
 from mesh_tools.threemf.xml_tree import Node, parse
 
-_UNDERSTOOD = frozenset({CORE, MATERIAL, PRODUCTION, SLICE, BEAM, TRIANGLE_SETS})
+_UNDERSTOOD = frozenset({CORE, MATERIAL, PRODUCTION, SLICE, BEAM, TRIANGLE_SETS, SECURE_CONTENT})
 _METADATA_NAMES = frozenset({
     "Title", "Designer", "Description", "Copyright", "LicenseTerms", "Rating", "CreationDate",
     "ModificationDate", "Application",
