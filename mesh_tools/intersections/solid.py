@@ -1,0 +1,55 @@
+"""A body as the check sees it: its surface, and the shells that make it up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mesh_tools.components import Labels
+from mesh_tools.intersections.box_tree import Places
+from mesh_tools.intersections.nesting import Points, samples
+from mesh_tools.intersections.surface import Surface, axes
+from mesh_tools.intersections.vectors import Numbers, cross, dot
+from mesh_tools.model import Body
+
+_CHUNK = 1 << 14
+
+
+@dataclass(frozen=True, eq=False)
+class Solid:
+    """`shell` (n,) numbers the shell of each place from 0; `volumes` (shells,) are signed as wound."""
+
+    body: Body
+    surface: Surface
+    shell: Labels
+    volumes: Numbers
+
+    @classmethod
+    def of(cls, body: Body, shell_of: Labels) -> Solid | None:
+        """One instance of `body`, its facets labelled by `shell_of`; None where no facet has area."""
+        surface = Surface.of(body)
+        if surface is None:
+            return None
+        roots, inverse = np.unique(shell_of[surface.numbers], return_inverse=True)
+        shell: Labels = inverse.astype(np.int32)
+        return cls(body, surface, shell, _volumes(surface, shell, len(roots)))
+
+    def samples(self) -> Points:
+        """Points (shells, 6, 3) on each shell, in the body's unit."""
+        return samples(self.surface, self.shell, len(self.volumes))
+
+    def facets_of(self, shell: int) -> Places:
+        """The numbers, in the body, of all facets of a shell."""
+        facets: Places = self.surface.numbers[self.shell == shell]
+        return facets
+
+
+def _volumes(surface: Surface, shell: Labels, shells: int) -> Numbers:
+    volumes = np.zeros(shells)
+    for start in range(0, len(shell), _CHUNK):
+        part = slice(start, start + _CHUNK)
+        corners = axes(surface, part) - surface.centre[:, None]
+        parts = dot(corners[0], cross(corners[1], corners[2]))
+        volumes += np.bincount(shell[part], parts, shells) / 6
+    return volumes
