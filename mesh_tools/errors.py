@@ -25,9 +25,15 @@ class Refused(MeshError):  # noqa: N818 - it is a verdict, raised to unwind a re
 
 
 class PolicyInvalid(MeshError):  # noqa: N818
-    """A policy names an unknown process, unit or a build volume that is not three positive lengths."""
+    """A policy or a machine holds what it must not; `field` names where, `remedy` what it may hold."""
 
     kind = "policy_invalid"
+
+    def __init__(self, message: str, *, field: str | None = None, remedy: str | None = None) -> None:
+        super().__init__(f"{message}: {remedy}" if remedy else message)
+        self.message = message
+        self.field = field
+        self.remedy = remedy
 
 
 class SandboxUnavailable(MeshError):  # noqa: N818

@@ -16,6 +16,7 @@ from mesh_tools.marked import Marked
 from mesh_tools.measure import Lengths, Measures, measure
 from mesh_tools.model import Body, Model, Placement
 from mesh_tools.pictures.thumbnail import thumbnail
+from mesh_tools.printability.check import check_printability
 from mesh_tools.shells import shell_findings
 from mesh_tools.topology import Fault, Topology, examine
 from mesh_tools.vertex_keys import VertexKeys
@@ -81,7 +82,8 @@ def judge_model(model: Model, policy: Policy) -> Judged:
             f"The part reaches further than {_REACH_MM:g} mm from the origin, where nothing can be measured."
         )
         return Judged((*marked, Marked(finding("mesh.out_of_range", message))), None)
-    return Judged(tuple(marked), geometry)
+    built = check_printability(model.bodies, geometry, policy, scale=scale)
+    return Judged((*marked, *built.marked), built.geometry)
 
 
 def _within_reach(geometry: Geometry) -> bool:

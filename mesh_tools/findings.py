@@ -16,6 +16,7 @@ Severity = Literal["refuse", "warn", "info"]
 Verdict = Literal["pass", "refuse"]
 Blob = bytes
 Point = tuple[float, float, float]
+Pair = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,10 @@ class Geometry:
 
     `volume_mm3` is signed as the facets are wound; `bounds_mm` is (lowest corner, highest corner).
     `watertight`: every edge of every body joins exactly two facets that agree about the outside.
+
+    Sampled where the part is watertight, else None: `wall_mm` and `gap_mm`, each the least distance between
+    faces that look at each other, inward and outward, and its first percentile over the surface;
+    `overhang_share`, what part of the surface leans more than its process builds without support.
     """
 
     facets: int
@@ -73,6 +78,9 @@ class Geometry:
     area_mm2: float
     bounds_mm: tuple[Point, Point]
     watertight: bool
+    wall_mm: Pair | None = None
+    gap_mm: Pair | None = None
+    overhang_share: float | None = None
 
     @property
     def size_mm(self) -> Point:
@@ -91,22 +99,19 @@ class Geometry:
             "area_mm2": self.area_mm2,
             "bounds_mm": [list(self.bounds_mm[0]), list(self.bounds_mm[1])],
             "watertight": self.watertight,
+            "wall_mm": None if self.wall_mm is None else list(self.wall_mm),
+            "gap_mm": None if self.gap_mm is None else list(self.gap_mm),
+            "overhang_share": self.overhang_share,
         }
 
     @classmethod
     def from_json(cls, value: object) -> Geometry:
-        """Read what `to_json` wrote; ValueError on anything else, also on NaN and infinity."""
-        names = {
-            "facets",
-            "vertices",
-            "bodies",
-            "shells",
-            "volume_mm3",
-            "area_mm2",
-            "bounds_mm",
-            "watertight",
-        }
-        row = _object(value, names)
+        """Read what `to_json` wrote; ValueError on anything else, also on NaN and infinity.
+
+        What is sampled may be missing: descriptions made before it was measured lack it.
+        """
+        sampled = {"wall_mm": None, "gap_mm": None, "overhang_share": None}
+        row = _object(sampled | value if isinstance(value, dict) else value, set(cls.__dataclass_fields__))
         bounds = row["bounds_mm"]
         if not isinstance(bounds, list) or len(bounds) != 2:
             raise ValueError("bounds_mm must be two points")
@@ -122,6 +127,9 @@ class Geometry:
             area_mm2=_number(row["area_mm2"]),
             bounds_mm=(_point(low), _point(high)),
             watertight=row["watertight"],
+            wall_mm=None if row["wall_mm"] is None else _pair(row["wall_mm"]),
+            gap_mm=None if row["gap_mm"] is None else _pair(row["gap_mm"]),
+            overhang_share=None if row["overhang_share"] is None else _share(row["overhang_share"]),
         )
 
 
@@ -215,6 +223,22 @@ def _number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise ValueError("expected a finite number")
     return float(value)
+
+
+def _pair(value: object) -> Pair:
+    if not isinstance(value, list) or len(value) != 2:
+        raise ValueError("expected two lengths, the smaller first")
+    least, percentile = _number(value[0]), _number(value[1])
+    if not 0 <= least <= percentile:
+        raise ValueError("expected two lengths, the smaller first")
+    return (least, percentile)
+
+
+def _share(value: object) -> float:
+    share = _number(value)
+    if not 0 <= share <= 1:
+        raise ValueError("expected a share between 0 and 1")
+    return share
 
 
 def _point(value: object) -> Point:

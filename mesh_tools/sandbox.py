@@ -24,7 +24,7 @@ from typing import Any, Self
 from mesh_tools.answer import Answer
 from mesh_tools.errors import Refused, SandboxUnavailable
 from mesh_tools.findings import Finding, Inspection, Report, finding
-from mesh_tools.gate import Policy, fit, graded
+from mesh_tools.gate import Policy, graded, sized
 from mesh_tools.limits import Limits
 from mesh_tools.memory_file import MemoryFile, pour
 from mesh_tools.watching import Allowance, NotStartedError, await_answer, garbled
@@ -281,7 +281,7 @@ def _refusal(code: str, message: str) -> Report:
 def _judged(report: Report, policy: Policy, taken: MemoryFile, seconds: float) -> Inspection:
     findings: tuple[Finding, ...] = report.findings
     if report.geometry is not None:
-        findings += fit(report.geometry, policy, unit_known=report.unit_known)
+        findings += sized(report.geometry, policy, unit_known=report.unit_known)
     findings = graded(findings, policy)
     sound = report.geometry is not None and report.geometry.watertight
     if not sound and all(found.severity != "refuse" for found in findings):

@@ -47,7 +47,8 @@ def _many(body: Body, topology: Topology, scale: float) -> list[Finding]:
         sample = _centre(lows, highs, int(inverted[0]), scale)
         found.append(finding("mesh.inverted", message, count=len(inverted), sample=sample))
     if len(cavities):
-        message = f"{len(cavities)} closed voids inside the part."
+        hollow = float(-volumes[cavities].sum()) * scale**3
+        message = f"{len(cavities)} closed voids inside the part hold {hollow:.4g} mm³."
         sample = _centre(lows, highs, int(cavities[0]), scale)
         found.append(finding("mesh.cavities", message, count=len(cavities), sample=sample))
     empty = int(np.count_nonzero(volumes == 0))

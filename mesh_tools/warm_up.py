@@ -21,6 +21,7 @@ from mesh_tools.foreign import KINDS
 from mesh_tools.gate import Policy
 from mesh_tools.jobs import perform
 from mesh_tools.limits import Limits
+from mesh_tools.printability import rays
 
 _POINTS = ((0, 0, 0), (10, 0, 0), (0, 10, 0), (0, 0, 10))
 _FACETS = ((0, 2, 1), (0, 1, 3), (0, 3, 2), (1, 2, 3))
@@ -34,10 +35,14 @@ _CODECS = ("ascii", "utf-8", "utf-16", "utf-16-le", "utf-16-be", "latin-1", "cp4
 
 
 def warm_up() -> None:
-    """Inspect the samples, with pictures, and encode an answer; raises when a sound one fails."""
+    """Inspect the samples, with pictures, and encode an answer; raises when a sound one fails.
+
+    The rays come first: their scheduler must not make threads, neither here nor in a child.
+    """
     for name in _CODECS:
         codecs.lookup(name)
     np.ma.array([0])
+    rays.settle()
     _inspect("broken.stl", _broken_stl(), pictures=True)
     for name, data in samples().items():
         report = _inspect(name, data, pictures=False)

@@ -27,7 +27,8 @@ class TestCatalogue:
                 if isinstance(node, ast.Constant) and isinstance(node.value, str):
                     used.update(
                         re.findall(
-                            r"^(?:input|format|stl|sandbox|limit|package|content|mesh|units|build)\.[a-z_]+$",
+                            r"^(?:input|format|stl|sandbox|limit|package|content|mesh|units|build|wall|gap"
+                            r"|overhang)\.[a-z_]+$",
                             node.value,
                         )
                     )
