@@ -10,6 +10,7 @@ import numpy as np
 from mesh_tools.errors import Refused
 from mesh_tools.findings import Geometry, Point, Report, finding
 from mesh_tools.gate import Policy
+from mesh_tools.intersections import intersections
 from mesh_tools.limits import Limits
 from mesh_tools.load import format_of, load
 from mesh_tools.marked import Marked
@@ -82,6 +83,8 @@ def judge_model(model: Model, policy: Policy) -> Judged:
             f"The part reaches further than {_REACH_MM:g} mm from the origin, where nothing can be measured."
         )
         return Judged((*marked, Marked(finding("mesh.out_of_range", message))), None)
+    shells = {fact.number: fact.topology.shell_of for fact in facts}
+    marked.extend(intersections(model, scale, shells))
     built = check_printability(model.bodies, geometry, policy, scale=scale)
     return Judged((*marked, *built.marked), built.geometry)
 

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -48,22 +48,21 @@ class _Found:
 def intersections(
     model: Model,
     unit_mm: float,
-    shells: Sequence[Labels] | None = None,
+    shells: Mapping[int, Labels] | None = None,
     tolerance_mm: float = TOLERANCE_MM,
 ) -> list[Marked]:
     """Findings `mesh.self_intersections`, `mesh.overlapping_bodies` and `limit.facet_pairs` about `model`.
 
-    `unit_mm` is the length of the model's unit; coordinates are finite. `shells` are the labels of each
-    body's facets as `topology.examine` gives them, found anew where absent. Facets that reach no deeper than
+    `unit_mm` is the length of the model's unit; coordinates are finite. `shells` are the labels of a
+    body's facets as `topology.examine` gives them, by the body's number; they are found anew where absent. Facets that reach no deeper than
     `tolerance_mm` into each other touch, and so do those that lie in one plane face to face; on a part
     smaller than 10 mm the tolerance is a ten-thousandth of its longest side.
     """
     bodies, asked = model.bodies, tolerance_mm / unit_mm
-    labels = [_shells(body) for body in bodies] if shells is None else shells
     found, budget = _Found(), Budget(sum(body.facet_count * len(body.placements) for body in bodies))
     stopped = []
     try:
-        solids = [Solid.of(body, label) for body, label in zip(bodies, labels, strict=True)]
+        solids = [_solid(number, body, shells or {}) for number, body in enumerate(bodies)]
         for number, solid in enumerate(solids):
             if solid is not None:
                 within = overlaps_within(solid, asked, budget)
@@ -77,8 +76,11 @@ def intersections(
     return [*_marked(bodies, found, unit_mm), *stopped]
 
 
-def _shells(body: Body) -> Labels:
-    return examine(VertexKeys().of_corners(body)).shell_of
+def _solid(number: int, body: Body, shells: Mapping[int, Labels]) -> Solid | None:
+    labels = shells.get(number)
+    if labels is None:
+        labels = examine(VertexKeys().of_corners(body)).shell_of
+    return Solid.of(body, labels)
 
 
 def _marked(bodies: Sequence[Body], found: _Found, unit_mm: float) -> list[Marked]:
