@@ -7,7 +7,7 @@ Formats: STL (binary, ASCII), 3MF, OBJ, PLY, OFF, GLB. Public face:
   once, `wait_ready()` when the process server is warm. Threads may share one.
 - `mesh_tools.gate` — `Policy` (process, build volume, units, severities), `judge(findings, policy)`.
 - `mesh_tools.inspect` — `Finding`, `Geometry`, `Inspection`, the words of an answer.
-- `mesh_tools.check` — `check_file(sandbox, path, policy)`; `python -m mesh_tools check FILE…`.
+- `mesh_tools.views` — the pictures that the job `render` draws.
 - `mesh_tools.limits.Limits` — every limit, in one frozen record.
 - `mesh_tools.errors` — what callers may have to catch.
 

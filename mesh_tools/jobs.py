@@ -13,6 +13,7 @@ from mesh_tools.answer import Answer
 from mesh_tools.examine import examine_file
 from mesh_tools.gate import Policy
 from mesh_tools.limits import Limits
+from mesh_tools.render import render_file
 from mesh_tools.secure_content.jobs import secure_framing, secure_geometry
 
 Options = Mapping[str, Any]
@@ -32,8 +33,18 @@ def inspect(inputs: Sequence[memoryview], names: Sequence[str], options: Options
     return Answer(report.to_json(), {} if picture is None else {"thumbnail.png": picture})
 
 
+def render(inputs: Sequence[memoryview], names: Sequence[str], options: Options, limits: Limits) -> Answer:
+    """Draw one file: `view` of `mesh_tools.views`, under `policy`; `axis` and `at_mm` place a section."""
+    policy = Policy.from_json(options["policy"])
+    pictures = render_file(
+        inputs[0], filename=names[0], view=options["view"], options=options, policy=policy, limits=limits
+    )
+    return Answer({}, pictures)
+
+
 JOBS: Final[Mapping[str, Job]] = {
     "inspect": inspect,
+    "render": render,
     "secure_framing": secure_framing,
     "secure_geometry": secure_geometry,
 }

@@ -60,11 +60,14 @@ def usage(message: str, remedy: str = "") -> CliError:
 def translate(error: Exception) -> CliError | None:
     """Give the libraries' own errors a remedy and an exit code; None for what nobody expected."""
     from ledger.errors import LedgerError
-    from mesh_tools.errors import MeshError
+    from mesh_tools.catalogue import advice_for
+    from mesh_tools.errors import MeshError, Refused
     from storage.errors import StorageError
 
     if isinstance(error, CliError):
         return error
+    if isinstance(error, Refused):
+        return CliError(error.code, error.message, advice_for(error.code))
     if isinstance(error, LedgerError | StorageError | MeshError):
         return CliError(str(error.kind), str(error), exit_code=Exit.UNUSABLE)
     from app.errors import AppError

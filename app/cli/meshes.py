@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from app.cli import mesh_render
+from app.cli.mesh_policy import BuildVolume, PolicyFile, Process, Units, policy_of
 from app.cli.options import Json, group
-from app.cli.output import coloured, emit, findings, plain, say
+from app.cli.output import coloured, console, emit, findings, plain, say, table
+from app.cli.print_files import read_blocks
+
+if TYPE_CHECKING:
+    from mesh_tools.inspect import Inspection
 
 commands = group("mesh", "The gate, on files at hand")
+commands.command()(mesh_render.render)
 
 
 @commands.command()
@@ -18,50 +26,64 @@ def check(
     files: Annotated[
         list[Path], typer.Argument(help="Print files", exists=True, dir_okay=False, readable=True)
     ],
-    process: Annotated[str, typer.Option(help="ISO/ASTM 52900 process")] = "MEX",
-    build_volume: Annotated[str | None, typer.Option(help="mm, as 250x210x220")] = None,
-    units: Annotated[str | None, typer.Option(help="Unit of an STL: micron, mm, cm, inch, foot, m")] = None,
-    thumbnail: Annotated[Path | None, typer.Option(help="Save the last file's picture as PNG")] = None,
+    policy: PolicyFile = None,
+    process: Process = None,
+    build_volume: BuildVolume = None,
+    units: Units = None,
+    sarif: Annotated[Path | None, typer.Option(help="Write the findings as SARIF 2.1.0 too")] = None,
     as_json: Json = False,
 ) -> None:
     """Inspect files in the sandbox as the service would; exit code 1 where one is refused."""
     from app.cli.failures import Exit
-    from app.cli.progress import waiting
-    from app.cli.recipes import volume
-    from mesh_tools.gate import Policy
+    from app.cli.progress import counting
     from mesh_tools.sandbox import Sandbox
 
-    wanted = {
-        "process": process,
-        "units": units,
-        "build_volume_mm": volume(build_volume) if build_volume else None,
-    }
-    policy = Policy.from_json(wanted)
-    results: list[dict[str, Any]] = []
-    with Sandbox() as sandbox:
+    wanted = policy_of(policy, process, build_volume, units)
+    seen: list[tuple[Path, Inspection]] = []
+    with Sandbox() as sandbox, counting("inspecting", len(files), quiet=as_json) as advance:
         for path in files:
-            with waiting(f"inspecting {path.name}", quiet=as_json), path.open("rb") as stream:
-                pieces = iter(lambda: stream.read(1 << 20), b"")
-                seen = sandbox.inspect(
-                    pieces, filename=path.name, policy=policy, pictures=thumbnail is not None
-                )
-            results.append({"file": str(path), **seen.to_json()})
-            if thumbnail is not None and seen.thumbnail_png is not None:
-                thumbnail.write_bytes(seen.thumbnail_png)
-            if not as_json:
-                _draw(results[-1])
+            inspection = sandbox.inspect(read_blocks(path), filename=path.name, policy=wanted, pictures=False)
+            seen.append((path, inspection))
+            advance(1)
+    if sarif is not None:
+        _write_sarif(sarif, seen)
     if as_json:
-        emit(results)
-    if any(result["verdict"] != "pass" for result in results):
+        emit([{"file": str(path), **inspection.to_json()} for path, inspection in seen])
+    else:
+        for path, inspection in seen:
+            _draw(path, inspection)
+        if len(seen) > 1:
+            _draw_table(seen)
+    if any(inspection.verdict != "pass" for _, inspection in seen):
         raise typer.Exit(Exit.REFUSED)
 
 
-def _draw(result: dict[str, Any]) -> None:
-    geometry = result.get("geometry") or {}
-    size = f", {geometry['facets']} facets, {geometry['volume_mm3']:.1f} mm³" if geometry else ""
-    seconds = f", {result['seconds']:.2f} s"
-    say(
-        f"{coloured(result['verdict'])}  [bold]{plain(result['file'])}[/]  "
-        + plain(result["format"] + size + seconds)
+def _write_sarif(target: Path, seen: list[tuple[Path, Inspection]]) -> None:
+    from app.cli.sarif import sarif
+
+    target.write_text(json.dumps(sarif(seen), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _draw(path: Path, inspection: Inspection) -> None:
+    geometry = inspection.geometry
+    size = f", {geometry.facets:,} facets, {geometry.volume_mm3:,.1f} mm³" if geometry else ""
+    words = f"{inspection.format}{size}, {inspection.seconds:.2f} s"
+    say(f"{coloured(inspection.verdict)}  [bold]{plain(path)}[/]  {plain(words)}")
+    findings(found.to_json() for found in inspection.findings)
+
+
+def _draw_table(seen: list[tuple[Path, Inspection]]) -> None:
+    rows: list[dict[str, Any]] = [{"path": path, "seen": inspection} for path, inspection in seen]
+    console().print(
+        table(
+            rows,
+            {
+                "verdict": lambda row: row["seen"].verdict,
+                "file": lambda row: row["path"],
+                "format": lambda row: row["seen"].format,
+                "refused for": lambda row: ", ".join(sorted({found.code for found in row["seen"].reasons})),
+            },
+        )
     )
-    findings(result["findings"])
+    passed = sum(inspection.verdict == "pass" for _, inspection in seen)
+    say(f"{passed} of {len(seen)} pass")

@@ -44,17 +44,27 @@ def view_axes(azimuth_deg: float, elevation_deg: float) -> Floats:
 Margins = tuple[float, float, float, float]
 
 
-def aim(low: Floats, high: Floats, axes: Floats, width: int, height: int, margins: Margins) -> Camera:
+def aim(
+    low: Floats,
+    high: Floats,
+    axes: Floats,
+    width: int,
+    height: int,
+    margins: Margins,
+    scale: float | None = None,
+) -> Camera:
     """A camera whose picture of `width` × `height` pixels holds the box.
 
-    `margins` are the shares of the picture left free at the left, top, right and bottom.
+    `margins` are the shares of the picture left free at the left, top, right and bottom; `scale` in pixels
+    for each mm, the largest that fits when None.
     """
     projected = box_corners(low, high) @ axes.T
     least, most = projected.min(axis=0), projected.max(axis=0)
     extent = np.maximum(most - least, 1e-12)
     left, top, right, bottom = margins
     room = (width * (1 - left - right), height * (1 - top - bottom))
-    scale = float(min(room[0] / extent[0], room[1] / extent[1]))
+    if scale is None:
+        scale = float(min(room[0] / extent[0], room[1] / extent[1]))
     middle = (least + most) / 2 * scale
     centre = (width * left + room[0] / 2, height * top + room[1] / 2)
     shift = np.array([centre[0] - middle[0], centre[1] - middle[1], -least[2] * scale])

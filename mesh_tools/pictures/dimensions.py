@@ -8,9 +8,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from mesh_tools.pictures.camera import Camera, Floats
+from mesh_tools.pictures.ink import INK, PAPER
 
-_INK = (71, 85, 105)
-_PAPER = (247, 249, 251)
 _GAP, _TICK = 15.0, 5.0
 
 
@@ -28,10 +27,13 @@ def draw_dimensions(picture: Image.Image, camera: Camera, low: Floats, high: Flo
 
 
 def _edges(camera: Camera, low: Floats, high: Floats) -> list[tuple[Floats, Floats]]:
-    """The lower front edge along x, the lower front edge along y, and the outermost upright edge."""
+    """The front edge along x, the front edge along y, and the outermost upright edge.
+
+    The front edges are the lower ones, from below the upper ones: those that the part does not hide.
+    """
     front_x = low[0] if camera.axes[2][0] > 0 else high[0]
     front_y = low[1] if camera.axes[2][1] > 0 else high[1]
-    z = low[2]
+    z = high[2] if camera.axes[2][2] > 0 else low[2]
     uprights = [np.array([x, y, z]) for x in (low[0], high[0]) for y in (low[1], high[1])]
     upright = min(uprights, key=lambda corner: float(camera.axes[0] @ corner))
     return [
@@ -47,11 +49,11 @@ def _line(pen: ImageDraw.ImageDraw, a: Floats, b: Floats, middle: Floats, text: 
     if away @ ((a + b) / 2 - middle) < 0:
         away = -away
     for point in (a, b):
-        pen.line([*(point + away * 3), *(point + away * (_GAP + _TICK))], fill=(*_INK, 110), width=1)
+        pen.line([*(point + away * 3), *(point + away * (_GAP + _TICK))], fill=(*INK, 110), width=1)
     start, end = a + away * _GAP, b + away * _GAP
-    pen.line([*start, *end], fill=(*_INK, 230), width=1)
+    pen.line([*start, *end], fill=(*INK, 230), width=1)
     for tip, way in ((start, along), (end, -along)):
-        pen.polygon([*tip, *(tip + way * 7 + away * 2.4), *(tip + way * 7 - away * 2.4)], fill=(*_INK, 255))
+        pen.polygon([*tip, *(tip + way * 7 + away * 2.4), *(tip + way * 7 - away * 2.4)], fill=(*INK, 255))
     _label(pen, (start + end) / 2 + away * 4, away, text)
 
 
@@ -60,8 +62,8 @@ def _label(pen: ImageDraw.ImageDraw, at: Floats, away: Floats, text: str) -> Non
     left, top, right, bottom = pen.textbbox((0, 0), text, font=font, anchor="mm")
     half = np.array([(right - left) / 2 + 3, (bottom - top) / 2 + 3])
     centre = at + away * (np.abs(away) @ half)
-    pen.text((float(centre[0]), float(centre[1])), text, font=font, anchor="mm", fill=(*_INK, 255),
-             stroke_width=2, stroke_fill=(*_PAPER, 255))  # fmt: skip
+    pen.text((float(centre[0]), float(centre[1])), text, font=font, anchor="mm", fill=(*INK, 255),
+             stroke_width=2, stroke_fill=(*PAPER, 255))  # fmt: skip
 
 
 def _number(length: float) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +12,9 @@ from numpy.typing import NDArray
 from mesh_tools.pictures.camera import Camera, Floats
 from mesh_tools.pictures.raster import Draw, Visibility, barycentric, seen_by_draw
 from mesh_tools.vertex_keys import VertexKeys
+
+Colours = Callable[[NDArray[np.int64]], Floats]
+"""Material colours (n, 3) in 0…1 of facets, by their numbers in the picture (n,)."""
 
 SMOOTH_FACETS_MAX = 400_000
 _CREASE = math.cos(math.radians(32))
@@ -25,20 +30,58 @@ _LAMPS = (  # direction towards the lamp in picture axes (right, down, depth), c
 _GLOSS, _SHINE = 0.22, 38.0
 
 
-def shade(visibility: Visibility, placed: list[Draw], camera: Camera, unit_mm: float) -> Floats:
-    """Colours (height, width, 3) in 0…1 of the seen pixels; zero elsewhere."""
+@dataclass(eq=False)
+class Smoothness:
+    """Corner normals of the draws met so far: several views of one scene share them."""
+
+    corners: dict[int, Floats] = field(default_factory=dict)
+
+    def corner_normals(self, draw: Draw, chosen: NDArray[np.int64]) -> Floats:
+        """Normals (n, 3, 3) at the corners of `chosen` facets, averaged with neighbours across soft edges."""
+        if draw.body.facet_count > SMOOTH_FACETS_MAX:
+            flat = _facet_normals(draw.corners(chosen))
+            return np.repeat(_unit(flat)[:, None], 3, axis=1)
+        if draw.first not in self.corners:
+            self.corners[draw.first] = _smoothed(draw)
+        return self.corners[draw.first][chosen]
+
+
+def plastic(facets: NDArray[np.int64]) -> Floats:
+    """The material of a part where nothing else is to be said: grey-blue plastic."""
+    return np.broadcast_to(_PLASTIC, (len(facets), 3))
+
+
+def shade(
+    visibility: Visibility,
+    placed: list[Draw],
+    camera: Camera,
+    unit_mm: float,
+    smoothness: Smoothness,
+    colours: Colours,
+    glow: float,
+) -> Floats:
+    """Colours (height, width, 3) in 0…1 of the seen pixels; zero elsewhere.
+
+    `glow` is the share of its colour that a material keeps where no lamp reaches.
+    """
     facets = visibility.facets
     seen = facets >= 0
     normals = np.zeros((*facets.shape, 3))
-    normals[seen] = _pixel_normals(facets, seen, placed, camera, unit_mm)
+    normals[seen] = _pixel_normals(facets, seen, placed, camera, unit_mm, smoothness)
     colour = np.zeros_like(normals)
-    colour[seen] = _light(normals[seen])
+    material = colours(facets[seen])
+    colour[seen] = np.maximum(_light(normals[seen], material), glow * material)
     dark = _crevices(visibility.depth, seen) * _outlines(normals, visibility.depth, seen)
     return np.clip(colour * dark[:, :, None], 0, 1)
 
 
 def _pixel_normals(
-    facets: NDArray[np.int64], seen: NDArray[np.bool_], placed: list[Draw], camera: Camera, unit_mm: float
+    facets: NDArray[np.int64],
+    seen: NDArray[np.bool_],
+    placed: list[Draw],
+    camera: Camera,
+    unit_mm: float,
+    smoothness: Smoothness,
 ) -> Floats:
     """Unit normals (n, 3) in picture axes, turned towards the eye, of the seen pixels row by row."""
     numbers, where = np.unique(facets[seen], return_inverse=True)
@@ -49,7 +92,7 @@ def _pixel_normals(
         end = begin + len(chosen)
         corners = draw.corners(chosen) * unit_mm
         pixels[begin:end] = camera.project(corners.reshape(-1, 3)).reshape(-1, 3, 3)
-        corner_normals[begin:end] = _corner_normals(draw, chosen) @ camera.axes.T
+        corner_normals[begin:end] = smoothness.corner_normals(draw, chosen) @ camera.axes.T
         begin = end
     rows, columns = np.nonzero(seen)
     weights = barycentric(pixels[where], columns[:, None] + 0.5, rows[:, None] + 0.5)
@@ -59,11 +102,8 @@ def _pixel_normals(
     return normals
 
 
-def _corner_normals(draw: Draw, chosen: NDArray[np.int64]) -> Floats:
-    """Normals (n, 3, 3) at the corners of `chosen` facets, averaged with neighbours across soft edges."""
-    if draw.body.facet_count > SMOOTH_FACETS_MAX:
-        flat = _facet_normals(draw.corners(chosen))
-        return np.repeat(_unit(flat)[:, None], 3, axis=1)
+def _smoothed(draw: Draw) -> Floats:
+    """Normals (n, 3, 3) at the corners of every facet."""
     weighted = _facet_normals(draw.corners(slice(None)))
     unit = _unit(weighted)
     keys = VertexKeys().of_corners(draw.body)
@@ -82,7 +122,7 @@ def _corner_normals(draw: Draw, chosen: NDArray[np.int64]) -> Floats:
         total[active[soft] + step] += weighted[left[soft]]
     corner = np.empty_like(total)
     corner[order] = _unit(total)
-    return corner.reshape(-1, 3, 3)[chosen]
+    return corner.reshape(-1, 3, 3)
 
 
 def _facet_normals(corners: Floats) -> Floats:
@@ -96,13 +136,13 @@ def _unit(vectors: Floats) -> Floats:
     return unit
 
 
-def _light(normals: Floats) -> Floats:
-    """Colour (n, 3) of a matt, slightly glossy plastic."""
+def _light(normals: Floats, material: Floats) -> Floats:
+    """Colour (n, 3) of a matt, slightly glossy surface of that material."""
     up = -normals[:, 1:2] * 0.5 + 0.5
-    colour = _PLASTIC * (_GROUND + (_SKY - _GROUND) * up)
+    colour = material * (_GROUND + (_SKY - _GROUND) * up)
     for direction, lamp in _LAMPS:
         towards = np.array(direction) / np.linalg.norm(direction)
-        colour += _PLASTIC * np.array(lamp) * np.maximum(normals @ towards, 0)[:, None]
+        colour += material * np.array(lamp) * np.maximum(normals @ towards, 0)[:, None]
         half = towards + np.array([0, 0, -1.0])
         half /= np.linalg.norm(half)
         colour += _GLOSS * np.array(lamp) * (np.maximum(normals @ half, 0) ** _SHINE)[:, None]

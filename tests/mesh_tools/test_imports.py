@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 _CODE = """
-import sys, mesh_tools.sandbox, mesh_tools.inspect, mesh_tools.gate, mesh_tools.check
+import sys, mesh_tools.sandbox, mesh_tools.inspect, mesh_tools.gate, mesh_tools.views
 print(*sorted({"numpy", "PIL", "trimesh", "scipy", "lib3mf", "xml.parsers.expat"} & set(sys.modules)))
 """
 

@@ -60,7 +60,16 @@ class TestNouns:
     def test_are_all_there(self) -> None:
         found = {path.removeprefix("partvault ") for path, _ in COMMANDS if path.startswith("partvault ")}
         assert found == {
-            *("serve", "worker", "audit", "evidence", "mesh check", "ledger status", "ledger serve"),
+            *(
+                "serve",
+                "worker",
+                "audit",
+                "evidence",
+                "mesh check",
+                "mesh render",
+                "ledger status",
+                "ledger serve",
+            ),
             *("ledger deploy", "ledger replay", "ledger export"),
             *("org create", "org list", "api-key create", "api-key list", "api-key revoke"),
             *("keys status", "keys rotate", "keys destroy", "keys shred", "vault fsck"),
