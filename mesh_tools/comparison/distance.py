@@ -1,4 +1,4 @@
-"""How far are points from a surface? Exact distances to the nearest pieces, and a proof that none is nearer."""
+"""How far are points from a surface? Distances to the nearest pieces, and a proof that none is nearer."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 from mesh_tools.comparison.pieces import Pieces
 from mesh_tools.comparison.solid import Floats
 
-_NEIGHBOURS = (1, 6, 24, 96)
+_NEIGHBOURS = (1, 8, 32)
+_BALLS = 256
 _CHUNK = 1 << 15
 _TINY = 1e-300
+Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,45 +26,62 @@ class Nearest:
 
 
 def nearest(points: Floats, surface: Pieces, enough: Floats) -> Nearest:
-    """Distances of `points` (n, 3) from `surface`; exact for every point farther away than `enough` (n,).
+    """Distances of `points` (n, 3) from `surface`, and whether they exceed `enough` (n,): that is exact.
 
-    A point's nearest place lies on a piece whose centre is at most its distance and the pieces' cover away, so
-    the search ends once the neighbours looked at reach that far. What is found nearer than `enough` is an
-    upper bound and not looked at again.
+    A point's nearest place lies on a piece whose centre is at most its distance and the pieces' cover away.
+    So a point is done when a piece within `enough` is found, or when every piece whose centre is nearer than
+    `enough` and the cover was looked at. The distances are upper bounds, mostly exact.
     """
-    distance = np.full(len(points), np.inf)
-    piece = np.zeros(len(points), np.int64)
-    open_ = np.arange(len(points))
+    found = Nearest(np.full(len(points), np.inf), np.zeros(len(points), np.int64))
+    rows = np.arange(len(points))
     for count in _NEIGHBOURS:
-        left = []
-        for start in range(0, len(open_), max(1, _CHUNK // count)):
-            rows = open_[start : start + max(1, _CHUNK // count)]
-            reach = _look(points[rows], surface, min(count, len(surface.facet)), rows, distance, piece)
-            left.append(rows[(distance[rows] > enough[rows]) & (reach < distance[rows] + surface.cover)])
-        open_ = np.concatenate(left) if left else open_[:0]
-        if not len(open_) or count >= len(surface.facet):
-            break
-    return Nearest(distance, piece)
+        count = min(count, len(surface.facet))
+        step = max(1, _CHUNK // count)
+        left = [
+            _look(points, surface, count, rows[at : at + step], found, enough)
+            for at in range(0, len(rows), step)
+        ]
+        rows = np.concatenate(left) if left else rows
+        if not len(rows) or count == len(surface.facet):
+            return found
+    for at in range(0, len(rows), _BALLS):
+        _look_around(points, surface, rows[at : at + _BALLS], found, enough)
+    return found
 
 
-def _look(
-    points: Floats, surface: Pieces, count: int, rows: NDArray[np.int64], distance: Floats, piece: NDArray[np.int64]
-) -> Floats:
-    """Note the nearest of `count` pieces for each point; gives how far the centres looked at reach."""
-    reach, near = surface.tree.query(points, k=[*range(1, count + 1)])
-    near = near.astype(np.int64)
-    apart = point_triangle(np.repeat(points, count, axis=0), surface.corners[near.reshape(-1)]).reshape(-1, count)
-    best = apart.argmin(axis=1)
-    at = np.arange(len(points))
-    better = apart[at, best] < distance[rows]
-    distance[rows[better]] = apart[at, best][better]
-    piece[rows[better]] = near[at, best][better]
-    last: Floats = reach[:, -1]
-    return last
+def _look(points: Floats, surface: Pieces, count: int, rows: Rows, found: Nearest, enough: Floats) -> Rows:
+    """Note the nearest of `count` pieces for the points of `rows`; gives the rows that are not done."""
+    reach, near = surface.tree.query(points[rows], k=[*range(1, count + 1)])
+    _note(points, surface, np.repeat(rows, count), near.reshape(-1).astype(np.int64), found)
+    undone = (found.distance[rows] > enough[rows]) & (reach[:, -1] < enough[rows] + surface.cover)
+    return np.asarray(rows[undone])
+
+
+def _look_around(points: Floats, surface: Pieces, rows: Rows, found: Nearest, enough: Floats) -> None:
+    """Note all pieces that may be within `enough` of the points of `rows`."""
+    near = surface.tree.query_ball_point(points[rows], enough[rows] + surface.cover)
+    counts = np.array([len(each) for each in near])
+    _note(
+        points,
+        surface,
+        np.repeat(rows, counts),
+        np.concatenate([np.asarray(each, np.int64) for each in near]),
+        found,
+    )
+
+
+def _note(points: Floats, surface: Pieces, rows: Rows, pieces: Rows, found: Nearest) -> None:
+    """Keep for each row the nearest of its `pieces`; `rows` repeats a row for each of them."""
+    apart = point_triangle(points[rows], surface.corners[pieces])
+    order = np.lexsort((apart, rows))
+    _, first = np.unique(rows[order], return_index=True)
+    best = order[first]
+    better = best[apart[best] < found.distance[rows[best]]]
+    found.distance[rows[better]], found.piece[rows[better]] = apart[better], pieces[better]
 
 
 def point_triangle(points: Floats, triangles: Floats) -> Floats:
-    """Distance (n,) of each point (n, 3) from its triangle (n, 3, 3), degenerate ones as the segment they are."""
+    """Distance (n,) of each point (n, 3) from its triangle (n, 3, 3), which may be but a segment."""
     squared = np.full(len(points), np.inf)
     edges = np.roll(triangles, -1, axis=1) - triangles
     normal = np.cross(edges[:, 0], edges[:, 1])
@@ -79,4 +98,5 @@ def point_triangle(points: Floats, triangles: Floats) -> Floats:
     inside &= length > 0
     plane = height[inside] ** 2 / length[inside]
     squared[inside] = np.minimum(squared[inside], plane)
-    return np.sqrt(squared)
+    distance: Floats = np.sqrt(squared)
+    return distance

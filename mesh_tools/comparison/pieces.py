@@ -14,16 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from mesh_tools.comparison.motion import Motion
 from mesh_tools.comparison.solid import Floats, Solid
 
-PIECES_WANTED = 40_000
-_AREA_OF_PIECE = 0.3
+PIECES_WANTED = 24_000
+_COARSER = 1.5
 _ROUNDS_MAX = 40
 
 
 @dataclass(frozen=True, eq=False)
 class Pieces:
-    """Pieces (m, 3, 3) in mm with the facet (m,) of `solid` each was cut from; no edge longer than `edge`."""
+    """Pieces (m, 3, 3) in mm, no edge longer than `edge`, and the facet (m,) of `solid` each was cut from."""
 
     solid: Solid
     corners: Floats
@@ -33,7 +34,7 @@ class Pieces:
     @classmethod
     def of(cls, solid: Solid, wanted: int = PIECES_WANTED) -> Self:
         """Cut `solid` into roughly `wanted` pieces, at least one for each facet."""
-        edge = max((solid.area / (_AREA_OF_PIECE * wanted)) ** 0.5, solid.diagonal / wanted, 1e-9)
+        edge = _edge(solid, wanted)
         corners, facet = solid.corners, np.arange(len(solid.corners))
         done: list[tuple[Floats, NDArray[np.int64]]] = []
         for _ in range(_ROUNDS_MAX):
@@ -43,7 +44,15 @@ class Pieces:
             if not long.any():
                 break
             corners, facet = _bisected(corners[long], lengths[long].argmax(axis=1)), np.repeat(facet[long], 2)
-        return cls(solid, np.concatenate([part for part, _ in done]), np.concatenate([of for _, of in done]), edge)
+        return cls(
+            solid, np.concatenate([part for part, _ in done]), np.concatenate([of for _, of in done]), edge
+        )
+
+    def moved(self, motion: Motion) -> Pieces:
+        """The same pieces after `motion`."""
+        corners = motion.of_points(self.corners)
+        wound = np.ascontiguousarray(corners[:, ::-1]) if motion.mirrors else corners
+        return Pieces(motion.of_solid(self.solid), wound, self.facet, self.edge * motion.scale)
 
     @cached_property
     def centres(self) -> Floats:
@@ -76,8 +85,21 @@ class Pieces:
         return cKDTree(self.centres, balanced_tree=False, compact_nodes=False)
 
 
+def _edge(solid: Solid, wanted: int) -> float:
+    """The length of edge in mm at which bisection gives about `wanted` pieces, or one a facet at the most."""
+    longest = np.linalg.norm(np.roll(solid.corners, -1, axis=1) - solid.corners, axis=2).max(axis=1)
+    longest = np.maximum(longest, 1e-9)
+    edge = float(max((solid.area / wanted) ** 0.5, 1e-9))
+    while True:
+        along, across = longest / edge, 2 * solid.areas / longest / edge
+        count = np.where(along > 1, 3 * along * np.maximum(across, 1), 1)
+        if count.sum() <= wanted + len(longest):
+            return edge
+        edge *= _COARSER
+
+
 def _bisected(corners: Floats, longest: NDArray[np.int64]) -> Floats:
-    """Both halves (2n, 3, 3), interleaved, of facets cut from the middle of edge `longest` to its opposite."""
+    """Both halves (2n, 3, 3), interleaved, of facets cut from the middle of edge `longest`."""
     rows = np.arange(len(corners))
     start, end, tip = (corners[rows, (longest + step) % 3] for step in range(3))
     middle = (start + end) / 2

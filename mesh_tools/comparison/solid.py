@@ -135,4 +135,5 @@ def _moments(corners: Floats, weights: Floats) -> Floats:
     """Sum over facets of weight · (Σ c·cᵀ + s·sᵀ), c the corners and s their sum: (3, 3)."""
     total = corners.sum(axis=1)
     moments: Floats = np.einsum("n,nki,nkj->ij", weights, corners, corners, optimize=True)
-    return moments + np.einsum("n,ni,nj->ij", weights, total, total, optimize=True)
+    moments += np.einsum("n,ni,nj->ij", weights, total, total, optimize=True)
+    return moments

@@ -13,6 +13,7 @@ file may be up to √2 coarser than its master and as fine as it likes.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mesh_tools.comparison.solid import Floats, Solid
 
@@ -20,6 +21,7 @@ BASE_MM_MIN, BASE_MM_MAX, BASE_OF_DIAGONAL = 0.02, 0.1, 2e-4
 SMOOTH_EDGE = np.deg2rad(35.0)
 _SAGITTAS_ALLOWED = 2.0
 _SAGITTA_OF_DIAGONAL = 5e-3
+Indices = NDArray[np.int64]
 
 
 def base_tolerance(master: Solid) -> float:
@@ -30,7 +32,8 @@ def base_tolerance(master: Solid) -> float:
 def facet_tolerances(master: Solid) -> Floats:
     """Tolerance in mm (n,) near each facet of `master`."""
     allowance = np.minimum(_SAGITTAS_ALLOWED * sagittas(master), _SAGITTA_OF_DIAGONAL * master.diagonal)
-    return base_tolerance(master) + allowance
+    tolerances: Floats = base_tolerance(master) + allowance
+    return tolerances
 
 
 def sagittas(solid: Solid) -> Floats:
@@ -47,7 +50,7 @@ def sagittas(solid: Solid) -> Floats:
     return np.asarray(highest[vertex].max(axis=1))
 
 
-def _smooth_pairs(solid: Solid) -> tuple[np.ndarray, np.ndarray]:
+def _smooth_pairs(solid: Solid) -> tuple[Indices, Indices]:
     """Half-edges (3·facet + place) on both sides of every edge that two facets with area share smoothly."""
     keys = solid.vertex_keys
     edges = (keys + np.roll(keys, -1, axis=1)).reshape(-1)
@@ -59,7 +62,7 @@ def _smooth_pairs(solid: Solid) -> tuple[np.ndarray, np.ndarray]:
     return first[smooth], second[smooth]
 
 
-def _heights(solid: Solid, half: np.ndarray, other: np.ndarray) -> Floats:
+def _heights(solid: Solid, half: Indices, other: Indices) -> Floats:
     """w·θ/8 for the facets of `half`, w their width across the shared edge."""
     facet, place = half // 3, half % 3
     edge = solid.corners[facet, (place + 1) % 3] - solid.corners[facet, place]
@@ -68,8 +71,9 @@ def _heights(solid: Solid, half: np.ndarray, other: np.ndarray) -> Floats:
     return np.asarray(width * _turn(solid, facet, other // 3) / 8)
 
 
-def _turn(solid: Solid, first: np.ndarray, second: np.ndarray) -> Floats:
+def _turn(solid: Solid, first: Indices, second: Indices) -> Floats:
     """Angle between the normals of two facets; π where one has no area."""
     size = solid.areas[first] * solid.areas[second]
     cosine = np.einsum("ij,ij->i", solid.normals[first], solid.normals[second])
-    return np.arccos(np.clip(np.divide(cosine, size, out=np.full(len(size), -1.0), where=size > 0), -1, 1))
+    cosine = np.divide(cosine, size, out=np.full(len(size), -1.0), where=size > 0)
+    return np.asarray(np.arccos(np.clip(cosine, -1, 1)))
