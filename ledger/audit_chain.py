@@ -29,6 +29,7 @@ from ledger.audit_claims import Claims
 from ledger.audit_rules import Ledger, signed_by, vouchers_of
 from ledger.calldata import operations_in
 from ledger.chain import Chain, ChainError, Header, NoOutputError, RevertError, Transaction
+from ledger.evidence import SECTIONS
 from ledger.facts import fact_of
 from ledger.indexer import IndexedEvent, read_page
 from ledger.operations import Operation
@@ -242,5 +243,5 @@ def _counts(
     ):
         yield label, names.count(name)
     if evidence is not None:
-        yield "evidence_rows", sum(len(value) for value in evidence.values() if isinstance(value, list))
+        yield "evidence_rows", sum(len(evidence[name]) for name in (*SECTIONS, "openings"))
     yield "database_rows", len(rows)

@@ -15,8 +15,9 @@ from ledger.audit import Finding, History, Record, StoredRow, differences
 from ledger.commitment import revision_commitment
 from ledger.errors import LedgerError
 from ledger.evidence import SECTIONS, digest_of, document_of
+from ledger.evidence_scope import Reach, reach_of, within
 from ledger.facts import event_json, fact_of
-from ledger.operations import from_json
+from ledger.operations import Operation, from_json
 from ledger.typed_data import Revocation
 
 _KINDS: Final[Mapping[str, str]] = {
@@ -34,12 +35,17 @@ _DERIVED: Final = ("receipt", "printer")
 class _Expected:
     """A row as the chain would write it."""
 
-    def __init__(self, record: Record, section: str, document: dict[str, Any], fact: str, order: int) -> None:
+    def __init__(self, record: Record, operation: Operation, fact: str, order: int) -> None:
+        printer = getattr(record.seen.event, "printer", None)
         self.record = record
-        self.section = section
-        self.document = document
+        self.section, self.document = document_of(operation, printer, record.receipt())
+        self.operation = operation
+        self.printer = printer
         self.fact = fact
         self.order = order
+
+    def reach(self) -> Reach:
+        return reach_of(self.operation, self.printer)
 
 
 class Claims:
@@ -54,20 +60,18 @@ class Claims:
         for order, record in enumerate(history.records):
             if record.operation is None or record.seen.fact is None:
                 continue
-            printer = getattr(record.seen.event, "printer", None)
-            section, document = document_of(record.operation, printer, record.receipt())
-            expected = _Expected(record, section, document, record.seen.fact, order)
+            expected = _Expected(record, record.operation, record.seen.fact, order)
             self._by_fact[expected.fact] = expected
-            receipt = document["receipt"]
+            receipt = expected.document["receipt"]
             self._by_receipt[receipt["transaction"], receipt["log_index"]] = expected
 
     def evidence(self, evidence: Mapping[str, Any]) -> list[Finding]:
         """Judge an evidence file that `ledger.evidence.parse` let through."""
         found = [*self._outline(evidence)]
-        matched: dict[str, _Expected] = {}
+        matched: dict[str, str] = {}
         for section in SECTIONS:
             found += self._section(section, evidence[section], matched)
-        found += self._completeness(matched, evidence["head"].get("number"))
+        found += self._scope(matched, evidence["subjects"], evidence["head"].get("number"))
         for index, opening in enumerate(evidence["openings"]):
             found += self._opening(f"evidence openings[{index}]", opening)
         if not found and evidence["digest"] != digest_of(evidence):
@@ -111,7 +115,7 @@ class Claims:
             yield Finding(row, "generated_at", "is no RFC 3339 time in UTC at or after the head's")
 
     def _section(
-        self, section: str, rows: Sequence[Mapping[str, Any]], matched: dict[str, _Expected]
+        self, section: str, rows: Sequence[Mapping[str, Any]], matched: dict[str, str]
     ) -> Iterator[Finding]:
         before = -1
         for index, row in enumerate(rows):
@@ -125,7 +129,7 @@ class Claims:
             elif expected.order < before:
                 yield Finding(name, "row", "is out of the chain's order")
             before = max(before, expected.order)
-            matched[expected.fact] = expected
+            matched[expected.fact] = name
             yield from differences(name, row, expected.document)
 
     def _match(self, section: str, row: Mapping[str, Any]) -> _Expected | None:
@@ -139,28 +143,32 @@ class Claims:
                 expected = self._by_receipt.get((key[0], key[1]))
         return expected if expected is not None and expected.section == section else None
 
-    def _completeness(self, matched: Mapping[str, _Expected], head: object) -> Iterator[Finding]:
-        """Name what the file lacks of what the chain had, at the file's head, about its licences."""
-        events = [expected.record.seen.event for expected in matched.values()]
-        licences = {getattr(e, "licence", None) for e in events if type(e).__name__ == "LicenceGranted"} - {
-            None
-        }
-        revisions = {getattr(e, "revision", None) for e in events} - {None}
-        about = [
-            x for x in self._by_fact.values() if getattr(x.record.seen.event, "licence", None) in licences
+    def _scope(
+        self, matched: Mapping[str, str], subjects: Sequence[object], head: object
+    ) -> Iterator[Finding]:
+        """Name what the file lacks of what the chain had, at the file's head, about its subjects, and what
+        it holds besides. `matched` gives the row of each fact that is in the file.
+        """
+        there = [
+            each
+            for each in self._by_fact.values()
+            if type(head) is not int or each.record.seen.log.block_number <= head
         ]
-        printers = {getattr(x.record.seen.event, "printer", None) for x in about} - {None}
-        orphans = {getattr(e, "licence", None) for e in events} - {None} - licences
-        for expected in self._by_fact.values():
-            event = expected.record.seen.event
-            needed = getattr(event, "licence", None) in licences | orphans
-            if getattr(event, "licence", None) is None:
-                revision, printer = getattr(event, "revision", None), getattr(event, "printer", None)
-                needed = revision in revisions or printer in printers
-            known = not isinstance(head, int) or expected.record.seen.log.block_number <= head
-            if needed and known and expected.fact not in matched:
-                name = f"evidence {expected.section}"
-                yield Finding(name, "row", f"lacks {expected.record.name}: {expected.fact}")
+        reaches = [each.reach() for each in there]
+        licences = {"0x" + each.makes.hex(): each.makes for each in reaches if each.makes is not None}
+        for index, subject in enumerate(subjects):
+            if not isinstance(subject, str) or subject not in licences:
+                yield Finding("evidence", f"subjects[{index}]", "is no licence that this chain has")
+            elif subject in subjects[:index]:
+                yield Finding("evidence", f"subjects[{index}]", "is there twice")
+        wanted = {licences[each] for each in subjects if isinstance(each, str) and each in licences}
+        needed = {each.fact for each, is_ in zip(there, within(reaches, wanted), strict=True) if is_}
+        for each in there:
+            if each.fact in needed and each.fact not in matched:
+                yield Finding(f"evidence {each.section}", "row", f"lacks {each.record.name}: {each.fact}")
+        for fact, row in matched.items():
+            if fact not in needed:
+                yield Finding(row, "row", "is about none of the file's subjects, or later than its head")
 
     def _opening(self, row: str, opening: Mapping[str, Any]) -> Iterator[Finding]:
         for name in sorted(opening.keys() ^ {"commitment", "salt", "manifest"}):

@@ -13,11 +13,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, RowMapping, select
+from sqlalchemy import Connection, RowMapping, func, select
 
 from ledger import tables
 from ledger.commitment import canonical_json
 from ledger.errors import LedgerError
+from ledger.evidence_scope import reach_of, within
 from ledger.identity import ChainIdentity
 from ledger.operations import (
     Enrol,
@@ -43,7 +44,17 @@ SECTIONS: Final = (
     "prints",
     "outcomes",
 )
-_HEADER: Final = ("format", "chain_id", "contract", "code_hash", "generated_at", "head", "openings", "digest")
+_HEADER: Final = (
+    "format",
+    "chain_id",
+    "contract",
+    "code_hash",
+    "generated_at",
+    "head",
+    "subjects",
+    "openings",
+    "digest",
+)
 
 
 class EvidenceError(LedgerError):
@@ -116,27 +127,28 @@ def build(
 ) -> dict[str, Any]:
     """Return the evidence about some licences (None: all), from what the index holds as final.
 
-    It holds the licences, the publications they rest on, their prints, outcomes and revocations, and the
-    printers that printed. `generated_at` is RFC 3339 UTC. Openings are the caller's, for the publications it
-    may disclose.
+    It holds the licences, the publications they rest on, their prints, outcomes and revocations, transfers
+    to them and away from them, and the printers that printed. `generated_at` is RFC 3339 UTC. Openings are
+    the caller's, for the publications it may disclose.
     """
     rows = _rows(connection, licences)
-    subjects = _subjects(rows, licences)
+    operations = [operation_in(row["body"]) for row in rows]
+    reaches = [reach_of(each, row["printer"]) for each, row in zip(operations, rows, strict=True)]
+    known = {reach.makes for reach in reaches if reach.makes is not None}
+    subjects = known if licences is None else known & frozenset(licences)
     sections: dict[str, list[dict[str, Any]]] = {section: [] for section in SECTIONS}
-    for row in rows:
-        if not _wanted(row, subjects):
-            continue
-        section, document = document_of(operation_in(row["body"]), row["printer"], _receipt(row))
-        sections[section].append(document)
-    newest = connection.execute(select(tables.blocks).order_by(tables.blocks.c.number.desc()).limit(1))
-    head = newest.mappings().first()
+    for row, operation, wanted in zip(rows, operations, within(reaches, subjects), strict=True):
+        if wanted:
+            section, document = document_of(operation, row["printer"], _receipt(row))
+            sections[section].append(document)
     evidence = {
         "format": FORMAT,
         "chain_id": identity.chain_id,
         "contract": identity.contract,
         "code_hash": _hex(identity.code_hash or b""),
         "generated_at": generated_at,
-        "head": {"number": -1, "hash": "0x"} if head is None else _head(head),
+        "head": _head(connection),
+        "subjects": sorted(_hex(licence) for licence in subjects),
         **sections,
         "openings": [opening.to_json() for opening in openings],
     }
@@ -168,6 +180,8 @@ def parse(text: str | bytes) -> dict[str, Any]:
         raise EvidenceError(missing[0], "is missing")
     if not isinstance(data["head"], dict):
         raise EvidenceError("head", "must be an object")
+    if not isinstance(data["subjects"], list):
+        raise EvidenceError("subjects", "must be a list")
     for name in (*SECTIONS, "openings"):
         if not _is_table(data[name]):
             raise EvidenceError(name, "must be a list of objects")
@@ -182,41 +196,13 @@ def _rows(connection: Connection, licences: Collection[bytes] | None) -> list[Ro
     """Return the final operations that may matter with their events, in the order of the chain."""
     operations, events = tables.operations.c, tables.events.c
     same_place = (operations.block_number == events.block_number) & (operations.log_index == events.log_index)
-    joined = select(tables.operations, events.licence, events.printer, events.revision).where(
-        same_place, operations.state == "confirmed"
-    )
+    joined = select(tables.operations, events.printer).where(same_place, operations.state == "confirmed")
     if licences is not None:
-        joined = joined.where(events.licence.in_(licences) | events.licence.is_(None))
+        # a transfer's event names the licence it makes; the one that gives stands in its body
+        given = operations.kind == "transfer"
+        joined = joined.where(events.licence.in_(licences) | events.licence.is_(None) | given)
     ordered = joined.order_by(operations.block_number, operations.log_index)
     return list(connection.execute(ordered).mappings())
-
-
-@dataclass(frozen=True)
-class _Subjects:
-    licences: frozenset[bytes]
-    revisions: frozenset[bytes]
-    printers: frozenset[bytes]
-
-
-def _subjects(rows: Sequence[RowMapping], licences: Collection[bytes] | None) -> _Subjects | None:
-    """Return what rows about some licences may speak of; None for everything."""
-    if licences is None:
-        return None
-    wanted = frozenset(licences)
-    about = [row for row in rows if row["licence"] in wanted]
-    return _Subjects(
-        wanted,
-        frozenset(row["revision"] for row in about if row["revision"] is not None),
-        frozenset(row["printer"] for row in about if row["printer"] is not None),
-    )
-
-
-def _wanted(row: RowMapping, subjects: _Subjects | None) -> bool:
-    if subjects is None:
-        return True
-    if row["licence"] is not None:
-        return row["licence"] in subjects.licences
-    return row["revision"] in subjects.revisions or row["printer"] in subjects.printers
 
 
 def _receipt(row: RowMapping) -> dict[str, Any]:
@@ -229,8 +215,16 @@ def _receipt(row: RowMapping) -> dict[str, Any]:
     }
 
 
-def _head(row: RowMapping) -> dict[str, Any]:
-    return {"number": row["number"], "hash": _hex(row["hash"])}
+def _head(connection: Connection) -> dict[str, Any]:
+    """Return the newest indexed block up to which every operation in a block is final."""
+    operations, blocks = tables.operations.c, tables.blocks.c
+    open_from = select(func.min(operations.block_number)).where(operations.state == "mined").scalar_subquery()
+    final = open_from.is_(None) | (blocks.number < open_from)
+    newest = select(tables.blocks).where(final).order_by(blocks.number.desc()).limit(1)
+    row = connection.execute(newest).mappings().first()
+    return (
+        {"number": -1, "hash": "0x"} if row is None else {"number": row["number"], "hash": _hex(row["hash"])}
+    )
 
 
 def _only(body: Mapping[str, Any], *names: str) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from ledger.evidence import SECTIONS, EvidenceError, Opening, build, parse
 from ledger.facts import event_of
 from ledger.identity import load
 from ledger.operations import Publish
-from ledger.typed_data import Publication, Result, digest
+from ledger.typed_data import Publication, Result, digest, transferred
 from ledger.web3_chain import Web3Chain
 from tests.ledger.actors import Cast, secret
 from tests.ledger.stage import FaultyChain, Stage, embedded_stage
@@ -46,6 +46,14 @@ class Story:
     history: History
     evidence: dict[str, Any]
     licence: bytes
+    giver: bytes
+    receiver: bytes
+
+    def file(self, about: str) -> dict[str, Any]:
+        """Give the evidence of everything, or of the licence that prints were taken from or given to."""
+        if about == "everything":
+            return self.evidence
+        return evidence_of(self.stage, licences=[{"giver": self.giver, "receiver": self.receiver}[about]])
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +64,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         publish = Publish(publication, cast.owner.sign(digest(cast.domain, publication)))
         licence = replace(cast.licence(prints=3, reprints=1), revision=publication.struct_hash())
         other = cast.licence("other", prints=3)
+        away = cast.transfer(other, SECOND_PROVIDER, prints=2)
         operations = [
             publish,
             cast.publish("other"),
@@ -67,7 +76,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
             cast.record(other, 1),
             cast.record(licence, 2),
             cast.report(licence, 2),
-            cast.transfer(other, SECOND_PROVIDER, prints=2),
+            away,
             cast.revoke(other),
             cast.record(licence, 3),
             cast.retire(),
@@ -78,7 +87,13 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         opening = Opening(publication.commitment, salt, MANIFEST)
         reader = ChainReader(Web3Chain.http(str(stage.runtime.rpc_url)), cast.domain.contract)
         evidence = evidence_of(stage, openings=[opening])
-        yield Story(stage, reader, reader.read(range(100)), evidence, licence.struct_hash())
+        history = reader.read(range(100))
+        subjects = (
+            licence.struct_hash(),
+            other.struct_hash(),
+            transferred(other, away.transfer).struct_hash(),
+        )
+        yield Story(stage, reader, history, evidence, *subjects)
 
 
 def evidence_of(stage: Stage, **options: Any) -> dict[str, Any]:
@@ -160,18 +175,100 @@ class TestAudit:
         assert ("evidence", "contract") in {(f.row, f.field) for f in report.findings}
 
 
+FILES = pytest.mark.parametrize("about", ["everything", "giver", "receiver"])
+
+
+class TestScope:
+    """Which statements a file holds, and that the audit finds one too few or too many."""
+
+    @staticmethod
+    def _counts(evidence: dict[str, Any]) -> dict[str, int]:
+        return {section: len(evidence[section]) for section in SECTIONS if evidence[section]}
+
+    def test_of_who_gave_holds_the_transfer_with_both_signatures(self, story: Story) -> None:
+        evidence = story.file("giver")
+        assert self._counts(evidence) == {
+            "publications": 1,
+            "licences": 1,
+            "transfers": 1,
+            "revocations": 1,
+            "printers": 1,
+            "retirements": 1,
+            "prints": 1,
+        }
+        assert evidence["subjects"] == ["0x" + story.giver.hex()]
+        assert evidence["transfers"] == story.evidence["transfers"]
+        assert {"signature", "owner_signature"} <= evidence["transfers"][0].keys()
+
+    def test_of_who_received_holds_the_transfer_and_not_the_grant(self, story: Story) -> None:
+        assert self._counts(story.file("receiver")) == {"publications": 1, "transfers": 1}
+
+    @FILES
+    def test_is_complete(self, story: Story, about: str) -> None:
+        assert judged(story, story.file(about)) == []
+
+    @FILES
+    def test_a_dropped_row_is_found(self, story: Story, about: str) -> None:
+        evidence = story.file(about)
+        for section in SECTIONS:
+            rows = evidence[section]
+            for index in range(len(rows)):
+                dropped = evidence | {section: rows[:index] + rows[index + 1 :]}
+                assert (f"evidence {section}", "row") in judged(story, dropped)
+
+    def test_a_row_about_something_else_is_found(self, story: Story) -> None:
+        evidence, foreign = story.file("giver"), story.file("everything")
+        added = evidence | {"outcomes": foreign["outcomes"][:1]}
+        assert ("evidence outcomes[0]", "row") in judged(story, added)
+
+    def test_a_row_later_than_the_head_is_found(self, story: Story) -> None:
+        evidence = story.file("giver")
+        place = evidence["revocations"][0]["receipt"]
+        below = story.history.headers[place["block_number"] - 1]
+        earlier = evidence | {"head": {"number": below.number, "hash": "0x" + below.hash.hex()}}
+        assert ("evidence revocations[0]", "row") in judged(story, earlier)
+
+    def test_every_change_of_its_subjects_is_found(self, story: Story) -> None:
+        evidence = story.file("giver")
+        mine, theirs = ("0x" + each.hex() for each in (story.giver, story.receiver))
+        for subjects in ([], [theirs], [mine, mine], [mine, "0x" + "11" * 32], [mine, 7], [mine, None], [[]]):
+            assert judged(story, evidence | {"subjects": subjects}) != [], subjects
+        lacking = judged(story, evidence | {"subjects": ["0x" + story.licence.hex(), mine]})
+        assert ("evidence licences", "row") in lacking
+        with pytest.raises(EvidenceError, match=r"^subjects"):
+            parse(json.dumps(evidence | {"subjects": None}))
+
+    def test_a_licence_that_is_not_on_the_chain_is_no_subject(self, story: Story) -> None:
+        evidence = evidence_of(story.stage, licences=[story.giver, bytes(32)])
+        assert evidence["subjects"] == ["0x" + story.giver.hex()]
+
+    def test_its_head_is_below_what_is_not_final(self, story: Story) -> None:
+        place = story.evidence["retirements"][0]["receipt"]["block_number"]
+        with story.stage.engine.connect() as connection:
+            identity = load(connection)
+            assert identity is not None
+            late = text("UPDATE ledger_operations SET state = 'mined' WHERE block_number >= :place")
+            connection.execute(late, {"place": place})
+            evidence = build(connection, identity, generated_at=story.evidence["generated_at"])
+            connection.rollback()
+        assert (evidence["head"]["number"], evidence["retirements"]) == (place - 1, [])
+        assert judged(story, evidence) == []
+
+
 class TestEvidence:
-    def test_every_changed_field_is_found_and_named(self, story: Story) -> None:
+    @FILES
+    def test_every_changed_field_is_found_and_named(self, story: Story, about: str) -> None:
         """Every leaf of the file, changed in every way; the digest made to fit as a forger would."""
         missed = []
-        for path in leaves(story.evidence):
-            value = story.evidence
+        evidence = story.file(about)
+        for path in leaves(evidence):
+            value = evidence
             for step in path:
                 value = value[step]
             for new in changes(value):
                 if new == value and type(new) is type(value):
                     continue
-                changed = altered(story.evidence, path, new)
+                changed = altered(evidence, path, new)
                 if path == ("format",):
                     with pytest.raises(EvidenceError, match=r"^format"):
                         parse(json.dumps(changed))
@@ -182,13 +279,18 @@ class TestEvidence:
                     missed.append((path, value, new, found))
         assert missed == []
 
-    def test_every_missing_field_is_found_and_named(self, story: Story) -> None:
-        for path in leaves(story.evidence):
-            changed = copy.deepcopy(story.evidence)
+    @FILES
+    def test_every_missing_field_is_found_and_named(self, story: Story, about: str) -> None:
+        evidence = story.file(about)
+        for path in leaves(evidence):
+            changed = copy.deepcopy(evidence)
             place = changed
             for step in path[:-1]:
                 place = place[step]
             del place[path[-1]]
+            if path[0] == "subjects":
+                assert judged(story, changed) != []
+                continue
             if len(path) == 1:
                 with pytest.raises(EvidenceError, match=rf"^{path[0]}"):
                     parse(json.dumps(changed))

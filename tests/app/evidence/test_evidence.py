@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import secrets
 from typing import Any
 
 import pytest
 
 from ledger import print_evidence
+from ledger.audit import Finding
+from ledger.audit_chain import ChainReader, audit
 from ledger.evidence import parse
 from ledger.print_audit import audit_print
 from ledger.web3_chain import Web3Chain
@@ -98,8 +101,10 @@ class TestEvidence:
             "retirements": 0,
             "prints": 1,
             "outcomes": 1,
+            "subjects": 1,
             "openings": 1,
         }
+        assert evidence["subjects"] == [story["licence"]["licence_hash"]]
         assert evidence["openings"][0]["manifest"] == story["revision"]["manifest"]
 
     def test_is_the_same_for_all_licences_where_there_is_one(self, story: dict[str, Any]) -> None:
@@ -120,6 +125,70 @@ class TestEvidence:
         stranger = new_party(service, "provider")
         assert stranger.call("GET", f"/v1/licences/{story['licence']['id']}/evidence").status_code == 404
         assert stranger.expect(200, "GET", "/v1/evidence")["licences"] == []
+
+
+@pytest.fixture(scope="module")
+def moved(service: Service, owner: Party, provider: Party, revision: Any) -> dict[str, Any]:
+    """Two prints passed on, one of them printed by who received them."""
+    receiver = new_party(service, "provider")
+    licence = owner.license(revision, provider, prints=5, terms={"transferable": True})
+    owner.expect(200, "POST", f"/v1/licences/{licence['id']}/transfer-consent", json={})
+    made = provider.expect(
+        201,
+        "POST",
+        f"/v1/licences/{licence['id']}/transfers",
+        json={"provider_id": receiver.id, "prints": 2},
+        headers={"Idempotency-Key": secrets.token_hex(16)},
+    )
+    printer = receiver.printer()
+    theirs = receiver.expect(200, "GET", f"/v1/licences/{made['id']}")
+    assert printer.redeem(receiver.authorise(theirs, printer)["token"]).status_code == 200
+    return {"licence": licence, "theirs": theirs, "receiver": receiver}
+
+
+class TestEvidenceOfTransfers:
+    def test_of_the_licence_they_left_hold_both_signatures(
+        self, service: Service, provider: Party, moved: dict[str, Any]
+    ) -> None:
+        evidence = provider.expect(200, "GET", f"/v1/licences/{moved['licence']['id']}/evidence")
+        (row,) = evidence["transfers"]
+        assert row["transfer"]["licence"] == moved["licence"]["licence_hash"]
+        assert row["origin"] == moved["licence"]["licence"]
+        assert {"signature", "owner_signature", "receipt"} <= row.keys()
+        assert _findings(service, evidence) == []
+
+    def test_tell_who_gave_nothing_of_what_became_of_them(
+        self, provider: Party, moved: dict[str, Any]
+    ) -> None:
+        evidence = provider.expect(200, "GET", f"/v1/licences/{moved['licence']['id']}/evidence")
+        assert (evidence["prints"], evidence["printers"]) == ([], [])
+        assert evidence["subjects"] == [moved["licence"]["licence_hash"]]
+
+    def test_of_the_licence_they_made_hold_the_same_row(
+        self, service: Service, provider: Party, moved: dict[str, Any]
+    ) -> None:
+        path = f"/v1/licences/{moved['theirs']['id']}/evidence"
+        theirs = moved["receiver"].expect(200, "GET", path)
+        mine = provider.expect(200, "GET", f"/v1/licences/{moved['licence']['id']}/evidence")
+        assert theirs["transfers"] == mine["transfers"]
+        assert (len(theirs["prints"]), theirs["licences"]) == (1, [])
+        assert _findings(service, theirs) == []
+
+    def test_of_both_are_complete_for_the_owner(
+        self, service: Service, owner: Party, moved: dict[str, Any]
+    ) -> None:
+        evidence = owner.expect(200, "GET", "/v1/evidence")
+        hashes = {moved[name]["licence_hash"] for name in ("licence", "theirs")}
+        assert hashes <= {*evidence["subjects"]}
+        assert _findings(service, evidence) == []
+
+
+def _findings(service: Service, evidence: dict[str, Any]) -> list[Finding]:
+    """Audit evidence against the service's chain."""
+    chain = Web3Chain.http(str(service.services.ledger.rpc_url))
+    reader = ChainReader(chain, service.domain.contract)
+    report = audit(reader, parse(json.dumps(evidence)))
+    return [each for each in report.findings if each.row.startswith("evidence")]
 
 
 class TestLedger:
