@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from mesh_tools.errors import Refused
 from mesh_tools.findings import Geometry, Point, Report, finding
-from mesh_tools.gate import Policy
+from mesh_tools.gate import Policy, fit, graded
 from mesh_tools.intersections import intersections
 from mesh_tools.limits import Limits
 from mesh_tools.load import format_of, load
 from mesh_tools.marked import Marked
 from mesh_tools.measure import Lengths, Measures, measure
 from mesh_tools.model import Body, Model, Placement
+from mesh_tools.pictures.marks import findings_picture
 from mesh_tools.pictures.thumbnail import thumbnail
 from mesh_tools.printability.check import check_printability
 from mesh_tools.shells import shell_findings
@@ -46,9 +47,27 @@ def examine_file(
     judged = judge_model(model, policy)
     picture = None
     if pictures and judged.geometry is not None:
-        picture = thumbnail(model, scale_of(model, policy))
+        picture = _picture(model, judged, policy)
     findings = tuple(marked.finding for marked in judged.marked)
     return Report(model.format, model.unit_mm is not None, findings, judged.geometry, picture)
+
+
+def _picture(model: Model, judged: Judged, policy: Policy) -> bytes:
+    """The part as people know it; where it is refused, with what is wrong painted on it."""
+    marked = graded_marks(model, judged, policy)
+    if any(row.finding.severity == "refuse" for row in marked):
+        return findings_picture(model, scale_of(model, policy), marked)
+    return thumbnail(model, scale_of(model, policy))
+
+
+def graded_marks(model: Model, judged: Judged, policy: Policy) -> list[Marked]:
+    """The findings of the bodies and those of the measures, with the policy's severities."""
+    marked = list(judged.marked)
+    if judged.geometry is not None:
+        whole = fit(judged.geometry, policy, unit_known=model.unit_mm is not None)
+        marked.extend(Marked(found) for found in whole)
+    grades = graded([row.finding for row in marked], policy)
+    return [replace(row, finding=grade) for row, grade in zip(marked, grades, strict=True)]
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, cast, get_args
 
 import numpy as np
 
 from mesh_tools.errors import Refused
-from mesh_tools.examine import Judged, judge_model, scale_of
+from mesh_tools.examine import Judged, graded_marks, judge_model, scale_of
 from mesh_tools.findings import Geometry
-from mesh_tools.gate import Policy, fit, graded
+from mesh_tools.gate import Policy
 from mesh_tools.limits import Limits
 from mesh_tools.load import load
-from mesh_tools.marked import Marked
 from mesh_tools.model import Model
 from mesh_tools.pictures.marks import findings_picture
 from mesh_tools.pictures.preview import preview_glb
@@ -42,7 +40,7 @@ def render_file(
             picture = contact_sheet(_drawable(model), scale, _caption(filename, judged))
         case "findings":
             judged = judge_model(model, policy)
-            picture = findings_picture(_drawable(model), scale, _graded(model, judged, policy))
+            picture = findings_picture(_drawable(model), scale, graded_marks(model, judged, policy))
         case "section":
             picture = section(_drawable(model), scale, _axis(options), _place(options))
         case "preview":
@@ -59,16 +57,6 @@ def _drawable(model: Model) -> Model:
         if any(not np.isfinite(corners).all() for _, corners in body.chunks()):
             raise Refused("mesh.not_finite", "A coordinate is not a finite number.")
     return model
-
-
-def _graded(model: Model, judged: Judged, policy: Policy) -> list[Marked]:
-    """The findings of the bodies and of the whole, with the policy's severities."""
-    marked = list(judged.marked)
-    if judged.geometry is not None:
-        whole = fit(judged.geometry, policy, unit_known=model.unit_mm is not None)
-        marked.extend(Marked(found) for found in whole)
-    grades = graded([row.finding for row in marked], policy)
-    return [replace(row, finding=grade) for row, grade in zip(marked, grades, strict=True)]
 
 
 def _caption(filename: str, judged: Judged) -> str:

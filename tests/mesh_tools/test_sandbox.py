@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import threading
 import time
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from PIL import Image
 
 from mesh_tools.errors import Refused, SandboxUnavailable
 from mesh_tools.gate import Policy
@@ -153,6 +155,17 @@ class TestInspect:
         assert inspection.geometry.size_mm == pytest.approx((10, 20, 30))
         assert inspection.thumbnail_png is not None
         assert "thumbnail" not in str(inspection.to_json())
+
+    def test_draws_what_is_wrong_with_a_part_it_refuses(self, sandbox: Sandbox) -> None:
+        """The picture of findings is wider than the thumbnail: it names them beside the part."""
+        holed = shapes.stl_binary(shapes.corners(shapes.box())[1:])
+        sizes = []
+        for data in (_SOUND, holed):
+            picture = sandbox.inspect([data], filename="box.stl", policy=Policy()).thumbnail_png
+            assert picture is not None
+            sizes.append(Image.open(io.BytesIO(picture)).size)
+        assert sizes[0][0] == sizes[0][1]
+        assert sizes[1][0] > sizes[1][1]
 
     def test_takes_the_source_in_any_pieces(self, sandbox: Sandbox) -> None:
         pieces = (_SOUND[start : start + 7] for start in range(0, len(_SOUND), 7))
