@@ -98,6 +98,7 @@ def open_database(url: str) -> Database:
         parsed,
         hide_parameters=True,
         connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
+        pool_use_lifo=True,  # turns to write share one connection, whose page cache so stays valid
         pool_size=32,
         max_overflow=64,
     )

@@ -14,9 +14,8 @@ themselves as the engine was set up. Other databases need none of this.
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,10 +25,10 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from ledger.log_sync import LogSync
+
 _LEVEL: Final = "partvault_sync_level"
 _NORMAL: Final = 1
-sync_data: Callable[[int], None] = getattr(os, "fdatasync", os.fsync)
-"""Writes a file's data to the disk, and of its metadata what reading needs; macOS has only all or nothing."""
 
 
 @dataclass
@@ -55,81 +54,6 @@ class _Level:
             self.now = wanted
 
 
-class _SharedSync:
-    """Syncs a database's log for everyone who asked before the sync began."""
-
-    def __init__(self, database: Path) -> None:
-        self._database = database
-        self._log = database.with_name(f"{database.name}-wal")
-        self._changed = threading.Condition()
-        self._asked = 0
-        self._synced = 0
-        self._running = False
-        self._failure: OSError | None = None
-        self._named: tuple[int, int] | None = None
-
-    def ask(self) -> int:
-        """Ask for a sync of what was committed before this call; gives the ticket to wait with."""
-        with self._changed:
-            self._asked += 1
-            return self._asked
-
-    def latest(self) -> int:
-        """Give the ticket of the latest commit that anybody may have read."""
-        with self._changed:
-            return self._asked
-
-    def wait(self, mine: int) -> None:
-        """Return once what was committed before a ticket was asked for is on the disk.
-
-        Raises OSError if the disk fails, and ever after: a second sync may succeed though the pages of the
-        first are lost (Rebello et al., "Can Applications Recover from fsync Failures?", 2020).
-        """
-        with self._changed:
-            while self._running and self._synced < mine:
-                self._changed.wait()
-            if self._synced >= mine:
-                return
-            if self._failure is not None:
-                raise OSError(f"{self._log} could not be synced before: {self._failure}") from self._failure
-            self._running, covered = True, self._asked
-        try:
-            self._sync()
-        except OSError as failure:
-            self._failure, covered = failure, 0
-            raise
-        finally:
-            with self._changed:
-                self._running, self._synced = False, max(self._synced, covered)
-                self._changed.notify_all()
-
-    def _sync(self) -> None:
-        """Sync the log; there is none where the database closed meanwhile, which syncs all of it."""
-        try:
-            log = os.open(self._log, os.O_RDONLY)
-        except FileNotFoundError:
-            if self._database.exists():
-                return
-            raise
-        try:
-            sync_data(log)
-            self._sync_name(os.fstat(log))
-        finally:
-            os.close(log)
-
-    def _sync_name(self, log: os.stat_result) -> None:
-        """Sync the folder once for every log that is begun: SQLite leaves that to its own first sync."""
-        place = (log.st_dev, log.st_ino)
-        if place == self._named:
-            return
-        folder = os.open(self._log.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-        self._named = place
-
-
 class _Gate:
     """Two doors: who may queue passes both, who goes first only the inner one, where at most one other
     stands.
@@ -141,35 +65,55 @@ class _Gate:
         self.holder: int | None = None
         path = engine.url.database or ":memory:"
         named = path != ":memory:" and not path.startswith("file:")
-        self.sync = _SharedSync(Path(path).absolute()) if named else None
+        self.sync = LogSync(Path(path).absolute()) if named else None
         if self.sync is not None:
             event.listen(engine, "checkout", self._choose_sync)
+            event.listen(engine, "commit", self._announce)
 
     @contextmanager
-    def turn(self, doors: Sequence[threading.Lock]) -> Iterator[None]:
+    def turn(self, doors: Sequence[threading.Lock], *, patient: bool) -> Iterator[None]:
         """Pass the doors, and once they are free again wait until what was written is on the disk."""
         ticket = 0
+        if self.sync is not None:
+            self.sync.expect()
         try:
             with contextlib.ExitStack() as passed:
-                for door in doors:
-                    passed.enter_context(door)
-                self.holder = threading.get_ident()
                 try:
+                    for door in doors:
+                        passed.enter_context(door)
+                    self.holder = threading.get_ident()
                     yield
                 finally:
-                    self.holder = None
-                    if self.sync is not None:
-                        ticket = self.sync.ask()
+                    ticket = self._leave()
         finally:
             if self.sync is not None:
-                self.sync.wait(ticket)
+                self.sync.wait(ticket, patient=patient)
+
+    @property
+    def held(self) -> bool:
+        """Whether this thread has the turn."""
+        return self.holder == threading.get_ident()
+
+    def _leave(self) -> int:
+        """Give the turn back if it was had; return the ticket of its sync."""
+        held = self.held
+        if held:
+            self.holder = None
+        if self.sync is None:
+            return 0
+        return self.sync.ask() if held else self.sync.withdraw()
+
+    def _announce(self, _connection: Connection) -> None:
+        """Tell readers of a commit before they can see what it wrote."""
+        if self.sync is not None and self.held:
+            self.sync.announce()
 
     def _choose_sync(self, driver: Any, record: ConnectionPoolEntry, _proxy: object) -> None:
         """Let commits of a turn leave the sync to the turn's end, all others sync as the engine says."""
         level = record.info.get(_LEVEL)
         if level is None:
             level = record.info[_LEVEL] = _Level.of(driver)
-        level.set(driver, unsynced=self.holder == threading.get_ident())
+        level.set(driver, unsynced=self.held)
 
 
 _guard: Final = threading.Lock()
@@ -195,7 +139,7 @@ def write_turn(engine: Engine) -> Iterator[None]:
         yield
         return
     gate = _gate(engine)
-    with gate.turn((gate.outer, gate.inner)):
+    with gate.turn((gate.outer, gate.inner), patient=True):
         yield
 
 
@@ -203,15 +147,16 @@ def write_turn(engine: Engine) -> Iterator[None]:
 def settled_reading(engine: Engine) -> Iterator[None]:
     """Read inside; when this returns, whatever a turn had committed by then is on the disk.
 
-    So nothing is answered that a power cut could take back. Without a sync under way it costs nothing.
+    So nothing is answered that a power cut could take back. Without a commit or sync under way it costs
+    nothing. Within a turn it does nothing: what the turn read and wrote settles at its end.
     """
     try:
         yield
     finally:
         if engine.dialect.name == "sqlite":
-            sync = _gate(engine).sync
-            if sync is not None:
-                sync.wait(sync.latest())
+            gate = _gate(engine)
+            if gate.sync is not None and not gate.held:
+                gate.sync.wait(gate.sync.latest(), patient=True)
 
 
 @contextmanager
@@ -222,5 +167,5 @@ def writing(engine: Engine) -> Iterator[Connection]:
             yield connection
         return
     gate = _gate(engine)
-    with gate.turn((gate.inner,)), engine.begin() as connection:
+    with gate.turn((gate.inner,), patient=False), engine.begin() as connection:
         yield connection

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine, create_engine, event, text
 
-from ledger.writing import settled_reading, sync_data, write_turn, writing
+from ledger.log_sync import sync_data
+from ledger.writing import settled_reading, write_turn, writing
 
 FULL, NORMAL = 2, 1
 
@@ -50,7 +51,7 @@ def syncs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         noted.append(Path(f"/proc/self/fd/{descriptor}").resolve().name)
         sync(descriptor)
 
-    monkeypatch.setattr("ledger.writing.sync_data", note)
+    monkeypatch.setattr("ledger.log_sync.sync_data", note)
     return noted
 
 
@@ -96,7 +97,7 @@ class TestTurn:
             with writing(engine) as connection:
                 add(connection)
 
-        monkeypatch.setattr("ledger.writing.sync_data", slow)
+        monkeypatch.setattr("ledger.log_sync.sync_data", slow)
         with ThreadPoolExecutor(9) as pool:
             first = pool.submit(write)
             assert reached.wait(10)
@@ -128,7 +129,7 @@ class TestTurn:
             return seen[0]
 
         seen: list[int] = []
-        monkeypatch.setattr("ledger.writing.sync_data", slow)
+        monkeypatch.setattr("ledger.log_sync.sync_data", slow)
         with ThreadPoolExecutor(2) as pool:
             writer = pool.submit(write)
             assert reached.wait(10)
@@ -137,6 +138,38 @@ class TestTurn:
             assert seen == [1]
             release.set()
             assert (reader.result(), writer.result()) == (1, None)
+
+    def test_a_reader_waits_for_a_turn_that_has_committed(self, engine: Engine) -> None:
+        def read() -> int:
+            with settled_reading(engine):
+                seen.append(_count(engine))
+            return seen[0]
+
+        seen: list[int] = []
+        with ThreadPoolExecutor(1) as pool:
+            with write_turn(engine):
+                with engine.begin() as connection:
+                    add(connection)
+                reader = pool.submit(read)
+                assert wait([reader], timeout=0.3).not_done
+                assert seen == [1]
+            assert reader.result() == 1
+
+    def test_a_reader_waits_for_no_turn_that_has_not(self, engine: Engine) -> None:
+        def read() -> int:
+            with settled_reading(engine):
+                return _count(engine)
+
+        with ThreadPoolExecutor(1) as pool, write_turn(engine), engine.begin() as connection:
+            add(connection)
+            assert pool.submit(read).result() == 0
+
+    def test_a_turn_reads_what_it_wrote_itself(self, engine: Engine) -> None:
+        with write_turn(engine):
+            with engine.begin() as connection:
+                add(connection)
+            with settled_reading(engine):
+                assert _count(engine) == 1
 
     def test_a_new_log_is_named_on_the_disk_once(
         self, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -174,7 +207,7 @@ class TestTurn:
             failed.append(1)
             raise OSError("the disk is gone")
 
-        monkeypatch.setattr("ledger.writing.sync_data", fail)
+        monkeypatch.setattr("ledger.log_sync.sync_data", fail)
 
         def write() -> None:
             with writing(engine) as connection:
