@@ -5,7 +5,6 @@ is parsed. The encrypted part is poisoned: a parser that reached it would say pa
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -17,8 +16,8 @@ from mesh_tools.load import load
 from mesh_tools.secure_content.binding import Product
 from mesh_tools.secure_content.framing import Framing, read_framing
 from mesh_tools.secure_content.keys import ConsumerKey, SigningKey
-from mesh_tools.secure_content.opening import open_package
 from mesh_tools.secure_content.opc import CONTENT_TYPES
+from mesh_tools.secure_content.opening import open_package
 from mesh_tools.secure_content.sealing import KEYSTORE_NAME, PART_NAME, ROOT_NAME, seal_package
 from mesh_tools.secure_content.statement import STATEMENT_NAME, sign_statement
 from tests.mesh_tools.secure_content.workshop import (
