@@ -21,6 +21,7 @@ from mesh_tools.intersections.box_tree import Places
 from mesh_tools.intersections.budget import Budget
 from mesh_tools.intersections.instances import overlaps_between
 from mesh_tools.intersections.solid import Solid
+from mesh_tools.intersections.surface import Tolerance
 from mesh_tools.intersections.within import overlaps_within
 from mesh_tools.marked import Marked
 from mesh_tools.model import Body, Model
@@ -30,6 +31,8 @@ from mesh_tools.welding import TOLERANCE_MM
 
 CROSSING: Final = "mesh.self_intersections"
 OVERLAPPING: Final = "mesh.overlapping_bodies"
+
+_SMALL_MM: Final = 10.0
 
 
 class _Found:
@@ -53,12 +56,12 @@ def intersections(
 ) -> list[Marked]:
     """Findings `mesh.self_intersections`, `mesh.overlapping_bodies` and `limit.facet_pairs` about `model`.
 
-    `unit_mm` is the length of the model's unit; coordinates are finite. `shells` are the labels of a
-    body's facets as `topology.examine` gives them, by the body's number; they are found anew where absent. Facets that reach no deeper than
-    `tolerance_mm` into each other touch, and so do those that lie in one plane face to face; on a part
-    smaller than 10 mm the tolerance is a ten-thousandth of its longest side.
+    `unit_mm` is the length of the model's unit; coordinates are finite. `shells` are the labels of a body's
+    facets as `topology.examine` gives them, by the body's number; they are found anew where absent. Facets
+    that reach no deeper than `tolerance_mm` into each other touch, and so do those that lie in one plane face
+    to face; on a body smaller than 10 mm the tolerance is smaller in proportion.
     """
-    bodies, asked = model.bodies, tolerance_mm / unit_mm
+    bodies, asked = model.bodies, Tolerance(tolerance_mm / unit_mm, _SMALL_MM / unit_mm)
     found, budget = _Found(), Budget(sum(body.facet_count * len(body.placements) for body in bodies))
     stopped = []
     try:

@@ -15,7 +15,7 @@ from mesh_tools.intersections.meeting import FOLDED
 from mesh_tools.intersections.nesting import Points, embedded
 from mesh_tools.intersections.pairs import meetings
 from mesh_tools.intersections.solid import Solid
-from mesh_tools.intersections.surface import Surface
+from mesh_tools.intersections.surface import Surface, Tolerance
 from mesh_tools.model import Body, Placement
 
 Box = NDArray[np.float64]
@@ -41,7 +41,7 @@ class _Instance:
 
 
 def overlaps_between(
-    solids: Sequence[Solid | None], asked: float, budget: Budget
+    solids: Sequence[Solid | None], asked: Tolerance, budget: Budget
 ) -> Iterator[tuple[int, Places]]:
     """Yield (body, numbers of its facets) where an instance reaches deeper than `asked` into another."""
     instances = [
@@ -75,7 +75,7 @@ def _neighbours(boxes: NDArray[np.float64]) -> dict[int, list[int]]:
 
 def _cutting(
     instances: Sequence[_Instance], boxes: NDArray[np.float64], here: int, others: Sequence[int],
-    asked: float, budget: Budget,
+    asked: Tolerance, budget: Budget,
 ) -> Iterator[tuple[int, Places]]:  # fmt: skip
     """Facets of instance `here` and of `others` that cut each other."""
     around = np.stack([boxes[others, 0].min(axis=0), boxes[others, 1].max(axis=0)])
@@ -93,7 +93,7 @@ def _cutting(
         different: Mask = side[first] != side[second]
         return different
 
-    met = meetings(surface, surface.tolerance(asked), wanted, budget)
+    met = meetings(surface, asked.on(surface), wanted, budget)
     bad = met.kinds != FOLDED
     facets = surface.numbers[np.unique(np.concatenate([met.first[bad], met.second[bad]]))]
     for member in np.unique(owner[facets]).tolist():
@@ -104,9 +104,12 @@ def _cutting(
 def _part(instance: _Instance, box: Box) -> tuple[Points, Places]:
     """The placed corners (m, 3, 3) of the facets whose boxes meet `box`, and their numbers."""
     surface = instance.solid.surface
+    mirrors = float(np.linalg.det(instance.placement[:3])) < 0  # turns the outside in, unless wound back
     corners, kept = [np.empty((0, 3, 3))], [np.empty(0, np.int64)]
     for start in range(0, len(surface.numbers), _CHUNK):
         placed = instance.placed(surface.corners[start : start + _CHUNK].reshape(-1, 3, 3).astype(np.float64))
+        if mirrors:
+            placed = placed[:, ::-1]
         meets = (placed.min(axis=1) <= box[1]).all(axis=1) & (placed.max(axis=1) >= box[0]).all(axis=1)
         corners.append(placed[meets])
         kept.append(start + np.flatnonzero(meets))
@@ -114,14 +117,14 @@ def _part(instance: _Instance, box: Box) -> tuple[Points, Places]:
 
 
 def _lying_in(
-    inner: _Instance, outer: _Instance, asked: float, budget: Budget
+    inner: _Instance, outer: _Instance, asked: Tolerance, budget: Budget
 ) -> Iterator[tuple[int, Places]]:
     """All facets of the solid shells of `inner` that lie in the material of `outer`."""
     shells = np.flatnonzero(inner.solid.volumes > 0)
     placed = inner.placed(inner.solid.samples()[shells])
     local = (placed - outer.placement[3]) @ np.linalg.inv(outer.placement[:3])
     surface = outer.solid.surface
-    for shell in shells[embedded(surface, local, surface.tolerance(asked), budget)].tolist():
+    for shell in shells[embedded(surface, local, asked.on(surface), budget)].tolist():
         yield inner.number, inner.solid.facets_of(shell)
 
 

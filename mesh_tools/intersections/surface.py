@@ -14,8 +14,6 @@ from mesh_tools.vertex_keys import Keys, VertexKeys
 ROUNDING = 2.0**-22
 """Four steps of a float32: coordinates that differ by less, relative to their size, are taken for equal."""
 
-_TOLERANCE_OF_EXTENT = 1e-4
-
 
 @dataclass(frozen=True, eq=False)
 class Surface:
@@ -37,10 +35,6 @@ class Surface:
     rounding: float
     extent: float
 
-    def tolerance(self, asked: float) -> float:
-        """The depth up to which facets touch: less than asked on small parts, more on coarse coordinates."""
-        return max(min(asked, _TOLERANCE_OF_EXTENT * self.extent), 2 * self.rounding)
-
     @classmethod
     def of(cls, body: Body) -> Surface | None:
         """The surface of one instance of `body`, whose coordinates are finite; None without area."""
@@ -60,6 +54,18 @@ class Surface:
         numbers = kept[tree.order]
         vertices, points = _vertex_numbers(VertexKeys().of_corners(body).reshape(-1, 3)[numbers])
         return cls(tree, centre, half, numbers, _corners(body, numbers), vertices, points, rounding, extent)
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """Facets touch up to `depth`; less, in proportion, on what is smaller than `small`. In the file's unit."""
+
+    depth: float
+    small: float
+
+    def on(self, surface: Surface) -> float:
+        """The depth on `surface`: never below what its coordinates resolve."""
+        return max(self.depth * min(1.0, surface.extent / self.small), 2 * surface.rounding)
 
 
 def _boxes(body: Body) -> tuple[Vectors, Vectors, Mask]:

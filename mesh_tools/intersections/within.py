@@ -14,7 +14,7 @@ from mesh_tools.intersections.nesting import embedded
 from mesh_tools.intersections.pairs import meetings, sharing
 from mesh_tools.intersections.solid import Solid
 from mesh_tools.intersections.stars import unproven_vertices
-from mesh_tools.intersections.surface import Surface
+from mesh_tools.intersections.surface import Surface, Tolerance
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,10 +29,10 @@ class Within:
     complete: bool
 
 
-def overlaps_within(solid: Solid, asked: float, budget: Budget) -> Within:
-    """Compare all facets of `solid`; depths up to `asked`, in the body's unit, are touching."""
+def overlaps_within(solid: Solid, asked: Tolerance, budget: Budget) -> Within:
+    """Compare all facets of `solid`; up to the depth `asked` they touch."""
     surface, shell = solid.surface, solid.shell
-    tolerance = surface.tolerance(asked)
+    tolerance = asked.on(surface)
     met = meetings(surface, tolerance, _not_proven_apart(surface), budget)
     same = shell[met.first] == shell[met.second]
     folded = met.kinds == FOLDED
