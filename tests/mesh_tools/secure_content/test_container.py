@@ -11,10 +11,6 @@ from mesh_tools.secure_content.container import is_exactly, stored
 from mesh_tools.threemf.archive import Archive
 
 NAMES = st.from_regex("x/[abcäß_.-]{0,7}[abß]", fullmatch=True)
-    st.text("abcäß_.-", min_size=1, max_size=8)
-    .filter(lambda name: not name.endswith("."))
-    .map(lambda n: "x/" + n)
-)
 PARTS = st.dictionaries(NAMES, st.binary(max_size=100), max_size=5)
 
 
