@@ -78,7 +78,8 @@ class History:
     head.
 
     `headers` holds the blocks with events and those asked for besides; `retired` says of each printer
-    enrolled whether the contract calls it retired.
+    enrolled whether the contract calls it retired, `reported` of each licence of which prints the contract
+    has outcomes.
     """
 
     domain: Domain
@@ -89,7 +90,7 @@ class History:
     records: Sequence[Record]
     counters: Mapping[bytes, LicenceCounters]
     retired: Mapping[bytes, bool]
-    unseen_outcomes: frozenset[tuple[bytes, int]] = frozenset()
+    reported: Mapping[bytes, frozenset[int]]
 
 
 @dataclass(frozen=True)

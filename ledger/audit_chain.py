@@ -33,6 +33,7 @@ from ledger.evidence import SECTIONS
 from ledger.facts import fact_of
 from ledger.indexer import IndexedEvent, read_page
 from ledger.operations import Operation
+from ledger.reports import reported
 from ledger.typed_data import Domain, digest
 
 _PAGE_BLOCKS: Final = 2000
@@ -66,6 +67,7 @@ class ChainReader:
         domain = Domain(self._chain.chain_id(), self._contract)
         code = self._chain.code(self._contract)
         seen, headers = self._events(head, {number for number in blocks if 0 <= number <= head.number})
+        genuine = is_print_ledger(code)
         records = self._records(domain, seen)
         events = [record.seen.event for record in records]
         granted = (LicenceGranted, PrintsTransferred)
@@ -74,13 +76,13 @@ class ChainReader:
         return History(
             domain=domain,
             code_hash=keccak(code),
-            genuine=is_print_ledger(code),
+            genuine=genuine,
             head=head,
             headers=headers,
             records=records,
-            counters={licence: self._counters(licence) for licence in licences},
-            retired={printer: self._retired(printer) for printer in printers},
-            unseen_outcomes=frozenset(self._unseen_outcomes(events)),
+            counters=self._counters(licences) if genuine else {},
+            retired=self._retired(printers) if genuine else {},
+            reported=self._reported(events) if genuine else {},
         )
 
     def _events(self, head: Header, blocks: set[int]) -> tuple[list[IndexedEvent], dict[int, Header]]:
@@ -132,37 +134,40 @@ class ChainReader:
         except (NoOutputError, RevertError):
             return False
 
-    def _counters(self, licence: bytes) -> LicenceCounters:
-        answer = self._chain.call(self._contract, encode_query("licenceState", licence))
-        provider, starts, expires, prints, reprints, credited, used, _, _, revoked, printers = decode_query(
-            "licenceState", answer
-        )[0]
-        return LicenceCounters(
-            provider=checksum_address("provider", provider),
-            starts_at=starts,
-            expires_at=expires,
-            prints=prints,
-            reprints=reprints,
-            credited=credited,
-            used=used,
-            revoked=revoked,
-            printers=printers,
-        )
-
-    def _retired(self, printer: bytes) -> bool:
-        answer = self._chain.call(self._contract, encode_query("printerState", printer))
-        return bool(decode_query("printerState", answer)[1])
-
-    def _unseen_outcomes(self, events: Sequence[Event]) -> Iterator[tuple[bytes, int]]:
-        """Yield the prints that the contract calls reported though their outcome is not among the events."""
-        told = {(e.licence, e.sequence) for e in events if isinstance(e, OutcomeRecorded)}
-        prints = [(e.licence, e.sequence) for e in events if isinstance(e, PrintRecorded)]
-        untold = [place for place in prints if place not in told]
-        questions = [encode_query("isReported", *place) for place in untold]
+    def _counters(self, licences: Sequence[bytes]) -> dict[bytes, LicenceCounters]:
+        questions = [encode_query("licenceState", licence) for licence in licences]
         answers = self._chain.query(self._contract, questions)
-        for place, answer in zip(untold, answers, strict=True):
-            if decode_query("isReported", answer)[0]:
-                yield place
+        states = [decode_query("licenceState", answer)[0] for answer in answers]
+        return dict(zip(licences, map(_counters_in, states), strict=True))
+
+    def _retired(self, printers: Sequence[bytes]) -> dict[bytes, bool]:
+        questions = [encode_query("printerState", printer) for printer in printers]
+        answers = self._chain.query(self._contract, questions)
+        states = [decode_query("printerState", answer) for answer in answers]
+        return {printer: bool(state[1]) for printer, state in zip(printers, states, strict=True)}
+
+    def _reported(self, events: Sequence[Event]) -> dict[bytes, frozenset[int]]:
+        """Ask of which prints the contract has outcomes, be they among the events or not."""
+        printed: dict[bytes, set[int]] = {}
+        for event in events:
+            if isinstance(event, PrintRecorded | OutcomeRecorded) and event.sequence > 0:
+                printed.setdefault(event.licence, set()).add(event.sequence)
+        return reported(self._chain, self._contract, printed)
+
+
+def _counters_in(state: tuple[Any, ...]) -> LicenceCounters:
+    provider, starts, expires, prints, reprints, credited, used, _, _, revoked, printers = state
+    return LicenceCounters(
+        provider=checksum_address("provider", provider),
+        starts_at=starts,
+        expires_at=expires,
+        prints=prints,
+        reprints=reprints,
+        credited=credited,
+        used=used,
+        revoked=revoked,
+        printers=printers,
+    )
 
 
 class _Source:

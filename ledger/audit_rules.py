@@ -224,11 +224,16 @@ class Ledger:
                 shown = getattr(counted, field_name)
                 if shown != value:
                     yield Finding(name, field_name, f"the contract shows {shown}, its events make {value}")
-        for licence, sequence in sorted(self._history.unseen_outcomes):
+        for licence, numbers in self._history.reported.items():
             granted = self._licences.get(licence)
-            if granted is None or sequence not in granted.reported:
-                name = f"chain licence 0x{licence.hex()}"
+            told = set() if granted is None else granted.reported
+            name = f"chain licence 0x{licence.hex()}"
+            for sequence in sorted(numbers - told):
                 yield Finding(name, "outcomes", f"the contract has one of print {sequence}, no event tells")
+            for sequence in sorted(told - numbers):
+                yield Finding(
+                    name, "outcomes", f"an event tells one of print {sequence}, the contract has none"
+                )
         for printer, retired in self._history.retired.items():
             if retired != (printer in self._retired):
                 yield Finding(f"chain printer 0x{printer.hex()}", "retired", "differs from its events")

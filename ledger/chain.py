@@ -160,6 +160,10 @@ class Chain(Protocol):
         """Run views on the newest block and return their outputs in order; errors as of `call`."""
         ...
 
+    def storage(self, address: str, slots: Sequence[bytes]) -> list[int]:
+        """Return words of a contract's storage at the newest block, in the order of their 32-byte slots."""
+        ...
+
     def simulate(self, to: str, calls: Sequence[bytes], *, time: int | None = None) -> list[bytes | None]:
         """Run each call by itself on the newest state, as if the block's time were `time`.
 

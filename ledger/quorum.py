@@ -64,6 +64,10 @@ class Endpoint(Chain, Protocol):
         """Run views at a block and return their outputs in order; `RevertError` if one reverts."""
         ...
 
+    def storage(self, address: str, slots: Sequence[bytes], *, block: int | None = None) -> list[int]:
+        """Return words of a contract's storage at a block (None: the newest)."""
+        ...
+
     def simulate(
         self, to: str, calls: Sequence[bytes], *, time: int | None = None, block: int | None = None
     ) -> list[bytes | None]:
@@ -192,6 +196,11 @@ class QuorumChain:
     def query(self, to: str, calls: Sequence[bytes]) -> list[bytes]:
         """Run views at the block agreed on; `RevertError` if one reverts."""
         return self._decide(f"calls of {to}", lambda node, block: node.query(to, calls, block=block))
+
+    def storage(self, address: str, slots: Sequence[bytes]) -> list[int]:
+        """Return words of a contract's storage at the block agreed on."""
+        what = f"the storage of {address}"
+        return self._decide(what, lambda node, block: node.storage(address, slots, block=block))
 
     def simulate(self, to: str, calls: Sequence[bytes], *, time: int | None = None) -> list[bytes | None]:
         """Run each call by itself at the block agreed on; None where it runs through, else the revert

@@ -187,6 +187,11 @@ class Web3Chain:
         asked = [[{"to": to, "data": _hex(data)}, _tag(block)] for data in calls]
         return [_output(answer, to) for answer in self._calls(asked)]
 
+    def storage(self, address: str, slots: Sequence[bytes], *, block: int | None = None) -> list[int]:
+        """Return words of a contract's storage at a block (None: the newest)."""
+        asked = [[address, _hex(slot), _tag(block)] for slot in slots]
+        return [_int(word) for word in self._each("eth_getStorageAt", asked, lambda word: word)]
+
     def simulate(
         self, to: str, calls: Sequence[bytes], *, time: int | None = None, block: int | None = None
     ) -> list[bytes | None]:

@@ -187,6 +187,9 @@ class FaultyChain:
     def query(self, to: str, calls: Sequence[bytes]) -> list[bytes]:
         return list(self._ask("query", to, calls))
 
+    def storage(self, address: str, slots: Sequence[bytes]) -> list[int]:
+        return list(self._ask("storage", address, slots))
+
     def simulate(self, to: str, calls: Sequence[bytes], *, time: int | None = None) -> list[bytes | None]:
         return list(self._ask("simulate", to, calls, time=time))
 

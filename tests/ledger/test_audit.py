@@ -374,10 +374,11 @@ class TestLedger:
             if record.seen.fact is None:
                 continue
             rest = [*story.history.records[:index], *story.history.records[index + 1 :]]
-            unseen: frozenset[tuple[bytes, int]] = frozenset()
-            if isinstance(record.seen.event, OutcomeRecorded):
-                unseen = frozenset({(record.seen.event.licence, record.seen.event.sequence)})
-            assert self._found(replace(story.history, records=rest, unseen_outcomes=unseen)), record
+            assert self._found(replace(story.history, records=rest)), record
+
+    def test_an_outcome_that_the_contract_does_not_have_is_found(self, story: Story) -> None:
+        fewer = {licence: frozenset(list(numbers)[1:]) for licence, numbers in story.history.reported.items()}
+        assert self._found(replace(story.history, reported=fewer)) == {("chain", "outcomes")}
 
     def test_an_outcome_the_node_withholds_is_asked_for(self, story: Story) -> None:
         class Withholding(FaultyChain):
@@ -387,7 +388,7 @@ class TestLedger:
 
         url = str(story.stage.runtime.rpc_url)
         reader = ChainReader(Withholding(Web3Chain.http(url)), story.history.domain.contract)
-        assert reader.read().unseen_outcomes == {(story.licence, 1), (story.licence, 2)}
+        assert reader.read().reported == {story.licence: {1, 2}, story.giver: set()}
         assert ("chain", "outcomes") in self._found(reader.read())
 
     def test_a_repeated_event_is_found(self, story: Story) -> None:
