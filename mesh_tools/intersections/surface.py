@@ -58,7 +58,7 @@ class Surface:
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:
-    """Facets touch up to `depth`; less, in proportion, on what is smaller than `small`. In the file's unit."""
+    """Facets touch up to `depth`; less in proportion on what is smaller than `small`. In the file's unit."""
 
     depth: float
     small: float
