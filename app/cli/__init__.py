@@ -24,6 +24,7 @@ from app.cli import (
     organisations,
     printers,
     prints,
+    secure_content,
     shreddings,
     start,
     transfers,
@@ -50,6 +51,8 @@ def options(version: Version = False) -> None:  # its callback answers
 app.command()(start.serve)
 app.command()(start.worker)
 key_versions.commands.command()(shreddings.shred)
+meshes.commands.command("open")(secure_content.open_)
+meshes.commands.command()(secure_content.secure)
 for transferring in (transfers.consent, transfers.transfer, transfers.transfers):
     licences.commands.command()(transferring)
 for noun in (

@@ -70,6 +70,7 @@ class TestNouns:
                 "ledger status",
                 "ledger serve",
             ),
+            *("mesh secure", "mesh open"),
             *("ledger deploy", "ledger replay", "ledger export"),
             *("org create", "org list", "api-key create", "api-key list", "api-key revoke"),
             *("keys status", "keys rotate", "keys destroy", "keys shred", "vault fsck"),

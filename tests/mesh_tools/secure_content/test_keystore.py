@@ -58,7 +58,7 @@ class TestJson:
         assert Framing.from_json(framing.to_json()) == framing
 
     @pytest.mark.parametrize(
-        "key", ["keystore", "keystore_name", "model_name", "relationships", "content_types"]
+        "field", ["keystore", "keystore_name", "model_name", "relationships", "content_types"]
     )
     @pytest.mark.parametrize("junk", [None, 3, [[1]], {"a": 1}])
     def test_framing_with_a_wrong_field_is_refused(self, field: str, junk: Any, workshop: Workshop) -> None:
