@@ -13,14 +13,17 @@ _Severity = Literal["refuse", "warn", "info"]
 _SEND_AGAIN = "Export the part again and upload the new file."
 _REPAIR = "Repair the mesh in the CAD program it came from, export it again and upload the new file."
 _REPACK = "Save the 3MF again with a program that follows the 3MF core specification."
+_SLICE = "Slice the part again for this machine and upload the new file."
+_LEAVE_OUT = "Leave the command out of the slicer's custom G-code and slice again."
 _SMALLER = "Simplify or split the part, or ask the operator for higher limits."
 
 CATALOGUE: Final[dict[str, tuple[_Severity, str]]] = {
     "input.empty": ("refuse", "The file has no bytes. " + _SEND_AGAIN),
     "input.too_large": ("refuse", _SMALLER),
-    "format.unknown": ("refuse", "Send STL, 3MF, OBJ, PLY, OFF or GLB."),
+    "format.unknown": ("refuse", "Send STL, 3MF, OBJ, PLY, OFF, GLB, AMF or G-code."),
     "format.unreadable": ("refuse", "The file does not follow its format. " + _SEND_AGAIN),
     "format.mismatch": ("warn", "Give the file the extension of its real format."),
+    "format.not_printable": ("refuse", "A CAD model has no facets to print: export a mesh from it."),
     "sandbox.time_out": ("refuse", _SMALLER),
     "sandbox.cpu_limit": ("refuse", _SMALLER),
     "sandbox.memory_limit": ("refuse", _SMALLER),
@@ -95,6 +98,40 @@ CATALOGUE: Final[dict[str, tuple[_Severity, str]]] = {
     "wall.thin": ("warn", "Thicken the walls, or choose a process or a machine that makes finer ones."),
     "gap.thin": ("warn", "Widen the gaps: faces this close fuse, or hold powder, resin or support."),
     "overhang.share": ("info", "Turn the part, or chamfer what hangs over; else it needs support."),
+    "toolpath.empty": ("refuse", "The toolpath prints nothing. " + _SLICE),
+    "toolpath.no_machine": ("refuse", "Give the policy the limits of the machine that is to run it."),
+    "toolpath.container": ("refuse", "The binary G-code does not follow its specification. " + _SLICE),
+    "toolpath.checksum": ("refuse", "The file was damaged or altered after it was made. " + _SLICE),
+    "toolpath.plates": ("refuse", "Export one plate to a file."),
+    "toolpath.characters": ("refuse", "Readers would split the text differently. " + _SLICE),
+    "toolpath.grammar": ("refuse", "Only plain words of a letter and a decimal number are read. " + _SLICE),
+    "toolpath.line_length": ("refuse", "Firmware would cut the line. " + _SLICE),
+    "toolpath.line_numbers": ("refuse", "Save the toolpath as a file, not as a recorded stream."),
+    "toolpath.repeated_word": ("refuse", "Machines differ about which of the two counts. " + _SLICE),
+    "toolpath.several_commands": ("refuse", "Put each command in a line of its own."),
+    "toolpath.number_range": ("refuse", "No machine has such a place or rate. " + _SLICE),
+    "toolpath.unknown_command": ("refuse", "Leave the command out, or have the operator vouch for it."),
+    "toolpath.unknown_word": ("refuse", "Leave the word out: its effect is not known. " + _SLICE),
+    "toolpath.firmware_write": ("refuse", _LEAVE_OUT),
+    "toolpath.settings_write": ("refuse", _LEAVE_OUT),
+    "toolpath.file_access": ("refuse", _LEAVE_OUT),
+    "toolpath.host_command": ("refuse", _LEAVE_OUT),
+    "toolpath.network": ("refuse", _LEAVE_OUT),
+    "toolpath.protection_off": ("refuse", _LEAVE_OUT),
+    "toolpath.stop": ("refuse", _LEAVE_OUT),
+    "toolpath.arc": ("refuse", "Turn arc fitting off, or raise its precision. " + _SLICE),
+    "toolpath.outside": ("refuse", "Choose the right machine in the slicer, or place the part inside it."),
+    "toolpath.temperature": ("refuse", "Choose the material's and the machine's own settings. " + _SLICE),
+    "toolpath.bed_temperature": ("refuse", "Choose the material's and the machine's own settings. " + _SLICE),
+    "toolpath.chamber_temperature": ("refuse", "Choose the machine's own settings. " + _SLICE),
+    "toolpath.feed": ("refuse", "Choose the machine's own speeds. " + _SLICE),
+    "toolpath.acceleration": ("refuse", "Choose the machine's own accelerations. " + _SLICE),
+    "toolpath.tool": ("refuse", "Choose the right machine in the slicer. " + _SLICE),
+    "toolpath.not_homed": ("refuse", "Home every axis (G28) before anything is printed. " + _SLICE),
+    "toolpath.moved_before_homing": ("warn", "Home first: where the axis goes cannot be told."),
+    "toolpath.units_assumed": ("warn", "State the unit (G21) at the beginning; millimetres were assumed."),
+    "toolpath.macro": ("warn", "The operator vouches for the machine's macros; check their arguments."),
+    "toolpath.pause": ("warn", "Somebody must stand by: the machine waits there."),
 }  # fmt: skip
 
 

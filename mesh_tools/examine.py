@@ -20,6 +20,7 @@ from mesh_tools.pictures.marks import findings_picture
 from mesh_tools.pictures.thumbnail import thumbnail
 from mesh_tools.printability.check import check_printability
 from mesh_tools.shells import shell_findings
+from mesh_tools.toolpath.examine import examine_toolpath, toolpath_format
 from mesh_tools.topology import Fault, Topology, examine
 from mesh_tools.vertex_keys import VertexKeys
 from mesh_tools.welding import TOLERANCE_MM, closes_when_welded
@@ -39,11 +40,16 @@ def examine_file(
     data: memoryview, *, filename: str, policy: Policy, pictures: bool, limits: Limits
 ) -> Report:
     """Read and judge `data`; a refusal by the reader is a report with one finding and no geometry."""
+    form = toolpath_format(data, filename, limits)
+    if form is not None:
+        room = policy.build_volume_mm
+        toolpath, found = examine_toolpath(data, form, filename, limits, policy.machine, room)
+        return Report(form, True, found, None, None, toolpath)
     try:
         model = load(data, filename, limits)
     except Refused as refusal:
-        found = finding(refusal.code, refusal.message, sample=refusal.sample)
-        return Report(format_of(data, filename), False, (found,), None, None)
+        reason = finding(refusal.code, refusal.message, sample=refusal.sample)
+        return Report(format_of(data, filename), False, (reason,), None, None)
     judged = judge_model(model, policy)
     picture = None
     if pictures and judged.geometry is not None:

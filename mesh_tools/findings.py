@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 from mesh_tools.catalogue import advice_for, severity_for
+from mesh_tools.toolpath_record import Toolpath
 
 Severity = Literal["refuse", "warn", "info"]
 Verdict = Literal["pass", "refuse"]
@@ -142,6 +143,7 @@ class Report:
     findings: tuple[Finding, ...]
     geometry: Geometry | None
     thumbnail_png: Blob | None
+    toolpath: Toolpath | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The report as plain JSON values, without the picture."""
@@ -150,12 +152,13 @@ class Report:
             "unit_known": self.unit_known,
             "findings": [found.to_json() for found in self.findings],
             "geometry": None if self.geometry is None else self.geometry.to_json(),
+            "toolpath": None if self.toolpath is None else self.toolpath.to_json(),
         }
 
     @classmethod
     def from_json(cls, value: object, thumbnail_png: Blob | None) -> Report:
         """Read what `to_json` wrote; ValueError on anything else."""
-        row = _object(value, {"format", "unit_known", "findings", "geometry"})
+        row = _object(value, {"format", "unit_known", "findings", "geometry", "toolpath"})
         form = row["format"]
         if not isinstance(form, str) or len(form) > 32:
             raise ValueError("format must be a short text")
@@ -163,7 +166,8 @@ class Report:
             raise ValueError("unit_known must be a boolean and findings a list")
         findings = tuple(Finding.from_json(found) for found in row["findings"])
         geometry = None if row["geometry"] is None else Geometry.from_json(row["geometry"])
-        return cls(form, row["unit_known"], findings, geometry, thumbnail_png)
+        toolpath = None if row["toolpath"] is None else Toolpath.from_json(row["toolpath"])
+        return cls(form, row["unit_known"], findings, geometry, thumbnail_png, toolpath)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +175,8 @@ class Inspection:
     """The gate's answer for one file. `verdict` is `pass` only when no finding refuses.
 
     `format` is the format as read ("stl-binary", "stl-ascii", "3mf", … or "unknown"), `sha256` and
-    `bytes` describe the input as received, `seconds` the whole inspection, `thumbnail_png` a picture.
+    `bytes` describe the input as received, `seconds` the whole inspection, `thumbnail_png` a picture. A part
+    has `geometry`; G-code has `toolpath` instead, and the JSON form has that key only then.
     """
 
     verdict: Verdict
@@ -182,6 +187,7 @@ class Inspection:
     bytes: int
     seconds: float
     thumbnail_png: Blob | None = None
+    toolpath: Toolpath | None = None
 
     @property
     def reasons(self) -> tuple[Finding, ...]:
@@ -190,6 +196,7 @@ class Inspection:
 
     def to_json(self) -> dict[str, Any]:
         """The inspection as plain JSON values, without the picture."""
+        figures = {} if self.toolpath is None else {"toolpath": self.toolpath.to_json()}
         return {
             "verdict": self.verdict,
             "findings": [found.to_json() for found in self.findings],
@@ -198,6 +205,7 @@ class Inspection:
             "sha256": self.sha256.hex(),
             "bytes": self.bytes,
             "seconds": round(self.seconds, 6),
+            **figures,
         }
 
 

@@ -13,6 +13,7 @@ from mesh_tools.limits import Limits
 from mesh_tools.model import Model
 from mesh_tools.threemf.reader import load_3mf
 
+_STEP = b"ISO-10303-21;"
 _EXTENSIONS = {
     "stl-binary": {".stl"},
     "stl-ascii": {".stl"},
@@ -34,11 +35,18 @@ def load(data: memoryview, filename: str, limits: Limits) -> Model:
     return model
 
 
+def _is_step(data: memoryview) -> bool:
+    """Whether the bytes are a CAD model in clear text (ISO 10303-21)."""
+    return bytes(data[:256]).lstrip().upper().startswith(_STEP)
+
+
 def format_of(data: memoryview, filename: str) -> str:
     """The format the bytes look like, for the report on a file that could not be read."""
     extension = PurePosixPath(filename.replace("\\", "/")).suffix.lower()
     if bytes(data[:4]) == b"PK\x03\x04" or extension == ".3mf":
         return "3mf"
+    if _is_step(data):
+        return "step"
     kind = kind_of(data, extension)
     if kind is not None:
         return kind
@@ -50,6 +58,8 @@ def format_of(data: memoryview, filename: str) -> str:
 def _read(data: memoryview, extension: str, limits: Limits) -> Model:
     if bytes(data[:4]) == b"PK\x03\x04" or extension == ".3mf":
         return load_3mf(data, limits)
+    if _is_step(data):
+        raise Refused("format.not_printable", "The file is a STEP model (ISO 10303-21), which has no facets.")
     kind = kind_of(data, extension)
     if kind is not None:
         return load_foreign(data, kind, limits)

@@ -284,8 +284,9 @@ def _judged(report: Report, policy: Policy, taken: MemoryFile, seconds: float) -
         findings += sized(report.geometry, policy, unit_known=report.unit_known)
     findings = graded(findings, policy)
     sound = report.geometry is not None and report.geometry.watertight
+    sound = sound or (report.toolpath is not None and policy.machine is not None)
     if not sound and all(found.severity != "refuse" for found in findings):
         findings += (finding("sandbox.garbled", "The reader reported neither a sound part nor a reason."),)
     refused = any(found.severity == "refuse" for found in findings)
     return Inspection("refuse" if refused else "pass", findings, report.geometry, report.format, taken.sha256,
-                      taken.size, seconds, report.thumbnail_png)  # fmt: skip
+                      taken.size, seconds, report.thumbnail_png, report.toolpath)  # fmt: skip

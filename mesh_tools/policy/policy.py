@@ -10,6 +10,7 @@ from mesh_tools.errors import PolicyInvalid
 from mesh_tools.policy import fields
 from mesh_tools.policy.guidelines import Guideline, guideline_of
 from mesh_tools.policy.words import CAVITIES, PROCESSES, ROTATIONS, UNITS_MM, Cavities, Rotations, Unit
+from mesh_tools.toolpath.machine import MachineLimits
 
 _MM_MAX = 1e5
 
@@ -24,6 +25,7 @@ class Policy:
     and `extent_mm_max` stand in place of the process's guideline where they are given; what falls short of a
     wall or gap that is given is refused, where a guideline only warns. `severities` overrides the severity of
     single codes; of those that refuse by default it lowers only the negotiable ones (see `catalogue`).
+    `machine` is what toolpaths are held to; without it every toolpath is refused.
 
     Raises PolicyInvalid naming the field.
     """
@@ -41,6 +43,7 @@ class Policy:
     extent_mm_min: float | None = None
     extent_mm_max: float | None = None
     severities: Mapping[str, Literal["refuse", "warn", "info"]] = field(default_factory=dict)
+    machine: MachineLimits | None = None
 
     def __post_init__(self) -> None:
         fields.word("process", self.process, PROCESSES)
@@ -81,6 +84,7 @@ class Policy:
         """The policy as plain JSON values."""
         value = asdict(self)
         value["severities"] = dict(self.severities)
+        value["machine"] = None if self.machine is None else self.machine.to_json()
         value["build_volume_mm"] = None if self.build_volume_mm is None else list(self.build_volume_mm)
         return value
 
@@ -95,4 +99,6 @@ class Policy:
         given = dict(value)
         if given.get("build_volume_mm") is not None:
             given["build_volume_mm"] = fields.room("build_volume_mm", given["build_volume_mm"])
+        if given.get("machine") is not None:
+            given["machine"] = MachineLimits.from_json(given["machine"])
         return cls(**given)

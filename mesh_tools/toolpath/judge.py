@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from mesh_tools.findings import Finding, finding
 from mesh_tools.toolpath.machine import Corner, MachineLimits
-from mesh_tools.toolpath.record import Extreme, Toolpath
+from mesh_tools.toolpath_record import Extreme, Toolpath
 
 _SLACK_MM = 1e-6
 

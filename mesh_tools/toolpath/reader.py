@@ -16,11 +16,11 @@ from mesh_tools.toolpath.faults import Faults
 from mesh_tools.toolpath.lines import Command, LineFault, read_line
 from mesh_tools.toolpath.machine import MachineLimits
 from mesh_tools.toolpath.motion import Moves, advance
-from mesh_tools.toolpath.record import Toolpath
 from mesh_tools.toolpath.scan import Column, Scanned, scan
 from mesh_tools.toolpath.state import State
 from mesh_tools.toolpath.tally import Tally
 from mesh_tools.toolpath.text import code_chunks
+from mesh_tools.toolpath_record import Toolpath
 
 _REMEMBERED_MAX = 4096
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mesh_tools.toolpath.record import Corner, Extreme, Toolpath
 from mesh_tools.toolpath.scan import Integers, Numbers
+from mesh_tools.toolpath_record import Corner, Extreme, Toolpath
 
 _LAYER_MM = 1e-3
 _LAYERS_MAX = 1_000_000

@@ -28,7 +28,7 @@ class TestCatalogue:
                     used.update(
                         re.findall(
                             r"^(?:input|format|stl|sandbox|limit|package|content|mesh|units|build|wall|gap"
-                            r"|overhang)\.[a-z_]+$",
+                            r"|overhang|toolpath|render)\.[a-z_]+$",
                             node.value,
                         )
                     )

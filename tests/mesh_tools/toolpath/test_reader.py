@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from mesh_tools.errors import Refused
 from mesh_tools.toolpath.machine import Dialect, MachineLimits
 from mesh_tools.toolpath.reader import read_gcode
-from mesh_tools.toolpath.record import Extreme, Toolpath
+from mesh_tools.toolpath_record import Extreme, Toolpath
 from tests.mesh_tools.toolpath import oracle
 
 MARLIN = MachineLimits(300, 120, 400, 10_000)
