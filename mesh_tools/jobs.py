@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from mesh_tools.answer import Answer
+from mesh_tools.canonical_job import canonical_file
+from mesh_tools.comparison.job import compare_files
 from mesh_tools.examine import examine_file
 from mesh_tools.gate import Policy
 from mesh_tools.limits import Limits
@@ -43,6 +45,8 @@ def render(inputs: Sequence[memoryview], names: Sequence[str], options: Options,
 
 
 JOBS: Final[Mapping[str, Job]] = {
+    "canonical": canonical_file,
+    "compare": compare_files,
     "inspect": inspect,
     "render": render,
     "secure_framing": secure_framing,

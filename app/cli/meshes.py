@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.cli import mesh_render
+from app.cli import mesh_diff, mesh_render
 from app.cli.mesh_policy import BuildVolume, PolicyFile, Process, Units, policy_of
 from app.cli.options import Json, group
 from app.cli.output import coloured, console, emit, findings, plain, say, table
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 commands = group("mesh", "The gate, on files at hand")
 commands.command()(mesh_render.render)
+commands.command()(mesh_diff.diff)
+commands.command()(mesh_diff.canonical)
 
 
 @commands.command()

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from mesh_tools.comparison.alignment import FINE_POINTS, ROUNDS_FINE, aligned, refined, sampled
 from mesh_tools.comparison.deviation import deviations
@@ -13,10 +14,11 @@ from mesh_tools.comparison.distance import nearest
 from mesh_tools.comparison.motion import Motion
 from mesh_tools.comparison.pieces import Pieces
 from mesh_tools.comparison.places import Deviations, Place, places
-from mesh_tools.comparison.result import Comparison, Kind, measures
+from mesh_tools.comparison.result import Comparison, measures
 from mesh_tools.comparison.sections import SectionDifference, worst_section
 from mesh_tools.comparison.solid import Floats, Solid
 from mesh_tools.comparison.tolerance import base_tolerance, facet_tolerances
+from mesh_tools.comparison.words import Kind
 
 UNITS = (0.001, 0.01, 0.1, 1 / 304.8, 1 / 25.4, 1.0, 25.4, 304.8, 10.0, 100.0, 1000.0)
 _UNIT_SLACK = 0.05
@@ -192,8 +194,6 @@ def _same_facets(master: Solid, file: Solid) -> bool:
     """Whether the file has the master's facets, in any order, its corners nearest to the master's."""
     if len(master.corners) != len(file.corners) or len(master.vertices) != len(file.vertices):
         return False
-    from scipy.spatial import cKDTree
-
     tree = cKDTree(master.vertices)
     apart, ours = tree.query(file.corners.reshape(-1, 3))
     _, own = tree.query(master.corners.reshape(-1, 3))

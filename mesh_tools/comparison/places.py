@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +12,9 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from mesh_tools.comparison.solid import Floats
+from mesh_tools.comparison.words import CHANGES, PLACES_MAX, Change
 
-PLACES_MAX = 20
 _CELLS_MAX = 4000
-Change = Literal["added", "missing", "turned"]
-_CHANGES: tuple[Change, ...] = ("added", "missing", "turned")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +70,7 @@ def _place(found: Deviations, rows: NDArray[np.int64]) -> Place:
     low, high = points.min(axis=0), points.max(axis=0)
     weights = np.bincount(found.change[rows], found.distance[rows], 3)
     return Place(_three((low + high) / 2), _three(high - low), float(found.distance[rows].max()),
-                 _CHANGES[int(weights.argmax())])  # fmt: skip
+                 CHANGES[int(weights.argmax())])  # fmt: skip
 
 
 def _three(values: Floats) -> tuple[float, float, float]:

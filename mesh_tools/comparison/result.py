@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, get_args
+from typing import Any
 
 from mesh_tools.comparison.motion import Motion
 from mesh_tools.comparison.places import Place
 from mesh_tools.comparison.sections import SectionDifference
 from mesh_tools.comparison.solid import Solid
-
-Kind = Literal["identical", "same", "remeshed", "moved", "rescaled", "mirrored", "altered"]
-KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
-ACCEPTED: Final = frozenset({"identical", "same", "remeshed", "moved"})
+from mesh_tools.comparison.words import ACCEPTED, Kind
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,7 +16,9 @@ from manifold3d import Manifold
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from mesh_tools.comparison import Comparison, Solid, compare
+from mesh_tools.comparison.compare import compare
+from mesh_tools.comparison.result import Comparison
+from mesh_tools.comparison.solid import Solid
 from tests.mesh_tools.comparison.parts import PARTS, Design, facets_of
 
 Corners = NDArray[np.float64]
