@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
 from mesh_tools.enclosure import Labels, windings
-from mesh_tools.findings import Finding, Point, finding
-from mesh_tools.measure import Lengths, Measures, facet_volumes
+from mesh_tools.findings import Finding, finding
+from mesh_tools.measure import Lengths, Measures
 from mesh_tools.model import Body
 from mesh_tools.topology import Topology
 
@@ -37,42 +39,56 @@ def shell_findings(body: Body, topology: Topology, measures: Measures, scale: fl
 
 
 def _many(body: Body, topology: Topology, scale: float) -> list[Finding]:
-    shell, volumes, lows, highs = _shell_table(body, topology)
-    holes = np.flatnonzero(volumes < 0)
-    in_matter = windings(body, shell, holes) >= 1 if len(holes) else np.empty(0, bool)
-    inverted, cavities = holes[~in_matter], holes[in_matter]
+    table = _shell_table(body, topology)
+    extents = (table.highs - table.lows).max(axis=1)
+    flat = np.abs(table.volumes) <= _FLAT_RATIO * np.maximum(table.areas, 1e-300) * extents
+    holes = np.flatnonzero((table.volumes < 0) & ~flat)
+    in_matter = windings(body, table.shell, holes) >= 1 if len(holes) else np.empty(0, bool)
     found = []
-    if len(inverted):
-        message = f"{len(inverted)} shells are inside out."
-        sample = _centre(lows, highs, int(inverted[0]), scale)
-        found.append(finding("mesh.inverted", message, count=len(inverted), sample=sample))
-    if len(cavities):
-        hollow = float(-volumes[cavities].sum()) * scale**3
-        message = f"{len(cavities)} closed voids inside the part hold {hollow:.4g} mm³."
-        sample = _centre(lows, highs, int(cavities[0]), scale)
-        found.append(finding("mesh.cavities", message, count=len(cavities), sample=sample))
-    empty = int(np.count_nonzero(volumes == 0))
-    if empty:
-        found.append(finding("mesh.zero_volume", f"{empty} shells enclose nothing.", count=empty))
+    for code, shells, words in (
+        ("mesh.inverted", holes[~in_matter], "shells are inside out"),
+        ("mesh.cavities", holes[in_matter], "closed voids inside the part"),
+        ("mesh.zero_volume", np.flatnonzero(flat), "shells enclose nothing"),
+    ):
+        if len(shells):
+            middle = (table.lows[shells[0]] + table.highs[shells[0]]) / 2 * scale
+            sample = (float(middle[0]), float(middle[1]), float(middle[2]))
+            found.append(finding(code, f"{len(shells)} {words}.", count=len(shells), sample=sample))
     return found
 
 
-def _shell_table(body: Body, topology: Topology) -> tuple[Labels, Lengths, Lengths, Lengths]:
-    """Shell of each facet (n,), −1 when collapsed; volume (s,) and bounds (s, 3), (s, 3) of each shell."""
+@dataclass(frozen=True, eq=False)
+class _Shells:
+    """Shell of each facet (n,), −1 when collapsed; volume and area (s,) and bounds (s, 3) of each shell."""
+
+    shell: Labels
+    volumes: Lengths
+    areas: Lengths
+    lows: Lengths
+    highs: Lengths
+
+
+def _shell_table(body: Body, topology: Topology) -> _Shells:
+    """Volumes are taken about each shell's own lowest corner, so that far and small shells are exact too."""
     roots, shell = np.unique(topology.shell_of, return_inverse=True)
-    offset = int(len(roots) > 0 and roots[0] < 0)
+    if roots[0] < 0:
+        roots, shell = roots[1:], shell - 1
     count = len(roots)
-    volumes = np.zeros(count)
     lows, highs = np.full((count, 3), np.inf), np.full((count, 3), -np.inf)
-    for start, part in facet_volumes(body):
-        where = shell[start : start + len(part)]
-        volumes += np.bincount(where, part, count)
-        corners = body.corners(start, start + len(part)).astype(np.float64)
-        np.minimum.at(lows, where, corners.min(axis=1))
-        np.maximum.at(highs, where, corners.max(axis=1))
-    return shell - offset, volumes[offset:], lows[offset:], highs[offset:]
+    for own, corners in _live(body, shell):
+        np.minimum.at(lows, own, corners.min(axis=1))
+        np.maximum.at(highs, own, corners.max(axis=1))
+    volumes, areas = np.zeros(count), np.zeros(count)
+    for own, corners in _live(body, shell):
+        first = corners[:, 0]
+        normals = np.cross(corners[:, 1] - first, corners[:, 2] - first)
+        volumes += np.bincount(own, ((first - lows[own]) * normals).sum(axis=1) / 6, count)
+        areas += np.bincount(own, np.linalg.norm(normals, axis=1) / 2, count)
+    return _Shells(shell, volumes, areas, lows, highs)
 
 
-def _centre(lows: Lengths, highs: Lengths, shell: int, scale: float) -> Point:
-    middle = (lows[shell] + highs[shell]) / 2 * scale
-    return (float(middle[0]), float(middle[1]), float(middle[2]))
+def _live(body: Body, shell: Labels) -> Iterator[tuple[Labels, Lengths]]:
+    """Shells (k,) and corners (k, 3, 3) of the facets that take part, chunk by chunk."""
+    for start, corners in body.chunks():
+        own = shell[start : start + len(corners)]
+        yield own[own >= 0], corners[own >= 0].astype(np.float64)

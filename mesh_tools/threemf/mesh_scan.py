@@ -26,6 +26,7 @@ _DIGITS = b"0123456789"
 _NUMBER_BYTES = _DIGITS + b"+-.eE"
 _POINT_WITHOUT_DIGIT = re.compile(rb"\.(?![0-9])")
 _INDEX_DIGITS_MAX = 10
+_INDEX_MAX = 2**31 - 1
 _CHUNK = 1 << 20
 _SHORT = 2048
 
@@ -142,6 +143,7 @@ def _indices(words: list[bytes]) -> NDArray[np.int64] | None:
     if b"".join(words).translate(None, _DIGITS) or max(map(len, words)) > _INDEX_DIGITS_MAX:
         return None
     try:
-        return np.array(list(map(int, words)), np.int64)
+        values = np.array(list(map(int, words)), np.int64)
     except ValueError:
         return None
+    return values if int(values.max()) <= _INDEX_MAX else None

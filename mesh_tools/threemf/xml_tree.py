@@ -21,6 +21,8 @@ XML_NS = "http://www.w3.org/XML/1998/namespace"
 XSI_NS = "http://www.w3.org/2001/XMLSchema-instance"
 UNBOUND = "unbound:"
 
+_UNMARKED = (b"<\0", b"\0<")  # XML 1.0, 4.3.3: UTF-16 begins with a byte order mark
+
 
 @dataclass(slots=True, eq=False)
 class Node:
@@ -50,6 +52,8 @@ class Document:
 
 def parse(data: bytes, limits: Limits, *, part: str) -> Document:
     """Parse `data`, the bytes of `part`; raises Refused (package.xml, package.dtd, package.limit)."""
+    if data[:2] in _UNMARKED:
+        raise Refused("package.xml", f"{part!r} is UTF-16 without a byte order mark.")
     mark = "m" + secrets.token_hex(12)
     skeleton, lists = cut_lists(data, mark, limits)
     builder = _Builder(limits, part, mark, lists)
@@ -139,7 +143,9 @@ class _Builder:
     def _doctype(self, *_: object) -> None:
         raise Refused("package.dtd", f"{self._part!r} contains a document type declaration.")
 
-    def _declaration(self, _version: str, encoding: str | None, _standalone: int) -> None:
+    def _declaration(self, version: str, encoding: str | None, _standalone: int) -> None:
+        if version != "1.0":
+            raise Refused("package.xml", f"{self._part!r} is XML {version[:40]!r}, not 1.0.")
         if encoding is not None and encoding.lower() not in ("utf-8", "utf-16"):
             raise Refused(
                 "package.xml", f"{self._part!r} is encoded as {encoding[:40]!r}, not UTF-8 or UTF-16."

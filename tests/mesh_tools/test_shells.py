@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from tests.mesh_tools import shapes
 from tests.mesh_tools.conftest import Gate
 from tests.mesh_tools.shapes import Shape
+
+_CODES = {"mesh.cavities", "mesh.inverted", "mesh.zero_volume"}
 
 
 def _small(x: float, y: float, z: float, size: float = 2) -> Shape:
@@ -18,7 +21,7 @@ def _hole(x: float, y: float, z: float, size: float = 2) -> Shape:
 def _codes(gate: Gate, *parts: Shape) -> dict[str, int]:
     data = shapes.stl_binary(shapes.corners(shapes.joined(*parts)))
     found = {row.code: row.count for row in gate.inspect(data).findings}
-    return {code: found[code] for code in found.keys() & {"mesh.cavities", "mesh.inverted"}}
+    return {code: found[code] for code in found.keys() & _CODES}
 
 
 class TestShells:
@@ -39,3 +42,9 @@ class TestShells:
     def test_take_a_solid_with_a_void_within_a_void(self, gate: Gate) -> None:
         parts = (shapes.box(20, 20, 20), _hole(4, 4, 4, 12), _small(6, 6, 6, 8), _hole(8, 8, 8))
         assert _codes(gate, *parts) == {"mesh.cavities": 2}
+
+    def test_find_a_sheet_however_far_it_lies(self, gate: Gate) -> None:
+        """Two fans over one pentagon with other diagonals: every edge is matched, nothing is enclosed."""
+        rim = np.array([(3, 0, 0), (1, 3, 0), (-3, 2, 0), (-3, -2, 0), (1, -3, 0)]) * 0.1 + (70, 80, 90.7)
+        facets = np.array([(0, 1, 2), (0, 2, 3), (0, 3, 4), (1, 3, 2), (1, 4, 3), (1, 0, 4)])
+        assert _codes(gate, shapes.box(), (rim, facets)) == {"mesh.zero_volume": 1}

@@ -170,7 +170,9 @@ def _parsed(text: bytes) -> Any:
         if "unbound prefix" not in str(error):
             raise
     prefixes = {
-        name for name in re.findall(rb"[<\s/]([A-Za-z_][\w.-]*):", text) if b"xmlns:" + name not in text
+        name
+        for name in re.findall(rb"[<\s/]([A-Za-z_][\w.-]*):", text)
+        if name != b"xmlns" and b"xmlns:" + name not in text
     }
     added = b"".join(b' xmlns:%s="urn:%s"' % (name, name) for name in prefixes)
     return ET.fromstring(re.sub(rb"(<model)(?=[\s>])", lambda match: match.group() + added, text, count=1))
