@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -52,9 +53,7 @@ def secure(
     from mesh_tools.secure_content.sealing import seal_package
 
     if (sign is None) != unsigned:
-        raise usage(
-            "say --sign KEY.pem, or --unsigned", "without a signature only --foreign opens it"
-        )
+        raise usage("say --sign KEY.pem, or --unsigned", "without a signature only --foreign opens it")
     wanted = policy_of(policy, process, build_volume, units)
     try:
         named, signer = Product(product, version), None if sign is None else _signing_key(sign)
@@ -101,7 +100,7 @@ def open_(
     try:
         secret = ConsumerKey.from_pem(*_private_pem(key))
         trusted = [TrustedSigner.from_pem(_pem(path)) for path in signer or ()]
-        with Sandbox() as sandbox, waiting(f"opening {file.name}", quiet=as_json):
+        with closing(Sandbox()) as sandbox, waiting(f"opening {file.name}", quiet=as_json):
             opened = open_package(
                 memoryview(_whole(file, sandbox.limits.file_bytes_max)), secret, framing_reader(sandbox),
                 trusted=trusted, foreign=foreign, expected=expected, limits=sandbox.limits,
