@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 Labels = NDArray[np.int32]
 
+_BLOCK = 1 << 15
+
 
 def components(nodes: int, first: Labels, second: Labels) -> Labels:
     """Label (n,) of each node: the smallest node of its component, given edges first[i]–second[i].
@@ -27,8 +29,11 @@ def components(nodes: int, first: Labels, second: Labels) -> Labels:
 
 
 def _flatten(parent: Labels) -> None:
-    while True:
-        grandparent = parent[parent]
-        if np.array_equal(grandparent, parent):
-            return
-        parent[:] = grandparent
+    """Point every node to its root. Parents are smaller: blocks before the one at work are done already."""
+    for start in range(0, len(parent), _BLOCK):
+        block = parent[start : start + _BLOCK]
+        while True:
+            grandparent = parent[block]
+            if np.array_equal(grandparent, block):
+                break
+            block[:] = grandparent

@@ -1,8 +1,8 @@
 """Is the surface closed, manifold and consistently wound? One sort of directed edge keys tells.
 
 Every facet gives three directed edges between vertex keys. A sound surface has each edge exactly once
-in each direction. The packed key (edge hash, index of the half-edge) is sorted once; partners then
-stand side by side and are verified exactly. Only where that fails are the edges counted in detail.
+in each direction. The packed key (edge hash, direction, index of the half-edge) is sorted once; partners then
+stand side by side. Only where they don't are the edges counted in detail.
 """
 
 from __future__ import annotations
@@ -94,84 +94,91 @@ def _edge_keys(corners: Keys) -> Keys:
     return keys
 
 
-def _sorted_edges(corners: Keys) -> tuple[Keys, np.uint64]:
-    """Packed (edge hash, half-edge index) of every half-edge, sorted, and the mask of the index."""
+def _sorted_edges(corners: Keys) -> tuple[Keys, int]:
+    """Packed (edge hash, direction, half-edge index) of every half-edge, sorted, and the bits of the index."""
     count = corners.size
-    low = np.uint64((1 << max(count - 1, 1).bit_length()) - 1)
-    packed = _edge_keys(corners).reshape(-1)
-    for start in range(0, count, _BLOCK):
-        part = packed[start : start + _BLOCK]
-        mix(part)
-        part &= ~low
-        part |= np.arange(start, start + len(part), dtype=np.uint64)
+    bits = max(count - 1, 1).bit_length()
+    packed = np.empty(count, np.uint64)
+    for start in range(0, len(corners), _BLOCK):
+        part = corners[start : start + _BLOCK]
+        keys, backward = _edge_keys(part), np.empty(part.shape, np.bool_)
+        for place in range(3):
+            np.greater(part[:, place], part[:, (place + 1) % 3], out=backward[:, place])
+        word = mix(keys.reshape(-1))
+        word &= ~np.uint64((2 << bits) - 1)
+        word |= backward.reshape(-1).astype(np.uint64) << np.uint64(bits)
+        word |= np.arange(3 * start, 3 * start + len(word), dtype=np.uint64)
+        packed[3 * start : 3 * start + len(word)] = word
     packed.sort()
-    return packed, low
+    return packed, bits
 
 
 def _exact_pairs(corners: Keys) -> tuple[Labels, Labels] | None:
     """Facets on both sides of every edge when all edges have exactly two opposite half-edges, else None.
 
-    Partners stand side by side in the sorted order but for collisions of the shortened edge hash; the few
-    pairs that touch one are set aside and sorted again by the full keys.
+    Partners stand side by side in the sorted order, one of each direction. Where a shortened edge hash occurs
+    more than twice, by collision or in earnest, the half-edges are set aside and sorted by the full keys.
+    Nothing else is looked up: a hole of four edges would be taken for closed if they collided in pairs, which
+    the keys, drawn anew for each process, leave to chance (below 2⁻⁶⁴ for a million facets).
     """
     if corners.size % 2:
         return None
-    packed, low = _sorted_edges(corners)
-    flat = corners.reshape(-1)
+    packed, bits = _sorted_edges(corners)
+    low = np.uint64((1 << bits) - 1)
     neighbours = np.empty(len(packed), np.int32)
     doubtful: list[HalfEdges] = []
     for start in range(0, len(packed), _BLOCK):
-        half = (packed[start : start + _BLOCK] & low).view(np.int64)
-        facet = half // 3
+        block = packed[start : start + _BLOCK]
+        half = (block & low).view(np.int64)
+        facet = (half // 3).astype(np.int32)
         neighbours[half[0::2]], neighbours[half[1::2]] = facet[1::2], facet[0::2]
-        wrong = ~_opposite(flat, half, facet)
-        _mark_collisions(packed, low, start, wrong)
+        wrong = (block[0::2] ^ block[1::2]) >> np.uint64(bits) != 1
+        _mark_collisions(packed, bits, start, wrong)
         if wrong.any():
             doubtful.append(start // 2 + np.flatnonzero(wrong))
             if sum(map(len, doubtful)) > max(_DOUBTFUL_MIN, len(packed) >> _DOUBTFUL_SHIFT):
                 return None
-    if doubtful and not _settle(flat, packed, low, np.concatenate(doubtful), neighbours):
+    if doubtful and not _settle(corners.reshape(-1), packed, low, np.concatenate(doubtful), neighbours):
         return None
     del packed
-    own = np.repeat(np.arange(len(corners), dtype=np.int32), 3)
-    once = neighbours > own
-    return own[once], neighbours[once]
+    facets = np.arange(len(corners), dtype=np.int32)
+    once = neighbours.reshape(-1, 3) > facets[:, None]
+    return np.repeat(facets, np.count_nonzero(once, axis=1)), neighbours[once.reshape(-1)]
 
 
-def _opposite(flat: Keys, half: HalfEdges, facet: HalfEdges) -> Mask:
+def _opposite(flat: Keys, half: HalfEdges) -> Mask:
     """For each two neighbours of `half`: are they one edge, run through in opposite directions?"""
-    start, end = flat[half], flat[_successor(half, facet)]
+    start, end = flat[half], flat[_successor(half)]
     fits: Mask = (start[0::2] == end[1::2]) & (end[0::2] == start[1::2])
     return fits
 
 
-def _successor(half: HalfEdges, facet: HalfEdges) -> HalfEdges:
+def _successor(half: HalfEdges) -> HalfEdges:
     """The next half-edge of the same facet."""
-    following = half + 1
-    following -= 3 * (following == 3 * facet + 3)
-    return following
+    return half + np.where(half % 3 == 2, -2, 1)
 
 
-def _mark_collisions(packed: Keys, low: np.uint64, start: int, wrong: Mask) -> None:
+def _mark_collisions(packed: Keys, bits: int, start: int, wrong: Mask) -> None:
     """Mark the pairs of the block from `start` on whose hash is also that of the pair before or after."""
     stop = start + 2 * len(wrong)
+    hashes = np.uint64(bits + 1)
     first, second = packed[start:stop:2], packed[start + 1 : stop : 2]
-    touch = (second[:-1] ^ first[1:]) <= low
+    touch = (second[:-1] ^ first[1:]) >> hashes == 0
     wrong[:-1] |= touch
     wrong[1:] |= touch
-    if start and packed[start - 1] ^ packed[start] <= low:
+    if start and (packed[start - 1] ^ packed[start]) >> hashes == 0:
         wrong[0] = True
-    if stop < len(packed) and packed[stop - 1] ^ packed[stop] <= low:
+    if stop < len(packed) and (packed[stop - 1] ^ packed[stop]) >> hashes == 0:
         wrong[-1] = True
 
 
 def _settle(flat: Keys, packed: Keys, low: np.uint64, pairs: HalfEdges, neighbours: Labels) -> bool:
     """Pair the half-edges of `pairs` anew by their full keys; False when they do not pair up exactly."""
     half = np.stack([packed[2 * pairs] & low, packed[2 * pairs + 1] & low], axis=1).reshape(-1).view(np.int64)
-    sums = flat[half] + flat[_successor(half, half // 3)]
+    sums = flat[half] + flat[_successor(half)]
     order = np.argsort(sums, kind="stable")
     half, sums = half[order], sums[order]
-    if (sums[1:-1:2] == sums[2::2]).any() or not _opposite(flat, half, half // 3).all():
+    if (sums[1:-1:2] == sums[2::2]).any() or not _opposite(flat, half).all():
         return False
     neighbours[half[0::2]], neighbours[half[1::2]] = half[1::2] // 3, half[0::2] // 3
     return True
