@@ -69,6 +69,7 @@ CATALOGUE: Final[dict[str, tuple[_Severity, str]]] = {
     "content.slices": ("refuse", "Export without slices: only the mesh is checked and printed."),
     "content.surface": ("refuse", "Export the object as a solid model."),
     "content.no_mesh": ("refuse", "Points and lines cannot be printed: export a mesh."),
+    "content.not_faceted": ("refuse", "Export flat triangles of solid material."),
     "content.support": ("info", "Support is left to the printing program."),
     "mesh.placement": ("refuse", "A transform must be twelve finite numbers with a determinant. " + _REPACK),
     "mesh.mirrored": ("warn", "The part is mirrored when placed: check that this is meant."),

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 from mesh_tools import stl
+from mesh_tools.amf import is_amf, load_amf
 from mesh_tools.errors import Refused
 from mesh_tools.findings import finding
 from mesh_tools.foreign import KINDS, kind_of, load_foreign
@@ -18,6 +19,7 @@ _EXTENSIONS = {
     "stl-binary": {".stl"},
     "stl-ascii": {".stl"},
     "3mf": {".3mf"},
+    "amf": {".amf"},
     **{kind: {"." + kind} for kind in KINDS},
 }
 
@@ -43,6 +45,8 @@ def _is_step(data: memoryview) -> bool:
 def format_of(data: memoryview, filename: str) -> str:
     """The format the bytes look like, for the report on a file that could not be read."""
     extension = PurePosixPath(filename.replace("\\", "/")).suffix.lower()
+    if is_amf(data, extension, Limits()):
+        return "amf"
     if bytes(data[:4]) == b"PK\x03\x04" or extension == ".3mf":
         return "3mf"
     if _is_step(data):
@@ -56,6 +60,8 @@ def format_of(data: memoryview, filename: str) -> str:
 
 
 def _read(data: memoryview, extension: str, limits: Limits) -> Model:
+    if is_amf(data, extension, limits):
+        return load_amf(data, limits)
     if bytes(data[:4]) == b"PK\x03\x04" or extension == ".3mf":
         return load_3mf(data, limits)
     if _is_step(data):

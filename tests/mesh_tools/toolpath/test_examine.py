@@ -78,8 +78,10 @@ class TestExamineToolpath:
         ("line", "code"),
         [
             ("G1 X251", "outside"), ("G1 X-0.001", "outside"), ("G1 Z201", "outside"),
-            ("M104 S301", "temperature"), ("M140 S121", "bed_temperature"),
-            ("M141 S1", "chamber_temperature"), ("G1 F24001", "feed"), ("M204 P10001", "acceleration"), ("M500", "settings_write"), ("G3 X250 Y10 I120 J0", "outside"),
+            ("G3 X250 Y10 I120 J0", "outside"), ("M104 S301", "temperature"),
+            ("M140 S121", "bed_temperature"), ("M141 S1", "chamber_temperature"),
+            ("G1 F24001", "feed"), ("M204 P10001", "acceleration"),
+            ("M500", "settings_write"),
         ],
     )  # fmt: skip
     @pytest.mark.parametrize("container", ["gcode", "bgcode", "gcode.3mf"])
