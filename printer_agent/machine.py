@@ -66,7 +66,7 @@ class Machine:
             ) from error
 
     def policy(self, recipe: Mapping[str, Any]) -> Policy:
-        """Make the gate's policy for a part with this recipe on this machine.
+        """Make the gate's policy for a part with this recipe on this machine: its room, the recipe's demands.
 
         Raises GateRefused where the recipe asks for a process or a material the machine is not set up for.
         """
@@ -84,14 +84,8 @@ class Machine:
                 f"the part needs {material}, this machine is set up for {', '.join(self.materials)}",
                 "load the material and add it to machine.json, or print on another printer",
             )
-        wanted = {
-            "process": process,
-            "material": material,
-            "build_volume_mm": self.build_volume_mm,
-            "units": recipe.get("units"),
-        }
         try:
-            return Policy.from_json(wanted)
+            return Policy.of_recipe(recipe, process=process, build_volume_mm=self.build_volume_mm)
         except PolicyInvalid as error:
             raise GateRefused("recipe", f"the recipe cannot be judged: {error}") from error
 

@@ -51,6 +51,13 @@ def upload(
     ] = None,
     build_volume: Annotated[str | None, typer.Option(help="mm, as 250x210x220")] = None,
     units: Annotated[str | None, typer.Option(help="Unit of an STL: micron, mm, cm, inch, foot, m")] = None,
+    require: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="NAME=VALUE, repeatable: wall_mm_min, gap_mm_min, overhang_degrees_max,"
+            " cavities (allow, warn, refuse), rotations (none, about_z, any_axis, any)"
+        ),
+    ] = None,
     publish: Annotated[bool, typer.Option("--publish", help="Publish once it is ready")] = False,
     timeout: Wait = 300.0,
     url: Url = None,
@@ -74,6 +81,7 @@ def upload(
         "parameters": pairs(parameter or [], "--parameter"),
         "build_volume_mm": volume(build_volume) if build_volume else None,
         "units": units,
+        **pairs(require or [], "--require"),
     }
     part = Part(
         file=file,
@@ -243,6 +251,7 @@ def draw_revision(revision: dict[str, Any]) -> None:
         values["sha256"] = file["sha256"]
     if geometry:
         values["mesh"] = f"{geometry['facets']} facets, {geometry['volume_mm3']:.1f} mm³"
+        values |= _sampled(geometry)
     for name in ("commitment", "revision_hash"):
         if revision.get(name):
             values[name] = revision[name]
@@ -251,6 +260,17 @@ def draw_revision(revision: dict[str, Any]) -> None:
     fields(f"{revision['id']}  version {revision['number']}", values)
     if inspection:
         findings(inspection.get("findings") or [])
+
+
+def _sampled(geometry: dict[str, Any]) -> dict[str, object]:
+    """What rays and normals told of a part that was closed."""
+    values: dict[str, object] = {}
+    for name, title in (("wall_mm", "thinnest wall"), ("gap_mm", "narrowest gap")):
+        if geometry.get(name):
+            values[title] = f"{geometry[name][0]:.3g} mm, a hundredth below {geometry[name][1]:.3g} (sampled)"
+    if geometry.get("overhang_share"):
+        values["overhanging"] = f"{geometry['overhang_share']:.1%} of the surface"
+    return values
 
 
 def _draw_published(revision: dict[str, Any]) -> None:

@@ -44,6 +44,21 @@ class Recipe(Body):
     orientation: JsonValue = None
     build_volume_mm: tuple[Length, Length, Length] | None = None
     units: Literal["micron", "mm", "cm", "inch", "foot", "m"] | None = None
+    rotations: Literal["none", "about_z", "any_axis", "any"] | None = Field(
+        default=None, description="how the part may be turned to fit the build volume; `any_axis` if not said"
+    )
+    wall_mm_min: Length | None = Field(
+        default=None, description="thinner walls refuse the part; if not said, the process's guideline warns"
+    )
+    gap_mm_min: Length | None = Field(
+        default=None, description="narrower gaps refuse the part; if not said, the process's guideline warns"
+    )
+    overhang_degrees_max: Annotated[float, Field(gt=0, le=90, allow_inf_nan=False)] | None = Field(
+        default=None, description="lean from the vertical that needs no support; if not said, the process's"
+    )
+    cavities: Literal["allow", "warn", "refuse"] | None = Field(
+        default=None, description="what closed voids do; if not said, as they trap in the process"
+    )
 
 
 class RevisionCreate(Body):

@@ -12,6 +12,10 @@ from mesh_tools.policy.guidelines import Guideline, guideline_of
 from mesh_tools.policy.words import CAVITIES, PROCESSES, ROTATIONS, UNITS_MM, Cavities, Rotations, Unit
 from mesh_tools.toolpath.machine import MachineLimits
 
+RECIPE_FIELDS = ("process", "material", "units", "build_volume_mm", "rotations", "wall_mm_min", "gap_mm_min",
+                 "overhang_degrees_max", "cavities")  # fmt: skip
+"""The fields that an owner's recipe may set; whatever else it holds is not the gate's business."""
+
 _MM_MAX = 1e5
 
 
@@ -66,6 +70,12 @@ class Policy:
         if self.guideline.extent_mm_min >= self.guideline.extent_mm_max:
             message = f"extent_mm_min {self.guideline.extent_mm_min:g} is not below extent_mm_max"
             raise PolicyInvalid(message, field="extent_mm_min", remedy="give a smaller length")
+
+    @classmethod
+    def of_recipe(cls, recipe: Mapping[str, Any], **own: Any) -> Policy:
+        """The policy that an owner's recipe asks for, with `own` fields (a machine's) in place of its."""
+        asked = {name: recipe[name] for name in RECIPE_FIELDS if recipe.get(name) is not None}
+        return cls.from_json(asked | own)
 
     @property
     def unit_mm(self) -> float:

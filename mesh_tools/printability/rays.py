@@ -20,6 +20,8 @@ from mesh_tools.printability.placed import Placed, Singles
 
 FacetNumbers = NDArray[np.int32]
 
+_BASE_BYTES, _BYTES_PER_FACET = 136 << 20, 160
+
 
 @functools.cache
 def settle() -> None:
@@ -36,8 +38,13 @@ class Rays:
     """Rays against the facets of a placed part. Robust: no ray slips between neighbours."""
 
     def __init__(self, placed: Placed) -> None:
-        """MemoryError when Embree could not build its tree: it only logs that."""
+        """MemoryError where there is too little memory for Embree's tree.
+
+        Embree ends the process when it runs out, or only logs it: so as much is asked for beforehand, and a
+        ray that must meet the part is cast afterwards.
+        """
         settle()
+        np.empty(_BASE_BYTES + _BYTES_PER_FACET * len(placed.corners), np.uint8)
         self._scene = _scene(placed.corners)
         broadest = int(placed.areas.argmax())
         inward = -placed.normals[broadest : broadest + 1]

@@ -48,6 +48,12 @@ class TestPolicy:
         assert (policy.process, policy.material, policy.units) == ("MEX", "PLA", "inch")
         assert policy.build_volume_mm == (250.0, 210.0, 220.0)
 
+    def test_holds_the_part_to_what_the_recipe_demands(self) -> None:
+        demands = {"wall_mm_min": 1.2, "gap_mm_min": 0.4, "overhang_degrees_max": 50.0, "cavities": "refuse",
+                   "rotations": "none"}  # fmt: skip
+        policy = MK4.policy({"process": "MEX", "parameters": {"layer": 0.2}, **demands})
+        assert {name: getattr(policy, name) for name in demands} == demands
+
     def test_assumes_the_machines_process(self) -> None:
         assert MK4.policy({}).process == "MEX"
 
@@ -57,6 +63,7 @@ class TestPolicy:
             ({"process": "VPP"}, "process_not_available"),
             ({"process": "MEX", "material": "ABS"}, "material_not_available"),
             ({"units": "parsec"}, "recipe"),
+            ({"wall_mm_min": -1}, "recipe"),
         ],
     )
     def test_refuses_what_the_machine_cannot_do(self, recipe: dict[str, Any], kind: str) -> None:

@@ -88,6 +88,23 @@ class TestVerdict:
         assert refused.status_code == 422
         problem(refused, "invalid-request")
 
+    def test_names_the_field_of_a_recipe_that_the_gate_cannot_follow(self, owner: Party) -> None:
+        design = owner.expect(201, "POST", "/v1/designs", json={"name": "x"})
+        refused = owner.call(
+            "POST", f"/v1/designs/{design['id']}/revisions", json={"recipe": {"process": "MAGIC"}}
+        )
+        told = refused.json()
+        assert told["field"] == "recipe.process"
+        assert "PBF-LB" in told["remedy"]
+
+    def test_keeps_to_what_the_recipe_demands(self, owner: Party) -> None:
+        demanding = owner.inspected(box((20, 20, 20)), wall_mm_min=25)
+        assert demanding["state"] == "refused"
+        assert "wall.thin" in {found["code"] for found in demanding["inspection"]["findings"]}
+        content = owner.inspected(box((20, 20, 20)), wall_mm_min=15)
+        assert content["inspection"]["geometry"]["wall_mm"] == pytest.approx([20, 20])
+        assert json.loads(content["manifest"])["geometry"]["wall_mm"] == pytest.approx([20, 20])
+
 
 class TestLease:
     def test_is_held_by_one_worker(self, idle: Service, waiting: tuple[Party, dict[str, Any]]) -> None:
