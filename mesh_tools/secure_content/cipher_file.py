@@ -38,9 +38,11 @@ def decrypt(data: bytes, key: ContentKey, *, iv: bytes, tag: bytes, aad: bytes, 
         raise _altered(f"{name!r} does not match its authentication tag.") from None
 
 
-def inflate(compressed: bytes, name: str) -> bytes:
+def inflate(compressed: bytes, name: str, *, bytes_max: int) -> bytes:
     """Undo compression="deflate" (RFC 1951, no header), within a ratio; for what a tag vouches for."""
-    room = _INFLATE_FREE_BYTES + _INFLATE_RATIO_MAX * len(compressed)
+    room = min(bytes_max, _INFLATE_FREE_BYTES + _INFLATE_RATIO_MAX * len(compressed))
+    if room < 1:
+        raise Refused("package.limit", f"There is no room left for {name!r}.")
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
         plain = inflater.decompress(compressed, room)

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 from mesh_tools.errors import Refused
-from mesh_tools.limits import Limits
+from mesh_tools.limits import MIB, Limits
 from mesh_tools.secure_content.algorithms import WEAK_HASH
 from mesh_tools.secure_content.binding import Product, check_binding
 from mesh_tools.secure_content.cipher_file import decrypt, inflate
 from mesh_tools.secure_content.container import is_exactly, stored
-from mesh_tools.secure_content.framing import Framing, source_of
-from mesh_tools.secure_content.keys import ConsumerKey, ConsumerPublicKey, ContentKey, TrustedSigner
-from mesh_tools.secure_content.keystore import Group, Keystore
-from mesh_tools.secure_content.opc import CONTENT_TYPES, content_types, relationships, relationships_name
+from mesh_tools.secure_content.framing import Framing
+from mesh_tools.secure_content.keys import ConsumerKey, ContentKey, TrustedSigner
+from mesh_tools.secure_content.keystore import Consumer, Group, Keystore, Resource
+from mesh_tools.secure_content.plain_package import plain_package
 from mesh_tools.secure_content.statement import STATEMENT_NAME, verify_statement
 from mesh_tools.threemf.archive import Archive
-from mesh_tools.threemf.package import ENCRYPTED, KEY_STORE
+
+_EXPANDED_BASE: Final = 64 * MIB
+_EXPANDED_PER_BYTE: Final = 16
+_TRIALS_MAX: Final = 8
 
 FramingReader = Callable[[memoryview], Framing]
 """Reads the framing of a package (see `framing`), raising Refused; in production a sandboxed child does."""
@@ -69,7 +73,8 @@ def open_package(
     if bool(trusted) == foreign:
         raise ValueError("name the signers you trust, or say that the package may be foreign")
     # (1) container
-    archive = Archive(data, limits or Limits())
+    bounds = _bounds(limits or Limits(), len(data))
+    archive = Archive(data, bounds)
     parts = {name: archive.read(entry) for name, entry in archive.entries.items()}
     # (2) signature
     product, signer = (None, None) if foreign else _verified(data, parts, trusted)
@@ -81,13 +86,10 @@ def open_package(
     # (5) content keys
     keys = [_content_key(group, framing.keystore, key, foreign=foreign) for group in framing.keystore.groups]
     # (6) parts
-    opened = {
-        name: plain
-        for group, content_key in zip(framing.keystore.groups, keys, strict=True)
-        for name, plain in _decrypted(group, content_key, parts, product).items()
-    }
+    room = bounds.package_expanded_bytes_max
+    opened = _decrypted(framing.keystore, keys, parts, product, bytes_max=room)
     # (7) plain package
-    package = b"".join(stored(_plain_parts(parts, opened, framing)))
+    package = plain_package({**parts, **opened}, framing)
     notices = _notices(framing.keystore) if foreign else ()
     return Opened(package, tuple(opened), product, None if signer is None else signer.thumbprint, notices)
 
@@ -105,11 +107,19 @@ def _verified(
     return product, signer
 
 
+def _bounds(limits: Limits, size: int) -> Limits:
+    """What this process may hold of a package of `size` bytes: ciphertext does not compress."""
+    room = _EXPANDED_BASE + _EXPANDED_PER_BYTE * size
+    return replace(limits, package_expanded_bytes_max=min(limits.package_expanded_bytes_max, room))
+
+
 def _content_key(group: Group, keystore: Keystore, key: ConsumerKey, *, foreign: bool) -> ContentKey:
     """The group's key, by the access rights of the consumer with this key, or of those that show none."""
-    mine = [right for right in group.rights if _may_be(keystore.consumers[right.consumer].pem, key.public)]
+    mine = [right for right in group.rights if _may_be(keystore.consumers[right.consumer], key)]
     if not mine:
         raise Refused("package.key", "The package is not encrypted for this key.")
+    if len(mine) > _TRIALS_MAX:
+        raise Refused("package.limit", f"{len(mine)} consumers show no key; at most {_TRIALS_MAX} are tried.")
     if not foreign and any(right.hash == WEAK_HASH for right in group.rights):
         raise Refused("package.algorithm", "A key is wrapped by OAEP with SHA-1.")
     for right in mine[:-1]:
@@ -120,52 +130,43 @@ def _content_key(group: Group, keystore: Keystore, key: ConsumerKey, *, foreign:
     return key.unwrap(mine[-1].wrapped_bytes, mine[-1].hash)
 
 
-def _may_be(pem: str | None, key: ConsumerPublicKey) -> bool:
-    if pem is None:
-        return True
-    try:
-        return ConsumerPublicKey.from_pem(pem.encode()).fingerprint == key.fingerprint
-    except Refused:
-        return False
+def _may_be(consumer: Consumer, key: ConsumerKey) -> bool:
+    """Whether the consumer shows this key, compared as text, or none."""
+    return consumer.pem is None or consumer.pem.split() == key.public.pem.split()
 
 
 def _decrypted(
-    group: Group, key: ContentKey, parts: Mapping[str, bytes], product: Product | None
+    keystore: Keystore,
+    keys: Sequence[ContentKey],
+    parts: Mapping[str, bytes],
+    product: Product | None,
+    *,
+    bytes_max: int,
 ) -> dict[str, bytes]:
-    """The parts of `group` by name; `product` is the signed one, None for a foreign package."""
-    plain = {}
-    for resource in group.resources:
-        name = resource.path
-        if name not in parts:
-            raise Refused("package.missing_part", f"The encrypted part {name[:200]!r} is not in the package.")
-        if product is not None and resource.deflated:
-            raise Refused("package.algorithm", f"{name!r} is compressed before encryption.")
-        check_binding(resource.aad_bytes, name, product)
-        content = decrypt(
-            parts[name], key, iv=resource.iv_bytes, tag=resource.tag_bytes, aad=resource.aad_bytes, name=name
-        )
-        plain[name] = inflate(content, name) if resource.deflated else content
+    """The encrypted parts by name, together at most `bytes_max` bytes.
+
+    `product` is the signed one, None for a foreign package.
+    """
+    plain: dict[str, bytes] = {}
+    for group, key in zip(keystore.groups, keys, strict=True):
+        for resource in group.resources:
+            plain[resource.path] = _plain(resource, key, parts, product, room=bytes_max)
+            bytes_max -= len(plain[resource.path])
     return plain
 
 
-def _plain_parts(
-    parts: Mapping[str, bytes], opened: Mapping[str, bytes], framing: Framing
-) -> dict[str, bytes]:
-    gone = {CONTENT_TYPES, STATEMENT_NAME, framing.keystore_name}
-    kept = {
-        name: opened.get(name, part)
-        for name, part in parts.items()
-        if name not in gone and source_of(name) is None
-    }
-    types = {name: framing.content_types[name] for name in kept if name in framing.content_types}
-    related = {
-        relationships_name(source): relationships(
-            row for row in rows if row.type not in (ENCRYPTED, KEY_STORE) and row.target not in gone
-        )
-        for source, rows in framing.relationships.items()
-        if not source or source in kept
-    }
-    return {CONTENT_TYPES: content_types(types), **related, **kept}
+def _plain(
+    resource: Resource, key: ContentKey, parts: Mapping[str, bytes], product: Product | None, *, room: int
+) -> bytes:
+    name = resource.path
+    if name not in parts:
+        raise Refused("package.missing_part", f"The encrypted part {name[:200]!r} is not in the package.")
+    if product is not None and resource.deflated:
+        raise Refused("package.algorithm", f"{name!r} is compressed before encryption.")
+    aad = resource.aad_bytes
+    check_binding(aad, name, product)
+    content = decrypt(parts[name], key, iv=resource.iv_bytes, tag=resource.tag_bytes, aad=aad, name=name)
+    return inflate(content, name, bytes_max=room) if resource.deflated else content
 
 
 def _notices(keystore: Keystore) -> tuple[str, ...]:

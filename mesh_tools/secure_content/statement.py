@@ -76,7 +76,10 @@ def _rows(parts: Mapping[str, bytes]) -> list[dict[str, str]]:
 
 
 def _claim(payload: bytes) -> dict[str, Any]:
-    value = json.loads(payload)
+    try:
+        value = json.loads(payload)
+    except (ValueError, RecursionError):
+        raise _refused("The statement is not JSON.") from None
     if not isinstance(value, dict) or value.get("format") != PACKAGE_FORMAT:
         raise _refused("The statement is of another format.")
     if set(value) != {"format", "parts", "product", "version"}:

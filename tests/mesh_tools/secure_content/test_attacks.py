@@ -4,7 +4,9 @@ is parsed. The encrypted part is poisoned: a parser that reached it would say pa
 
 from __future__ import annotations
 
+import io
 import re
+import zipfile
 
 import pytest
 from hypothesis import given
@@ -288,6 +290,14 @@ class TestKeystore:
         crowded = with_keystore(unsigned, "<resourcedatagroup", f"{crowd}<resourcedatagroup")
         assert refusal_of_foreign(crowded, key) == "package.limit"
 
+    def test_of_many_consumers_that_show_no_key_is_refused(self, unsigned: bytes, key: ConsumerKey) -> None:
+        text = parts_of(unsigned)[KEYSTORE_NAME].decode()
+        right = text[text.index("<accessright") : text.index("</accessright>")] + "</accessright>"
+        consumers = "".join(f'<consumer consumerid="c{number}"/>' for number in range(9))
+        rights = "".join(right.replace('index="0"', f'index="{number}"') for number in range(2, 11))
+        crowded = with_keystore(unsigned, "(<resourcedatagroup [^>]*>)", rf"{consumers}\1{rights}")
+        assert refusal_of_foreign(crowded, key) == "package.limit"
+
     def test_named_twice_is_refused(self, unsigned: bytes, key: ConsumerKey) -> None:
         parts = parts_of(unsigned)
         second = (
@@ -310,6 +320,15 @@ class TestKeystore:
 
 
 class TestPackage:
+    def test_that_expands_far_beyond_its_size_is_refused(self, unsigned: bytes, key: ConsumerKey) -> None:
+        stream = io.BytesIO()
+        with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, part in parts_of(unsigned).items():
+                archive.writestr(name, part)
+            for number in range(20):
+                archive.writestr(f"Metadata/{number}.txt", bytes(4 << 20))
+        assert refusal_of_foreign(stream.getvalue(), key) == "package.limit"
+
     def test_that_is_not_encrypted_is_refused(self, key: ConsumerKey) -> None:
         from tests.mesh_tools.threemf.packages import package
 

@@ -48,13 +48,18 @@ class TestDecrypt:
 
 class TestInflate:
     def test_undoes_raw_deflate(self) -> None:
-        assert inflate(deflated(b"x" * 1000), "x") == b"x" * 1000
+        assert inflate(deflated(b"x" * 1000), "x", bytes_max=1000) == b"x" * 1000
 
     def test_refuses_a_bomb(self) -> None:
         with pytest.raises(Refused, match=r"package\.limit"):
-            inflate(deflated(bytes(32 << 20)), "x")
+            inflate(deflated(bytes(32 << 20)), "x", bytes_max=1 << 30)
+
+    @pytest.mark.parametrize("room", [0, 999])
+    def test_refuses_more_than_there_is_room_for(self, room: int) -> None:
+        with pytest.raises(Refused, match=r"package\.limit"):
+            inflate(deflated(b"x" * 1000), "x", bytes_max=room)
 
     @pytest.mark.parametrize("data", [b"", deflated(b"plain")[:-1], deflated(b"plain") + b"x", b"\xff\xff"])
     def test_refuses_what_does_not_end_where_it_ends(self, data: bytes) -> None:
         with pytest.raises(Refused, match=r"package\.ciphertext"):
-            inflate(data, "x")
+            inflate(data, "x", bytes_max=1000)
