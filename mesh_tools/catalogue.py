@@ -63,6 +63,7 @@ CATALOGUE: Final[dict[str, tuple[_Severity, str]]] = {
     "content.ambiguous_names": ("refuse", "Names must differ in more than case. " + _REPACK),
     "content.missing_thumbnail": ("refuse", "The package names a thumbnail that it lacks. " + _REPACK),
     "content.metadata": ("refuse", "Metadata names are well-known or carry a declared prefix. " + _REPACK),
+    "content.slicer_data": ("info", "What slicers write beside the specification is ignored."),
     "content.properties": ("refuse", "A colour, material or texture leads to nothing. " + _REPACK),
     "content.unrelated_part": ("refuse", "A part that the model leads to needs a relationship. " + _REPACK),
     "content.beam_lattice": ("refuse", "Export the lattice as a mesh."),

@@ -15,7 +15,7 @@ _RE_INDEX = re.compile(r"\+?[0-9]{1,10}")
 _RE_INDICES = re.compile(r"[0-9]{1,10}(?:\s+[0-9]{1,10})*")
 _RE_COLOUR = re.compile(r"#[0-9A-Fa-f]{6}(?:[0-9A-Fa-f]{2})?")
 _RE_UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
-_RE_QNAME = re.compile(r"(?:[^\W\d][\w.\-]*:)?[^\W\d][\w.\-]*")
+_RE_QNAME = re.compile(r"[^\W\d][\w.\-]*(?::[\w.\-]+)?")  # as in BambuStudio:3mfVersion
 _INDEX_MAX = 2**31 - 1
 
 Check = Callable[[str], bool]

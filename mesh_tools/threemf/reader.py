@@ -23,7 +23,16 @@ from mesh_tools.threemf.package import (
 )
 from mesh_tools.threemf.resources import Resources, read_resources
 from mesh_tools.threemf.validate import validate
-from mesh_tools.threemf.vocabulary import BEAM, CORE, MATERIAL, PRODUCTION, SLICE, TRIANGLE_SETS, UNITS
+from mesh_tools.threemf.vocabulary import (
+    BEAM,
+    CORE,
+    MATERIAL,
+    PRODUCTION,
+    SLICE,
+    SLICER_METADATA,
+    TRIANGLE_SETS,
+    UNITS,
+)  # fmt: skip
 from mesh_tools.threemf.xml_tree import Node, parse
 
 _UNDERSTOOD = frozenset({CORE, MATERIAL, PRODUCTION, SLICE, BEAM, TRIANGLE_SETS, SECURE_CONTENT})
@@ -90,8 +99,8 @@ def _read_part(package: Package, name: str, limits: Limits) -> tuple[Part, list[
             f"{name}: the root is <{root.tag[1]}> of {root.tag[0][:100]!r}, not a 3MF model.",
         )
     _required(root, name)
-    validate(root, name)
-    findings = _check_metadata(root, name)
+    foreign = validate(root, name)
+    findings = _check_metadata(root, name, foreign)
     if document.unbound:
         message = f"{name}: {document.unbound} names use a prefix nobody declared."
         findings.append(finding("package.prefix", message, count=document.unbound))
@@ -150,25 +159,31 @@ def _check_uuids(part: Part) -> None:
         stack.extend(node.children)
 
 
-def _check_metadata(root: Node, name: str) -> list[Finding]:
-    """Names are well-known or carry a declared prefix (core specification, 3.4.1)."""
+def _check_metadata(root: Node, name: str, foreign: int) -> list[Finding]:
+    """Names are well-known or carry a declared prefix (core specification, 3.4.1), or are those of slicers.
+
+    `foreign` counts the attributes of slicers found already.
+    """
     unknown = 0
     for node in root.children:
         key = node.get("name") or ""
         if node.tag != (CORE, "metadata") or key in _METADATA_NAMES:
             continue
         match = _PREFIXED.fullmatch(key)
-        if match is None:
+        if key in SLICER_METADATA:
+            foreign += 1
+        elif match is None:
             unknown += 1
         elif match.group(1) not in node.scope:
             raise Refused("package.schema", f"{name}: the metadata name {key[:100]!r} has an unknown prefix.")
-    if not unknown:
-        return []
-    return [
-        finding(
-            "content.metadata", f"{unknown} metadata names are neither known nor prefixed.", count=unknown
-        )
-    ]
+    found = []
+    if unknown:
+        message = f"{unknown} metadata names are neither known nor prefixed."
+        found.append(finding("content.metadata", message, count=unknown))
+    if foreign:
+        message = f"{foreign} metadata and attributes of a slicer are ignored."
+        found.append(finding("content.slicer_data", message, count=foreign))
+    return found
 
 
 def _check_attachments(part: Part, package: Package) -> None:

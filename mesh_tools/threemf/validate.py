@@ -5,29 +5,39 @@ from __future__ import annotations
 from collections import Counter
 
 from mesh_tools.errors import Refused
-from mesh_tools.threemf.vocabulary import ELEMENTS, KNOWN, UNORDERED, Element
+from mesh_tools.threemf.vocabulary import ELEMENTS, KNOWN, SLICERS, UNORDERED, Element
 from mesh_tools.threemf.xml_tree import UNBOUND, XML_NS, Node
 
 _SHOWN = 80
 
 
-def validate(root: Node, part: str) -> None:
-    """Check `root` and everything below; raises Refused(package.schema) at the first fault."""
+def validate(root: Node, part: str) -> int:
+    """Check `root` and everything below; raises Refused(package.schema) at the first fault.
+
+    Returns how many attributes are none of the specification but of common slicers.
+    """
     stack = [root]
+    foreign = 0
     while stack:
         node = stack.pop()
         rules = ELEMENTS.get(node.tag)
         if rules is None:
             raise _wrong(part, f"<{node.tag[1][:_SHOWN]}> is not an element of its namespace.")
-        _check_attributes(node, rules, part)
+        foreign += _check_attributes(node, rules, part)
         children = [child for child in node.children if child.tag[0] in KNOWN]
         _check_children(node, children, rules, part)
         stack.extend(children)
+    return foreign
 
 
-def _check_attributes(node: Node, rules: Element, part: str) -> None:
+def _check_attributes(node: Node, rules: Element, part: str) -> int:
+    slicers = SLICERS.get(node.tag, {})
+    foreign = 0
     for tag, value in node.attributes.items():
         check = rules.attributes.get(tag)
+        if check is None and tag[0] == "" and tag[1] in slicers:
+            check = slicers[tag[1]]
+            foreign += 1
         if check is None:
             if tag[0] in KNOWN or tag[0] in ("", XML_NS):
                 raise _wrong(part, f"<{node.tag[1]}> has no attribute {tag[1][:_SHOWN]!r}.")
@@ -38,6 +48,7 @@ def _check_attributes(node: Node, rules: Element, part: str) -> None:
     if missing:
         names = ", ".join(sorted(name for _, name in missing))
         raise _wrong(part, f"<{node.tag[1]}> lacks {names}.")
+    return foreign
 
 
 def _check_children(node: Node, children: list[Node], rules: Element, part: str) -> None:

@@ -111,6 +111,20 @@ t:refrange startindex:index! endindex:index! >
 """  # noqa: E501 - one row an element
 
 Tag = tuple[str, str]
+SLICERS: Final = {
+    (CORE, "item"): {"printable": one_of("1", "true")},
+    (CORE, "triangle"): dict.fromkeys(
+        ("paint_color", "paint_supports", "paint_seam", "paint_fuzzy_skin", "face_property"), TYPES["text"]
+    ),
+}
+"""Attributes of common slicers that the specification does not have: they mark facets for the slicer, or say
+that an item is to be printed, as it is anyway. None takes an item out of the print."""
+SLICER_METADATA: Final = frozenset({
+    "CopyRight", "DesignModelId", "DesignProfileId", "DesignRegion", "DesignerCover", "DesignerUserId",
+    "License", "Origin", "ProfileCover", "ProfileDescription", "ProfileTitle", "ProfileUserId",
+    "ProfileUserName", "Region", "Thumbnail_Middle", "Thumbnail_Small",
+})  # fmt: skip
+"""Names of metadata that common slicers write without a prefix."""
 XML_LANG = ("http://www.w3.org/XML/1998/namespace", "lang")
 
 
