@@ -238,6 +238,30 @@ class TestUnsigned:
         assert refusal_of_foreign(packed(moved), key) == "package.binding"
 
 
+class TestAnyChange:
+    """Without a signature, a change is refused or leaves the content as it is; it never breaks the reader."""
+
+    @given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
+    def test_of_the_file(self, place: float, bit: int, unsigned: bytes, key: ConsumerKey) -> None:
+        self.hold(flipped(unsigned, int(place * len(unsigned)), 1 << bit), key)
+
+    @given(place=st.floats(0, 1, exclude_max=True), text=st.binary(max_size=3), cut=st.integers(0, 3))
+    def test_of_the_key_store(
+        self, place: float, text: bytes, cut: int, unsigned: bytes, key: ConsumerKey
+    ) -> None:
+        keystore = parts_of(unsigned)[KEYSTORE_NAME]
+        at = int(place * len(keystore))
+        self.hold(with_part(unsigned, KEYSTORE_NAME, keystore[:at] + text + keystore[at + cut :]), key)
+
+    def hold(self, altered: bytes, key: ConsumerKey) -> None:
+        try:
+            opened = open_package(memoryview(altered), key, Reader(), foreign=True)
+        except Refused as refusal:
+            assert refusal.code.startswith("package.")  # noqa: PT017 - either way is right
+        else:
+            assert parts_of(opened.package)[PART_NAME] == POISON.xml
+
+
 class TestKeystore:
     """Key stores that are no key stores."""
 

@@ -109,6 +109,18 @@ class TestWeOpenLib3mfs:
         assert any("SHA-1" in notice for notice in opened.notices) == (hash_name == "SHA1")
         assert any("compressed" in notice for notice in opened.notices) == deflate
 
+    def test_deflated_and_too_long_for_lib3mf_itself(
+        self, secret: rsa.RSAPrivateKey, framing: FramingReader
+    ) -> None:
+        other = Lib3mf()
+        shape = shapes.torus(around=100, across=50)
+        other.add_encrypted_mesh(shape, {"we": ""}, deflate=True)
+        package = other.write({"we": secret.public_key()})
+        opened = open_package(memoryview(package), ConsumerKey(secret), framing, foreign=True)
+        assert load(memoryview(opened.package), "part.3mf", Limits()).bodies[0].facet_count == 10_000
+        with pytest.raises(other.module.ELib3MFException, match="decompress"):
+            Lib3mf().read(package, "we", secret)
+
     def test_among_several_consumers_that_show_no_key(
         self, secret: rsa.RSAPrivateKey, second: rsa.RSAPrivateKey, framing: FramingReader
     ) -> None:
