@@ -5,7 +5,7 @@ Events come by block-range paging, the signed statements behind them from the tr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -194,15 +194,16 @@ class _Source:
 def audit(
     reader: ChainReader,
     evidence: Mapping[str, Any] | None = None,
-    rows: Iterable[StoredRow] | None = None,
+    rows: Iterable[StoredRow] = (),
+    blocks: Collection[int] = (),
 ) -> AuditReport:
     """Judge a contract's history, and evidence and database rows against it.
 
     `evidence` as `ledger.evidence.parse` returns it, `rows` as `ledger.audit_rows.stored_rows` or the
-    application gives them. Raises ChainError if the node cannot be read.
+    application gives them, of one moment and taken one by one after the chain was read, so that they need
+    not be in memory; `blocks` are those that rows speak of. Raises ChainError if the node cannot be read.
     """
-    claimed = list(rows or ())
-    history = reader.read(_blocks_asked_for(evidence, claimed))
+    history = reader.read({*blocks, *_head_of(evidence)})
     findings: list[Finding] = []
     if not history.genuine:
         problem = f"there is no print ledger at {history.domain.contract}"
@@ -211,28 +212,37 @@ def audit(
     claims = Claims(history)
     if evidence is not None:
         findings += claims.evidence(evidence)
-    findings += claims.rows(claimed)
+    seen = _Counted(rows)
+    findings += claims.rows(seen)
     return AuditReport(
         chain_id=history.domain.chain_id,
         contract=history.domain.contract,
         head=history.head.number,
-        counts=dict(_counts(history, evidence, claimed)),
+        counts=dict(_counts(history, evidence, seen.count)),
         findings=tuple(findings),
     )
 
 
-def _blocks_asked_for(evidence: Mapping[str, Any] | None, rows: Sequence[StoredRow]) -> Iterator[int]:
+class _Counted:
+    """Rows, counted as they are taken."""
+
+    def __init__(self, rows: Iterable[StoredRow]) -> None:
+        self._rows = rows
+        self.count = 0
+
+    def __iter__(self) -> Iterator[StoredRow]:
+        for row in self._rows:
+            self.count += 1
+            yield row
+
+
+def _head_of(evidence: Mapping[str, Any] | None) -> Iterator[int]:
     number = None if evidence is None else evidence["head"].get("number")
     if type(number) is int:
         yield number
-    for row in rows:
-        if row.place is not None:
-            yield row.place[0]
 
 
-def _counts(
-    history: History, evidence: Mapping[str, Any] | None, rows: Sequence[StoredRow]
-) -> Iterator[tuple[str, int]]:
+def _counts(history: History, evidence: Mapping[str, Any] | None, rows: int) -> Iterator[tuple[str, int]]:
     names = [type(record.seen.event).__name__ for record in history.records]
     yield "events", len(names)
     for label, name in (
@@ -249,4 +259,4 @@ def _counts(
         yield label, names.count(name)
     if evidence is not None:
         yield "evidence_rows", sum(len(evidence[name]) for name in (*SECTIONS, "openings"))
-    yield "database_rows", len(rows)
+    yield "database_rows", rows

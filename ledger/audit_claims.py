@@ -29,23 +29,33 @@ _KINDS: Final[Mapping[str, str]] = {
     "prints": "record_print",
     "outcomes": "record_outcome",
 }
+_SECTIONS: Final = {kind: section for section, kind in _KINDS.items()} | {"revoke": "revocations"}
 _DERIVED: Final = ("receipt", "printer")
 
 
 class _Expected:
-    """A row as the chain would write it."""
+    """A row as the chain would write it, written when it is asked for: there may be very many."""
+
+    __slots__ = ("fact", "operation", "order", "record")
 
     def __init__(self, record: Record, operation: Operation, fact: str, order: int) -> None:
-        printer = getattr(record.seen.event, "printer", None)
         self.record = record
-        self.section, self.document = document_of(operation, printer, record.receipt())
         self.operation = operation
-        self.printer = printer
         self.fact = fact
         self.order = order
 
+    @property
+    def section(self) -> str:
+        return _SECTIONS[self.operation.kind]
+
+    def document(self) -> dict[str, Any]:
+        return document_of(self.operation, self._printer(), self.record.receipt())[1]
+
     def reach(self) -> Reach:
-        return reach_of(self.operation, self.printer)
+        return reach_of(self.operation, self._printer())
+
+    def _printer(self) -> bytes | None:
+        return getattr(self.record.seen.event, "printer", None)
 
 
 class Claims:
@@ -62,8 +72,8 @@ class Claims:
                 continue
             expected = _Expected(record, record.operation, record.seen.fact, order)
             self._by_fact[expected.fact] = expected
-            receipt = expected.document["receipt"]
-            self._by_receipt[receipt["transaction"], receipt["log_index"]] = expected
+            log = record.seen.log
+            self._by_receipt["0x" + log.transaction.hex(), log.index] = expected
 
     def evidence(self, evidence: Mapping[str, Any]) -> list[Finding]:
         """Judge an evidence file that `ledger.evidence.parse` let through."""
@@ -86,12 +96,13 @@ class Claims:
                 actual = self._at_place(row.place)
             else:
                 expected = self._by_fact.get(row.fact or "")
-                actual = None if expected is None else flattened(expected.document)
+                actual = None if expected is None else flattened(expected.document())
             if actual is None:
                 yield Finding(row.name, "row", "the chain knows nothing of this")
                 continue
-            wanted = {name: actual.get(name) for name in row.values}
-            yield from differences(row.name, dict(row.values), wanted)
+            if not all(_same(value, actual.get(name)) for name, value in row.values.items()):
+                wanted = {name: actual.get(name) for name in row.values}
+                yield from differences(row.name, dict(row.values), wanted)
 
     def _outline(self, evidence: Mapping[str, Any]) -> Iterator[Finding]:
         history, row = self._history, "evidence"
@@ -130,7 +141,7 @@ class Claims:
                 yield Finding(name, "row", "is out of the chain's order")
             before = max(before, expected.order)
             matched[expected.fact] = name
-            yield from differences(name, row, expected.document)
+            yield from differences(name, row, expected.document())
 
     def _match(self, section: str, row: Mapping[str, Any]) -> _Expected | None:
         fact = _fact_of_row(section, row)
@@ -216,6 +227,11 @@ def flattened(document: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in document.items():
         flat |= value if isinstance(value, dict) else {name: value}
     return flat
+
+
+def _same(claimed: object, actual: object) -> bool:
+    """Return whether two values are the same plain one; what is made of others `differences` tells."""
+    return type(claimed) is type(actual) and isinstance(claimed, str | int | None) and claimed == actual
 
 
 def _fact_of_row(section: str, row: Mapping[str, Any]) -> str | None:

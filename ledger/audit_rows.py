@@ -35,6 +35,11 @@ def stored_rows(connection: Connection) -> Iterator[StoredRow]:
         yield _operation(row)
 
 
+def blocks_named(connection: Connection) -> set[int]:
+    """Return the numbers of the blocks that rows speak of."""
+    return set(connection.execute(select(tables.blocks.c.number)).scalars())
+
+
 def misplaced_operations(connection: Connection) -> Iterator[tuple[str, str, str]]:
     """Yield what the outbox says of an operation against its event or its transaction: id, column, what."""
     signed = tables.transactions.c

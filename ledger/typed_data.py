@@ -8,10 +8,10 @@ in the same domain, but the contract never sees it. Pure: no network, no clock, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, ClassVar, Final, Self, TypeAlias
 
 from eth_hash.auto import keccak
@@ -72,6 +72,7 @@ class Result(IntEnum):
     CANCELLED = 3
 
 
+@lru_cache(maxsize=256)
 def _solidity_name(name: str) -> str:
     """Give a member's name in Solidity: camel case, and `key` for `public`, which is a keyword there."""
     if name == "public":
@@ -124,20 +125,26 @@ class Struct:
             object.__setattr__(self, name, checked(name, kind, getattr(self, name)))
 
     @classmethod
-    def members(cls) -> Iterator[tuple[str, str, str]]:
-        """Yield each member's Python name, Solidity name and Solidity type."""
-        for name, kind in cls.SOLIDITY.items():
-            yield name, _solidity_name(name), kind
+    @cache
+    def members(cls) -> tuple[tuple[str, str, str], ...]:
+        """Return each member's Python name, Solidity name and Solidity type."""
+        return tuple((name, _solidity_name(name), kind) for name, kind in cls.SOLIDITY.items())
 
     @classmethod
     def declaration(cls) -> str:
         """Return EIP-712's encodeType of this struct."""
         return f"{cls.__name__}({','.join(f'{kind} {camel}' for _, camel, kind in cls.members())})"
 
+    @classmethod
+    @cache
+    def type_hash(cls) -> bytes:
+        """Return EIP-712's typeHash of this struct, 32 bytes."""
+        return keccak(cls.declaration().encode())
+
     def struct_hash(self) -> bytes:
         """Return EIP-712's hashStruct, 32 bytes."""
         words = [word(kind, getattr(self, name)) for name, kind in self.SOLIDITY.items()]
-        return keccak(_type_hash(self.declaration()) + b"".join(words))
+        return keccak(self.type_hash() + b"".join(words))
 
     def to_json(self) -> dict[str, Any]:
         """Return the members under their Solidity names: bytes as 0x-hex, addresses EIP-55, numbers as

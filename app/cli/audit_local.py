@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import func, select
@@ -22,7 +23,7 @@ from ledger import identity, tables
 from ledger.anvil import noted_url
 from ledger.audit import AuditReport, Finding, History
 from ledger.audit_chain import audit
-from ledger.audit_rows import damaged_transactions, misplaced_operations, stored_rows
+from ledger.audit_rows import blocks_named, damaged_transactions, misplaced_operations, stored_rows
 from ledger.chain import ChainError
 from ledger.web3_chain import Web3Chain
 from storage.backends import open_objects
@@ -67,18 +68,21 @@ def judge(
 
 def _rows(database: Database, reader: Reader, evidence: Mapping[str, Any] | None) -> AuditReport:
     with database.read() as session:
+        connection = session.connection()
         inventory = audit_rows.Inventory(session)
-        rows = [*stored_rows(session.connection()), *inventory.claims()]
+        blocks = blocks_named(connection)
         found = list(inventory.findings())
         found += [
             Finding(f"ledger_transactions {name}", column, problem)
-            for name, column, problem in damaged_transactions(session.connection())
+            for name, column, problem in damaged_transactions(connection)
         ]
         found += [
             Finding(f"ledger_operations {name}", column, problem)
-            for name, column, problem in misplaced_operations(session.connection())
+            for name, column, problem in misplaced_operations(connection)
         ]
-    return _with(audit(reader, evidence, rows), *found)
+        # the rows of the moment at which the session first read, so the chain knows at least as much
+        rows = chain(stored_rows(connection), inventory.claims())
+        return _with(audit(reader, evidence, rows, blocks), *found)
 
 
 def _among_rows(database: Database, history: History) -> list[Finding]:

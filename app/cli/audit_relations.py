@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from sqlmodel import Session, select
 
-from app.cli.audit_rows import Inventory
+from app.cli.audit_rows import Inventory, plain_rows
 from app.designs.custody import Custody
 from app.designs.states import RevisionState
 from app.errors import AppError
@@ -71,7 +71,7 @@ class Relations:
         self._domain = domain
         self._facts = frozenset(facts)
         self._designs = {row.id: row for row in session.exec(select(Design)).all()}
-        self._releases = list(session.exec(select(Release)).all())
+        self._releases = plain_rows(session, Release)
         self._released = Counter(release.print_id for release in self._releases)
         self._keys = list(session.exec(select(LicenceKey)).all())
         self._sealed_for: dict[str, set[str]] = {}

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from ledger.operations import Enrol, Grant, Operation, Publish, RecordPrint
+from ledger.sealing import sealing_statement
 from ledger.signer import AccountKey
 from ledger.typed_data import (
     Domain,
@@ -28,28 +29,39 @@ def secret(name: str) -> bytes:
 
 
 RELAY = AccountKey.from_bytes(secret("relay"))
+OWNER = AccountKey.from_bytes(secret("owner"))
+PROVIDER = AccountKey.from_bytes(secret("provider"))
 
 
 class Parties:
     """Who signs on one ledger: `licences` of so many prints each, all for the one printer."""
 
-    def __init__(self, domain: Domain, *, licences: int, prints: int) -> None:
+    def __init__(
+        self,
+        domain: Domain,
+        *,
+        licences: int,
+        prints: int,
+        commitment: bytes = secret("commitment"),
+        terms: bytes = secret("terms"),
+    ) -> None:
         self._domain = domain
-        self._owner = AccountKey.from_bytes(secret("owner"))
-        self._provider = AccountKey.from_bytes(secret("provider"))
+        self._owner, self._provider = OWNER, PROVIDER
+        self._terms = terms
         self._key = ec.derive_private_key(int.from_bytes(secret("printer"), "big") >> 1, ec.SECP256R1())
         numbers = self._key.public_key().public_numbers()
         self._x, self._y = numbers.x.to_bytes(32, "big"), numbers.y.to_bytes(32, "big")
-        self._publication = Publication(self._owner.address, secret("commitment"))
+        self._publication = Publication(self._owner.address, commitment)
+        self.enrolment = Enrolment(self._provider.address, self._x, self._y)
+        self.possession = sign_as_printer(self._key, digest(domain, self.enrolment))
         self.licences = [self._licence(prints, number) for number in range(licences)]
 
     def opening(self) -> list[Operation]:
         """Return what comes before the first print: the revision, the printer, the licences."""
-        enrolment = Enrolment(self._provider.address, self._x, self._y)
-        message = digest(self._domain, enrolment)
+        enrolled = self._provider.sign(digest(self._domain, self.enrolment))
         return [
             Publish(self._publication, self._owner.sign(digest(self._domain, self._publication))),
-            Enrol(enrolment, self._provider.sign(message), sign_as_printer(self._key, message)),
+            Enrol(self.enrolment, enrolled, self.possession),
             *(Grant(licence, self._owner.sign(digest(self._domain, licence))) for licence in self.licences),
         ]
 
@@ -58,9 +70,15 @@ class Parties:
         hashes = [licence.struct_hash() for licence in self.licences]
         for sequence in sequences:
             for licence in hashes:
-                claim = PrintClaim(licence, sequence, secret(f"token {sequence}"), 2 * _FOREVER)
+                token = secret(f"token {licence.hex()} {sequence}")
+                claim = PrintClaim(licence, sequence, token, 2 * _FOREVER)
                 signature = sign_as_printer(self._key, digest(self._domain, claim))
                 yield RecordPrint(claim, self._x, self._y, signature, ())
+
+    def vouch(self, suite: str, public: bytes) -> bytes:
+        """Return the printer's signature over its sealing key."""
+        statement = sealing_statement(self.enrolment, suite, public)
+        return sign_as_printer(self._key, digest(self._domain, statement))
 
     def _licence(self, prints: int, number: int) -> Licence:
         return Licence(
@@ -72,6 +90,6 @@ class Parties:
             reprints=0,
             starts_at=0,
             expires_at=_FOREVER,
-            terms=secret("terms"),
+            terms=self._terms,
             salt=secret(f"salt {number}"),
         )

@@ -18,7 +18,7 @@ from ledger.abi import OutcomeRecorded
 from ledger.audit import AuditReport, History, StoredRow
 from ledger.audit_chain import ChainReader, audit
 from ledger.audit_claims import Claims
-from ledger.audit_rows import stored_rows
+from ledger.audit_rows import blocks_named, stored_rows
 from ledger.audit_rules import Ledger
 from ledger.chain import Log
 from ledger.commitment import revision_commitment
@@ -152,8 +152,9 @@ def named(path: tuple[Any, ...]) -> tuple[str, str]:
 class TestAudit:
     def test_agrees_with_an_honest_story(self, story: Story) -> None:
         with story.stage.engine.connect() as connection:
-            rows = list(stored_rows(connection))
-        report = audit(story.reader, story.evidence, rows)
+            rows, blocks = list(stored_rows(connection)), blocks_named(connection)
+        report = audit(story.reader, story.evidence, rows, blocks)
+        assert report.counts["database_rows"] == len(rows)
         assert isinstance(report, AuditReport)
         assert report.ok, report.findings
         assert report.counts["prints"] == 4

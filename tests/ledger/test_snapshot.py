@@ -24,7 +24,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from ledger.audit_chain import ChainReader, audit
-from ledger.audit_rows import stored_rows
+from ledger.audit_rows import blocks_named, stored_rows
 from ledger.embedded import EmbeddedChain, last_start
 from ledger.replay import ReplayMismatch, stored_blocks
 from ledger.signer import AccountKey
@@ -128,7 +128,9 @@ class TestStart:
         with chain_of(folder) as chain, engine.connect() as connection:
             node = Web3Chain.http(chain.rpc_url)
             contract = connection.execute(text("SELECT contract FROM ledger_chain")).scalar_one()
-            report = audit(ChainReader(node, contract), None, stored_rows(connection))
+            report = audit(
+                ChainReader(node, contract), None, stored_rows(connection), blocks_named(connection)
+            )
         assert started_by(folder) is not None
         assert report.findings == ()
         assert report.counts["prints"] == 8
