@@ -196,7 +196,10 @@ class Package:
 
 def _resolve(target: str, source: str) -> str:
     """Part name without leading slash; Refused for what is no plain path within the package."""
-    plain = unquote(target, errors="strict") if "%" in target else target
+    try:
+        plain = unquote(target, errors="strict") if "%" in target else target
+    except UnicodeDecodeError:
+        raise Refused("package.relationship", f"The target {target[:200]!r} is not UTF-8.") from None
     if (
         not plain
         or _SCHEME.match(plain)

@@ -344,6 +344,11 @@ class TestKeystore:
 
 
 class TestPackage:
+    def test_with_a_target_that_is_not_utf_8_is_refused(self, unsigned: bytes, key: ConsumerKey) -> None:
+        parts = parts_of(unsigned)
+        parts["_rels/.rels"] = parts["_rels/.rels"].replace(b"/Secure/keystore.xml", b"/Secure/%ff.xml")
+        assert refusal_of_foreign(packed(parts), key) == "package.relationship"
+
     def test_that_expands_far_beyond_its_size_is_refused(self, unsigned: bytes, key: ConsumerKey) -> None:
         stream = io.BytesIO()
         with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
