@@ -39,7 +39,7 @@ class Instance:
 
 def objections(data: bytes, kind: str, volume_mm3: float) -> list[str]:
     """What speaks against passing `data`, read as `kind`, with the volume that the gate measured."""
-    instances = list(_instances(data, kind))
+    instances = list(instances_of(data, kind))
     found = [objection for instance in instances for objection in _unsound(instance.facets)]
     volume = math.fsum(_volume(instance.facets) * instance.scale for instance in instances)
     doubt = 1e-6 * abs(volume) + 1e-9 * math.fsum(
@@ -83,7 +83,8 @@ def _extent(facets: list[Facet]) -> float:
     )
 
 
-def _instances(data: bytes, kind: str) -> Iterator[Instance]:
+def instances_of(data: bytes, kind: str) -> Iterator[Instance]:
+    """Every mesh that `data`, read as `kind`, asks to be made; support is not."""
     if kind == "stl-binary":
         yield Instance(list(_binary_stl(data)), 1.0)
     elif kind == "stl-ascii":
@@ -113,16 +114,18 @@ def _text_stl(data: bytes) -> Iterator[Facet]:
 
 
 def _by_trimesh(data: bytes, kind: str) -> Iterator[Instance]:
+    """Objects of an OBJ are one mesh: trimesh parts them by their materials."""
     scene = trimesh.load_scene(io.BytesIO(data), file_type=kind, process=False, skip_materials=True)
     scale = 1e9 if kind == "glb" else 1.0
+    found = []
     for node in scene.graph.nodes_geometry:
         matrix, name = scene.graph[node]
         mesh = scene.geometry[name]
         points = [(x, y, z) for x, y, z in mesh.vertices.tolist()]
-        yield Instance(
-            [(points[a], points[b], points[c]) for a, b, c in mesh.faces.tolist()],
-            scale * abs(_determinant([list(row[:3]) for row in matrix.tolist()[:3]])),
-        )
+        facets = [(points[a], points[b], points[c]) for a, b, c in mesh.faces.tolist()]
+        factor = abs(_determinant([list(row[:3]) for row in matrix.tolist()[:3]]))
+        found.append(Instance(facets, scale * factor))
+    yield from [Instance([facet for part in found for facet in part.facets], 1.0)] if kind == "obj" else found
 
 
 class _Package:
@@ -156,10 +159,11 @@ class _Package:
             yield from self._expanded(component, part, scale)
 
     def _root(self, name: str) -> Any:
-        key = name.removeprefix("/").casefold()
-        if key not in self._roots:
-            self._roots[key] = _parsed(self._zip.read(self._names[key]))
-        return self._roots[key]
+        plain = name.removeprefix("/")
+        exact = plain if plain in self._zip.namelist() else self._names[plain.casefold()]
+        if exact not in self._roots:
+            self._roots[exact] = _parsed(self._zip.read(exact))
+        return self._roots[exact]
 
 
 def _parsed(text: bytes) -> Any:
@@ -172,7 +176,7 @@ def _parsed(text: bytes) -> Any:
     prefixes = {
         name
         for name in re.findall(rb"[<\s/]([A-Za-z_][\w.-]*):", text)
-        if name != b"xmlns" and b"xmlns:" + name not in text
+        if name not in (b"xml", b"xmlns") and b"xmlns:" + name not in text
     }
     added = b"".join(b' xmlns:%s="urn:%s"' % (name, name) for name in prefixes)
     return ET.fromstring(re.sub(rb"(<model)(?=[\s>])", lambda match: match.group() + added, text, count=1))
