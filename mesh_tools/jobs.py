@@ -13,6 +13,7 @@ from mesh_tools.answer import Answer
 from mesh_tools.canonical_job import canonical_file
 from mesh_tools.comparison.job import compare_files
 from mesh_tools.examine import examine_file
+from mesh_tools.fingerprint.job import fingerprint_file
 from mesh_tools.gate import Policy
 from mesh_tools.limits import Limits
 from mesh_tools.render import render_file
@@ -47,6 +48,7 @@ def render(inputs: Sequence[memoryview], names: Sequence[str], options: Options,
 JOBS: Final[Mapping[str, Job]] = {
     "canonical": canonical_file,
     "compare": compare_files,
+    "fingerprint": fingerprint_file,
     "inspect": inspect,
     "render": render,
     "secure_framing": secure_framing,

@@ -33,7 +33,7 @@ def diff(
     units: Units = None,
     as_json: Json = False,
 ) -> None:
-    """Compare a file's shape with its approved master's; exit code 1 where it is another, or of another size."""
+    """Compare a file's shape with its approved master's; exit code 1 where shape or size is another."""
     from app.cli.failures import Exit
     from app.cli.progress import waiting
     from mesh_tools.comparison.words import checked

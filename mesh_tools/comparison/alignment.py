@@ -2,7 +2,8 @@
 
 Surface moments give each part a centre and three axes. Distinct axes leave four turns; where two are alike
 (gears, tubes) turns around the third are tried, where all three are (cubes, spheres) turns that cover all.
-The best on a coarse sample are refined by point-to-plane ICP (Chen and Medioni 1991) on the nearer 80 %.
+The best on a coarse sample are refined by point-to-plane ICP (Chen and Medioni 1991) on the nearer 80 %, with
+Cauchy weights, so that points taken for the wrong plane do not pull.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ COARSE_POINTS, FINE_POINTS = 160, 2000
 _KEPT, _REFINED = 8, 4
 _TRIM = 0.8
 _ROUNDS_COARSE, ROUNDS_FINE = 12, 40
+_CAUCHY = 2.0
 _STILL = 1e-9
 _RESCALED_MAX = 0.05
 _SEED = 20_260_101
@@ -66,7 +68,9 @@ def refined(master: Pieces, points: Floats, motion: Motion, rounds: int, *, scal
             columns.append(np.einsum("ij,ij->i", placed - middle, normals)[:, None])
         system = np.hstack(columns)
         target = np.einsum("ij,ij->i", master.centres[near] - placed, normals)
-        step = np.linalg.lstsq(system / size, target, rcond=1e-6)[0] / size
+        spread = _CAUCHY * np.median(np.abs(target)) + 1e-7 * size[0]
+        weight = 1 / np.sqrt(1 + (target / spread) ** 2)
+        step = np.linalg.lstsq(system / size * weight[:, None], target * weight, rcond=1e-6)[0] / size
         turn = Rotation.from_rotvec(step[:3]).as_matrix().T * (1 + (step[6] if scaling else 0.0))
         motion = motion.then(turn, middle - middle @ turn + step[3:6])
         still = np.abs(step * size).max() < _STILL * master.solid.diagonal

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -104,22 +105,21 @@ class _Test:
     def motions(self) -> Iterator[tuple[Kind, Motion]]:
         """Motions that the invariants allow, each with what the file would be.
 
-        A file that is nearly in place has, if anything, slid: it is not looked for elsewhere.
+        A file that is nearly in place has at most slid or grown a little: it is not looked for elsewhere.
         """
         scale = self.scale_by_volume()
-        kind: Kind
-        if self.alike(1.0):
-            kind, scale = "moved", 1.0
-        elif self.alike(scale):
-            kind = "rescaled"
-        else:
-            return
-        if kind == "moved" and self.share_in_place >= _NEARLY_IN_PLACE:
+        kinds: list[tuple[Kind, float]] = [("moved", 1.0)] if self.alike(1.0) else []
+        if abs(scale - 1) * self.master.diagonal > self.base and self.alike(scale):
+            kinds.append(("rescaled", scale))
+        if kinds and self.share_in_place >= _NEARLY_IN_PLACE:
             points = sampled(self.file_pieces, FINE_POINTS)
-            yield kind, refined(self.master_pieces, points, Motion.none(), ROUNDS_FINE)
+            for kind, factor in kinds:
+                scaling = factor != 1.0
+                still = Motion.none()
+                yield kind, refined(self.master_pieces, points, still, ROUNDS_FINE, scaling=scaling)
             return
-        for mirror in (False, True):
-            for motion in self.aligned(scale, mirror=mirror):
+        for mirror, (kind, factor) in itertools.product((False, True), kinds):
+            for motion in self.aligned(factor, mirror=mirror):
                 yield ("mirrored" if mirror else kind), motion
 
     def aligned(self, scale: float, *, mirror: bool) -> Iterator[Motion]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from mesh_tools.comparison.distance import Nearest, nearest, point_triangle
 from mesh_tools.comparison.pieces import Pieces
@@ -14,6 +15,7 @@ ADDED, MISSING, TURNED = range(3)
 _FACING_AWAY = -0.5
 _NEIGHBOURS = 24
 _THIN = 4.0
+_SPECKS_MAX, _COMPANY = 200, 4
 
 
 def deviations(master: Pieces, file: Pieces, tolerances: Floats) -> tuple[Deviations, float]:
@@ -29,11 +31,25 @@ def deviations(master: Pieces, file: Pieces, tolerances: Floats) -> tuple[Deviat
     back, other = _beyond_file(master, file, tolerances)
     turned = _turned(master, file, found.piece[: len(file.centres)], tolerances)
     parts = (ahead, back, turned)
-    return Deviations(
+    every = Deviations(
         np.concatenate([part.points for part in parts]),
         np.concatenate([part.distance for part in parts]),
         np.concatenate([part.change for part in parts]),
-    ), max(_most(found.distance), other)
+    )
+    return _without_specks(every, float(tolerances.max()), master.edge + file.edge), max(
+        _most(found.distance), other
+    )
+
+
+def _without_specks(found: Deviations, tolerance: float, gap: float) -> Deviations:
+    """Leave out what is at most twice the largest tolerance off and has no company: where faces meet at a slant,
+    the corner of two chords lies farther off than either chord.
+    """
+    if not 0 < len(found.points) <= _SPECKS_MAX:
+        return found
+    near = cKDTree(found.points).query_ball_point(found.points, gap, return_length=True)
+    kept = (near >= _COMPANY) | (found.distance > 2 * tolerance) | (found.change == TURNED)
+    return Deviations(found.points[kept], found.distance[kept], found.change[kept])
 
 
 def _beyond_master(master: Pieces, points: Floats, found: Nearest, tolerances: Floats) -> Deviations:

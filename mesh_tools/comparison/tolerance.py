@@ -6,22 +6,26 @@ flat face: six-digit text (0.0005 mm at 100 mm), float32, vertices welded within
 
 Sagitta: where facets stand for a curved face, another tessellation of the same curve lies off by up to the
 height of the arc over the chord. It is taken from the master alone (the file must not widen its own bounds):
-for an edge between facets that turn by θ < 35° and are w wide across it, w·θ/8. Twice that is allowed, so a
-file may be up to √2 coarser than its master and as fine as it likes.
+where two flat faces, w wide, meet at an angle θ < 35°, w·θ/8. Twice that is allowed, so a file may be √2
+coarser than its master and as fine as it likes; never more than 1/200 of the diagonal.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mesh_tools.comparison.solid import Floats, Solid
+from mesh_tools.components import components
 
 BASE_MM_MIN, BASE_MM_MAX, BASE_OF_DIAGONAL = 0.02, 0.1, 2e-4
-SMOOTH_EDGE = np.deg2rad(35.0)
+SMOOTH_EDGE, FLAT_EDGE = np.deg2rad(35.0), np.deg2rad(0.05)
 _SAGITTAS_ALLOWED = 2.0
 _SAGITTA_OF_DIAGONAL = 5e-3
-Indices = NDArray[np.int64]
+Indices = NDArray[np.signedinteger[Any]]
 
 
 def base_tolerance(master: Solid) -> float:
@@ -37,38 +41,72 @@ def facet_tolerances(master: Solid) -> Floats:
 
 
 def sagittas(solid: Solid) -> Floats:
-    """Height in mm (n,) of the arc over each facet, the largest of those around its corners."""
-    keys = solid.vertex_keys
-    own = np.zeros(len(keys))
-    first, second = _smooth_pairs(solid)
-    np.add.at(own, first // 3, _heights(solid, first, second))
-    np.add.at(own, second // 3, _heights(solid, second, first))
-    _, vertex = np.unique(keys, return_inverse=True)
+    """Height in mm (n,) of the arc over each facet, the largest of those of the faces around its corners."""
+    first, second, turn = _neighbours(solid)
+    flat = turn < FLAT_EDGE
+    count = len(solid.corners)
+    face = components(count, first[flat].astype(np.int32), second[flat].astype(np.int32))
+    own = _face_sagittas(solid, face, _joints(solid, face, first, second, turn))[face]
+    _, vertex = np.unique(solid.vertex_keys, return_inverse=True)
     vertex = vertex.reshape(-1, 3)
     highest = np.zeros(int(vertex.max()) + 1)
     np.maximum.at(highest, vertex, own[:, None])
     return np.asarray(highest[vertex].max(axis=1))
 
 
-def _smooth_pairs(solid: Solid) -> tuple[Indices, Indices]:
-    """Half-edges (3·facet + place) on both sides of every edge that two facets with area share smoothly."""
+@dataclass(frozen=True, eq=False)
+class _Joints:
+    """Pairs (k,) of flat faces that meet smoothly: the length of their border in mm and the turn there."""
+
+    first: Indices
+    second: Indices
+    length: Floats
+    turn: Floats
+
+
+def _neighbours(solid: Solid) -> tuple[Indices, Indices, Floats]:
+    """Facets on both sides of every edge, and the angle between their normals."""
     keys = solid.vertex_keys
     edges = (keys + np.roll(keys, -1, axis=1)).reshape(-1)
     order = np.argsort(edges, kind="stable")
     ranked = edges[order]
     pair = np.flatnonzero(ranked[1:] == ranked[:-1])
-    first, second = order[pair], order[pair + 1]
-    smooth = _turn(solid, first // 3, second // 3) < SMOOTH_EDGE
-    return first[smooth], second[smooth]
+    first, second = order[pair] // 3, order[pair + 1] // 3
+    return first, second, _turn(solid, first, second)
 
 
-def _heights(solid: Solid, half: Indices, other: Indices) -> Floats:
-    """w·θ/8 for the facets of `half`, w their width across the shared edge."""
-    facet, place = half // 3, half % 3
-    edge = solid.corners[facet, (place + 1) % 3] - solid.corners[facet, place]
-    length = np.linalg.norm(edge, axis=1)
-    width = np.divide(2 * solid.areas[facet], length, out=np.zeros(len(half)), where=length > 0)
-    return np.asarray(width * _turn(solid, facet, other // 3) / 8)
+def _joints(solid: Solid, face: Indices, first: Indices, second: Indices, turn: Floats) -> _Joints:
+    smooth = (turn < SMOOTH_EDGE) & (face[first] != face[second])
+    first, second, turn = first[smooth], second[smooth], turn[smooth]
+    shared = (solid.vertex_keys[first][:, :, None] == solid.vertex_keys[second][:, None]).any(axis=2)
+    ends = np.where(shared[:, :, None], solid.corners[first], np.nan)
+    length = np.linalg.norm(np.nanmax(ends, axis=1) - np.nanmin(ends, axis=1), axis=1)
+    low, high = np.minimum(face[first], face[second]), np.maximum(face[first], face[second])
+    joint, of = np.unique(low.astype(np.int64) * len(face) + high, return_inverse=True)
+    steepest = np.zeros(len(joint))
+    np.maximum.at(steepest, of, turn)
+    return _Joints(joint // len(face), joint % len(face), _summed(of, length, len(joint)), steepest)
+
+
+def _summed(at: Indices, values: Floats, count: int) -> Floats:
+    sums: Floats = np.bincount(at, values, count)
+    return sums
+
+
+def _face_sagittas(solid: Solid, face: Indices, joints: _Joints) -> Floats:
+    """Sagitta (n,) by face. A face with round neighbours on opposite sides counts each half: a strip of a
+    cylinder then has its own sagitta, a quad of a sphere the sum of both ways.
+    """
+    count = len(face)
+    area = np.bincount(face, solid.areas, count) * np.where(np.bincount(face, minlength=count) == 1, 2.0, 1.0)
+    narrower = np.minimum(area[joints.first], area[joints.second])
+    width = np.divide(narrower, joints.length, out=np.zeros(len(narrower)), where=joints.length > 0)
+    height = width * joints.turn / 8
+    most, total = np.zeros(count), np.zeros(count)
+    for side in (joints.first, joints.second):
+        np.maximum.at(most, side, height)
+        total += np.bincount(side, height, count)
+    return np.clip(total / 2, most, 2 * most)
 
 
 def _turn(solid: Solid, first: Indices, second: Indices) -> Floats:
