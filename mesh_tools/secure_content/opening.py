@@ -132,7 +132,7 @@ def _content_key(group: Group, keystore: Keystore, key: ConsumerKey, *, foreign:
 
 def _may_be(consumer: Consumer, key: ConsumerKey) -> bool:
     """Whether the consumer shows this key, compared as text, or none."""
-    return consumer.pem is None or consumer.pem.split() == key.public.pem.split()
+    return consumer.pem is None or "".join(consumer.pem.split()) == "".join(key.public.pem.split())
 
 
 def _decrypted(

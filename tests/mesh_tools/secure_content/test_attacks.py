@@ -154,6 +154,20 @@ class TestSigned:
         parts[STATEMENT_NAME] = sign_statement(Product("Bracket", "4"), parts, signer)
         assert refusal_of_signed(packed(parts), key, signer) == ("package.binding", 1)
 
+    @pytest.mark.parametrize(
+        ("pattern", "replacement"),
+        [
+            pytest.param('"none"', '"deflate"', id="deflate"),
+            pytest.param(' mgfalgorithm="[^"]*" digestmethod="[^"]*"', "", id="SHA-1 by default"),
+        ],
+    )
+    def test_refuses_what_only_foreign_packages_may_do(
+        self, pattern: str, replacement: str, workshop: Workshop, key: ConsumerKey, signer: SigningKey
+    ) -> None:
+        parts = parts_of(with_keystore(workshop.seal(signed=False), pattern, replacement))
+        parts[STATEMENT_NAME] = sign_statement(workshop.product, parts, signer)
+        assert refusal_of_signed(packed(parts), key, signer) == ("package.algorithm", 1)
+
     def test_refuses_a_wrong_consumers_key(
         self, workshop: Workshop, signer: SigningKey, other_key: ConsumerKey
     ) -> None:

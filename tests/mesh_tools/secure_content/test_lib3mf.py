@@ -109,7 +109,7 @@ class TestWeOpenLib3mfs:
         assert any("SHA-1" in notice for notice in opened.notices) == (hash_name == "SHA1")
         assert any("compressed" in notice for notice in opened.notices) == deflate
 
-    def test_deflated_and_too_long_for_lib3mf_itself(
+    def test_deflated_at_a_length_that_lib3mf_often_fails_to_read_back(
         self, secret: rsa.RSAPrivateKey, framing: FramingReader
     ) -> None:
         other = Lib3mf()
@@ -118,8 +118,6 @@ class TestWeOpenLib3mfs:
         package = other.write({"we": secret.public_key()})
         opened = open_package(memoryview(package), ConsumerKey(secret), framing, foreign=True)
         assert load(memoryview(opened.package), "part.3mf", Limits()).bodies[0].facet_count == 10_000
-        with pytest.raises(other.module.ELib3MFException, match="decompress"):
-            Lib3mf().read(package, "we", secret)
 
     def test_among_several_consumers_that_show_no_key(
         self, secret: rsa.RSAPrivateKey, second: rsa.RSAPrivateKey, framing: FramingReader

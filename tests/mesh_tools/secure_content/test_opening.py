@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from mesh_tools.errors import Refused
@@ -14,7 +16,7 @@ from mesh_tools.secure_content.keys import ConsumerKey, SigningKey
 from mesh_tools.secure_content.opening import FramingReader, Opened, open_package
 from mesh_tools.secure_content.sealing import PART_NAME, ROOT_NAME
 from tests.mesh_tools import shapes
-from tests.mesh_tools.secure_content.workshop import Workshop, parts_of
+from tests.mesh_tools.secure_content.workshop import Workshop, parts_of, with_keystore
 
 TORUS = geometry_part(Model("stl-binary", [Body(shapes.corners(shapes.torus()))]), 25.4)
 
@@ -85,6 +87,15 @@ class TestRoundTrip:
         assert opened.product is None
         assert opened.signer is None
         assert "foreign" in opened.notices[0]
+
+    def test_knows_its_key_however_the_lines_are_broken(
+        self, workshop: Workshop, key: ConsumerKey, framing: FramingReader
+    ) -> None:
+        pem = key.public.pem
+        body = "".join(pem.splitlines()[1:-1])
+        long = pem.splitlines()[0] + f"\n  {body}\n" + pem.splitlines()[-1]
+        data = with_keystore(workshop.seal(TORUS, signed=False), re.escape(pem.strip()), long)
+        assert open_package(memoryview(data), key, framing, foreign=True).parts == (PART_NAME,)
 
     def test_shows_nothing_of_the_content(self, opened: Opened) -> None:
         assert "vertex" not in repr(opened)
