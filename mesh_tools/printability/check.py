@@ -25,6 +25,10 @@ UNBUILDABLE_SHARE = 0.1
 """So much of the surface thinner than any wall of the process refuses the part."""
 
 OVERHANG_SHARE_MIN = 0.01
+
+EXTENT_MM_MIN = 1e-3
+"""A part smaller than this is no matter of walls."""
+
 _BODIES_MAX = 16
 
 
@@ -45,7 +49,7 @@ def check_printability(
     sets the least wall, or when a tenth of the surface is thinner than the process makes at all. Gaps refuse
     only where the policy sets them.
     """
-    sound = geometry.watertight and geometry.volume_mm3 > 0
+    sound = geometry.watertight and geometry.volume_mm3 > 0 and max(geometry.size_mm) >= EXTENT_MM_MIN
     room = policy.build_volume_mm
     if not sound and (room is None or fits(geometry.size_mm, room)):
         return Printability((), geometry)
@@ -101,17 +105,16 @@ def _short(
     """A finding for each body that falls short, up to `_BODIES_MAX` of them, the smallest distance first."""
     code, severity, what, ending = words
     numbers, facets = placed.origin_of(spread.samples.facets)
-    least = {
-        int(body): spread.distances[short & (numbers == body)].min() for body in np.unique(numbers[short])
-    }
-    for body in sorted(least, key=lambda number: float(least[number]))[:_BODIES_MAX]:
+    least = np.full(int(placed.bodies.max()) + 1, np.inf)
+    np.minimum.at(least, numbers[short], spread.distances[short])
+    for body in np.argsort(least, kind="stable")[: min(_BODIES_MAX, len(np.unique(numbers[short])))]:
         here = short & (numbers == body)
         thinnest = int(np.where(here, spread.distances, np.inf).argmin())
         share = f"{spread.share(here):.2%} {what}" if spread.share(here) else f"Less than 0.01% {what}"
         message = f"{share}, the thinnest sampled {least[body]:.3g} mm{ending} (sampled)."
         found = finding(code, message, count=int(np.count_nonzero(here)),
                         sample=placed.point_mm(spread.samples.points[thinnest]))  # fmt: skip
-        yield Marked(replace(found, severity=severity), body, np.unique(facets[here]).astype(np.int32))
+        yield Marked(replace(found, severity=severity), int(body), np.unique(facets[here]).astype(np.int32))
 
 
 def _overhang(placed: Placed, hanging: Overhang, policy: Policy) -> Marked:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mesh_tools.findings import Geometry, Point
-from mesh_tools.model import Body, Placement
+from mesh_tools.model import Body
 
 Singles = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -46,40 +46,53 @@ class Placed:
         return (float(x), float(y), float(z))
 
 
-def place(bodies: Sequence[Body], scale: float, geometry: Geometry) -> Placed:
-    """Place all instances; one of each body where all would be more than `INSTANCE_FACETS_MAX` facets.
+def place(
+    bodies: Sequence[Body], scale: float, geometry: Geometry, facets_max: int = INSTANCE_FACETS_MAX
+) -> Placed:
+    """Place all instances; one of each body where all would be more than `facets_max` facets.
 
     Coordinates are finite; `geometry` is measured of the same bodies and `scale` (mm).
     """
-    total = sum(body.facet_count * len(body.placements) for body in bodies)
-    pieces = [
-        (number, body, placement)
-        for number, body in enumerate(bodies)
-        if body.facet_count
-        for placement in (body.placements if total <= INSTANCE_FACETS_MAX else body.placements[:1])
-    ]
-    counts = [body.facet_count for _, body, _ in pieces]
-    starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    whole = [(number, body) for number, body in enumerate(bodies) if body.facet_count]
+    total = sum(body.facet_count * len(body.placements) for _, body in whole)
+    most = None if total <= facets_max else 1
+    matrices = [np.stack(body.placements[:most]) for _, body in whole]
+    instances = [len(several) for several in matrices]
+    sizes = np.repeat([body.facet_count for _, body in whole], instances)
+    starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
     low, high = np.array(geometry.bounds_mm)
     centre = (low + high) / 2
     corners = np.empty((int(starts[-1]), 3, 3), np.float32)
     normals = np.empty((int(starts[-1]), 3), np.float32)
     areas = np.empty(int(starts[-1]))
-    for (_, body, placement), start in zip(pieces, starts, strict=False):
-        for first, part in body.chunks(_CHUNK):
-            here = slice(int(start) + first, int(start) + first + len(part))
-            placed = _moved(part.astype(np.float64), placement, scale, centre)
-            corners[here] = placed
-            normals[here], areas[here] = _faces(placed)
-    numbers = np.array([number for number, _, _ in pieces], np.int64)
+    first = 0
+    for (_, body), several in zip(whole, matrices, strict=True):
+        for here, placed in _instances(body, several, scale, centre):
+            corners[first + here] = placed
+            normals[first + here], areas[first + here] = _faces(placed)
+        first += body.facet_count * len(several)
+    numbers = np.repeat([number for number, _ in whole], instances).astype(np.int64)
     return Placed(corners, normals, areas, centre, float(np.max(high - low)), numbers, starts)
 
 
-def _moved(corners: Doubles, placement: Placement, scale: float, centre: Doubles) -> Doubles:
-    """Corners in mm about the centre; a mirroring placement turns the winding back outward."""
-    linear, shift = placement[:3] * scale, placement[3] * scale - centre
-    placed: Doubles = (corners.reshape(-1, 3) @ linear + shift).reshape(-1, 3, 3)
-    return placed[:, ::-1] if np.linalg.det(linear) < 0 else placed
+def _instances(
+    body: Body, placements: Doubles, scale: float, centre: Doubles
+) -> Iterator[tuple[Numbers, Doubles]]:
+    """Yield numbers (n,) of facets, the instances' one after another, and their corners about the centre.
+
+    Facets and placements (p, 4, 3) are taken in blocks: a body may be large, or stand there many times. A
+    mirroring placement turns the winding back outward.
+    """
+    for first, part in body.chunks(_CHUNK):
+        flat = part.reshape(-1, 3).astype(np.float64)
+        several = max(1, _CHUNK // len(part))
+        for start in range(0, len(placements), several):
+            block = placements[start : start + several]
+            moved = (flat @ (block[:, :3] * scale) + (block[:, 3:] * scale - centre)).reshape(-1, *part.shape)
+            mirrored = np.linalg.det(block[:, :3]) < 0
+            moved[mirrored] = moved[mirrored][:, :, ::-1]
+            instance = np.arange(start, start + len(block))[:, None] * body.facet_count
+            yield (instance + np.arange(first, first + len(part))).ravel(), moved.reshape(-1, 3, 3)
 
 
 def _faces(corners: Doubles) -> tuple[Doubles, Doubles]:
