@@ -78,6 +78,7 @@ CATALOGUE: Final[dict[str, tuple[_Severity, str]]] = {
     "mesh.not_finite": ("refuse", "A coordinate is not a finite number. " + _REPAIR),
     "mesh.out_of_range": ("refuse", "Move the part to the origin and check its unit. " + _REPAIR),
     "mesh.index_range": ("refuse", "A facet names a vertex that does not exist. " + _SEND_AGAIN),
+    "mesh.polygons": ("refuse", "Turn the faces into triangles when exporting."),
     "mesh.open_edges": ("refuse", "The surface has a hole at these edges. Close it. " + _REPAIR),
     "mesh.open_edges_welded": ("info", "Corners that should meet differ by a hair: weld vertices."),
     "mesh.non_manifold_edges": ("refuse", "More than two facets meet in an edge: merge bodies. " + _REPAIR),

@@ -1,31 +1,27 @@
-"""OBJ, PLY, OFF and GLB, read by trimesh inside the sandbox and held to the gate's own rules afterwards.
-
-Materials, textures and files beside the part are never opened. A scene's instances become placements. What is
-no mesh (points, lines) and what holds no facet is refused: trimesh would pass over it in silence. It is
-imported on first use, which is the process server's warm-up.
-"""
+"""OBJ, PLY, OFF and GLB: which one the bytes are, and its reader."""
 
 from __future__ import annotations
 
-import io
-from collections import defaultdict
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from typing import Final
 
-import numpy as np
-
-from mesh_tools.errors import Refused
+from mesh_tools.glb import MAGIC, load_glb
 from mesh_tools.limits import Limits
-from mesh_tools.model import Body, Model, Placement
+from mesh_tools.model import Model
+from mesh_tools.obj import load_obj
+from mesh_tools.off import load_off
+from mesh_tools.ply import load_ply
 
 KINDS: Final = ("obj", "ply", "off", "glb")
-_GLTF_UNIT_MM = 1000.0
-_Y_UP_TO_Z_UP: Placement = np.array([(1, 0, 0), (0, 0, 1), (0, -1, 0)], np.float64)
+_READERS: Final[Mapping[str, Callable[[memoryview, Limits], Model]]] = {
+    "obj": load_obj, "ply": load_ply, "off": load_off, "glb": load_glb,
+}  # fmt: skip
 
 
 def kind_of(data: memoryview, extension: str) -> str | None:
     """Which of `KINDS` the bytes are, or None; OBJ has no mark of its own and goes by its extension."""
     head = bytes(data[:64])
-    if head.startswith(b"glTF"):
+    if head.startswith(MAGIC):
         return "glb"
     if head[:4] in (b"ply\n", b"ply\r"):
         return "ply"
@@ -36,44 +32,4 @@ def kind_of(data: memoryview, extension: str) -> str | None:
 
 def load_foreign(data: memoryview, kind: str, limits: Limits) -> Model:
     """Read `data` as `kind`; raises Refused."""
-    import trimesh
-
-    try:
-        scene = trimesh.load_scene(io.BytesIO(data), file_type=kind, process=False, skip_materials=True)
-    except (MemoryError, Refused):
-        raise
-    except Exception as error:  # noqa: BLE001 - the reader's own errors are of every kind
-        raise Refused("format.unreadable", f"{kind}: {type(error).__name__}: {error}"[:300]) from None
-    placements: dict[str, list[Placement]] = defaultdict(list)
-    for node in scene.graph.nodes_geometry:
-        matrix, name = scene.graph[node]
-        placements[str(name)].append(_placement(np.asarray(matrix, np.float64), kind))
-    bodies = tuple(_body(scene.geometry[name], name, placements[name], limits) for name in placements)
-    total = sum(body.facet_count * len(body.placements) for body in bodies)
-    if total > limits.facets_max:
-        raise Refused("limit.facets", f"{total} facets; the limit is {limits.facets_max}.")
-    return Model(kind, bodies, _GLTF_UNIT_MM if kind == "glb" else None)
-
-
-def _body(geometry: Any, name: str, placements: list[Placement], limits: Limits) -> Body:
-    if not hasattr(geometry, "faces"):
-        raise Refused("content.no_mesh", f"{name[:80]!r} is {type(geometry).__name__}, not a mesh.")
-    points = np.ascontiguousarray(geometry.vertices, np.float64)
-    facets = np.asarray(geometry.faces)
-    if points.size and facets.size and (points.shape[1:] != (3,) or facets.shape[1:] != (3,)):
-        raise Refused("format.unreadable", f"{name[:80]!r} has vertices or facets of the wrong width.")
-    if len(points) > limits.vertices_max:
-        raise Refused("limit.vertices", f"{len(points)} vertices; the limit is {limits.vertices_max}.")
-    if facets.size and (int(facets.min()) < 0 or int(facets.max()) >= len(points)):
-        raise Refused("mesh.index_range", f"{name[:80]!r} names a vertex that is not there.")
-    return Body(
-        points, np.ascontiguousarray(facets, np.int32), placements, name[:80] if len(name) < 40 else ""
-    )
-
-
-def _placement(matrix: Placement, kind: str) -> Placement:
-    """The 4×3 row-vector form of a column-vector transform; glTF's y-up turned to z-up."""
-    rows: Placement = np.vstack([matrix[:3, :3].T, matrix[None, :3, 3]])
-    if not np.isfinite(rows).all() or abs(float(np.linalg.det(rows[:3]))) < 1e-12:
-        raise Refused("mesh.placement", "A transform is not finite or flattens the part.")
-    return rows @ _Y_UP_TO_Z_UP if kind == "glb" else rows
+    return _READERS[kind](data, limits)
