@@ -33,10 +33,10 @@ class _Instance:
         return moved
 
     def box(self) -> Box:
-        centre, half = (
-            self.placed(self.solid.surface.centre),
-            self.solid.surface.half @ np.abs(self.placement[:3]),
-        )
+        surface = self.solid.surface
+        upright = np.eye(3) if surface.frame is None else surface.frame.T
+        centre = self.placed(surface.centre @ upright)
+        half = surface.half @ np.abs(upright @ self.placement[:3])
         return np.stack([centre - half, centre + half])
 
 

@@ -2,7 +2,7 @@
 
 Every facet above the point counts +1 or −1 as it faces up or down. Whether the ray meets a facet is decided
 from the signs of its edges as seen from above, and an edge gives both of its facets the same sign, so that
-rounding can neither lose a crossing nor count one twice.
+rounding can neither lose a crossing nor count one twice. "Up" is the last axis of the surface's frame.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from mesh_tools.components import Labels
 from mesh_tools.intersections.box_tree import Mask, Sides
 from mesh_tools.intersections.budget import Budget
+from mesh_tools.intersections.frame import turned
 from mesh_tools.intersections.surface import Surface, axes
 from mesh_tools.intersections.vectors import Numbers, Vectors, cross, dot
 
@@ -50,12 +51,13 @@ def _windings(
     """
     count = np.zeros(len(points), np.int64)
     close = np.zeros(len(points), np.bool_)
-    for point, place in surface.tree.hits(*_rays(surface, points)):
+    along = points if surface.frame is None else points @ surface.frame
+    for point, place in surface.tree.hits(*_rays(surface, along)):
         budget.spend(len(point))
         if own is not None:
             other = own[0][place] != own[1][point // SAMPLES]
             point, place = point[other], place[other]
-        corners = axes(surface, place) - points[point].T
+        corners = turned(axes(surface, place), surface.frame) - along[point].T
         turn = _turns(corners)
         normal = cross(corners[1] - corners[0], corners[2] - corners[0])
         height = dot(normal, corners[0])

@@ -49,7 +49,7 @@ def _volumes(surface: Surface, shell: Labels, shells: int) -> Numbers:
     volumes = np.zeros(shells)
     for start in range(0, len(shell), _CHUNK):
         part = slice(start, start + _CHUNK)
-        corners = axes(surface, part) - surface.centre[:, None]
+        corners = axes(surface, part) - surface.corners[0, :3, None]
         parts = dot(corners[0], cross(corners[1], corners[2]))
         volumes += np.bincount(shell[part], parts, shells) / 6
     return volumes

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mesh_tools.intersections.box_tree import BoxTree, Mask, Places, Sides
+from mesh_tools.intersections.frame import frame_of, turned
 from mesh_tools.intersections.vectors import Vectors, cross
 from mesh_tools.model import Body, Corners
 from mesh_tools.vertex_keys import Keys, VertexKeys
@@ -20,12 +21,13 @@ class Surface:
     """Facets with area, in the tree's order. `numbers` (n,) are their numbers in the body.
 
     `corners` (n, 9) are x, y, z of the three corners, in the body's unit. `vertices` (3, n) number the
-    distinct points, `points` many. `centre` and `half` (3,) are the middle of the bounds and half their
-    sides; the tree's boxes are about the centre. `rounding` is how far a coordinate may be from where it was
-    meant, `extent` the longest side of the bounds.
+    distinct points, `points` many. The tree's boxes lie along the axes of `frame` (see `frame_of`), about
+    `centre`; `centre` and `half` (3,) are the middle of the bounds along these axes and half their sides.
+    `rounding` is how far a coordinate may be from where it was meant, `extent` the longest side.
     """
 
     tree: BoxTree
+    frame: Vectors | None
     centre: Vectors
     half: Vectors
     numbers: Places
@@ -38,22 +40,24 @@ class Surface:
     @classmethod
     def of(cls, body: Body) -> Surface | None:
         """The surface of one instance of `body`, whose coordinates are finite; None without area."""
-        low, high, flat = _boxes(body)
+        frame = frame_of(body)
+        low, high, flat = _boxes(body, frame)
         kept = np.flatnonzero(~flat).astype(np.int32)
         if not len(kept):
             return None
         if len(kept) < len(flat):
             low, high = low[:, kept], high[:, kept]
-        centre = (low.min(axis=1) + high.max(axis=1)) / 2
-        half = (high.max(axis=1) - low.min(axis=1)) / 2
+        least, most = low.min(axis=1), high.max(axis=1)
+        centre, half = (least + most) / 2, (most - least) / 2
         extent = 2 * float(half.max())
         single = body.points.dtype == np.float32
-        rounding = ROUNDING * (float(np.abs([low, high]).max()) if single else extent)
+        rounding = ROUNDING * (float(np.abs([least, most]).max()) if single else extent)
         tree = BoxTree.over(_narrowed(low, centre, -rounding), _narrowed(high, centre, rounding))
         del low, high
         numbers = kept[tree.order]
         vertices, points = _vertex_numbers(VertexKeys().of_corners(body).reshape(-1, 3)[numbers])
-        return cls(tree, centre, half, numbers, _corners(body, numbers), vertices, points, rounding, extent)
+        corners = _corners(body, numbers)
+        return cls(tree, frame, centre, half, numbers, corners, vertices, points, rounding, extent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +72,17 @@ class Tolerance:
         return max(self.depth * min(1.0, surface.extent / self.small), 2 * surface.rounding)
 
 
-def _boxes(body: Body) -> tuple[Vectors, Vectors, Mask]:
+def _boxes(body: Body, frame: Vectors | None) -> tuple[Vectors, Vectors, Mask]:
+    """Lowest and highest corners (3, n) of the facets along the frame's axes, and which have no area."""
     low, high = np.empty((3, body.facet_count)), np.empty((3, body.facet_count))
     flat = np.empty(body.facet_count, np.bool_)
     for start, corners in body.chunks():
         stop = start + len(corners)
-        first, second, third = np.ascontiguousarray(corners.reshape(-1, 9).T, np.float64).reshape(3, 3, -1)
+        rows = np.ascontiguousarray(corners.reshape(-1, 9).T, np.float64).reshape(3, 3, -1)
+        flat[start:stop] = ~cross(rows[1] - rows[0], rows[2] - rows[0]).any(axis=0)
+        first, second, third = turned(rows, frame)
         np.minimum(np.minimum(first, second), third, out=low[:, start:stop])
         np.maximum(np.maximum(first, second), third, out=high[:, start:stop])
-        np.logical_not(cross(second - first, third - first).any(axis=0), out=flat[start:stop])
     return low, high, flat
 
 
