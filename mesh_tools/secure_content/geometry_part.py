@@ -16,8 +16,9 @@ from uuid import uuid4
 import numpy as np
 from numpy.typing import NDArray
 
+from mesh_tools.canonical import ordered_facets
 from mesh_tools.errors import Refused
-from mesh_tools.model import IDENTITY, Body, Indices, Model, Placement
+from mesh_tools.model import IDENTITY, Body, Model, Placement
 from mesh_tools.threemf.vocabulary import CORE, PRODUCTION, UNITS
 from mesh_tools.vertex_keys import VertexKeys
 
@@ -65,17 +66,14 @@ def geometry_part(model: Model, unit_mm: float) -> GeometryPart:
     return GeometryPart(b"".join(pieces), unit)
 
 
-def ordered_mesh(body: Body) -> tuple[NDArray[np.float64], Indices]:
+def ordered_mesh(body: Body) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Vertices (v, 3) without duplicates and triangles (n, 3), both in the order described above."""
     keys, first, inverse = np.unique(VertexKeys().of_corners(body), return_index=True, return_inverse=True)
     points = _corner_points(body, first)
     order = np.lexsort(points.T[::-1])
-    rank = np.empty(len(keys), np.int32)
-    rank[order] = np.arange(len(keys), dtype=np.int32)
-    triangles = rank[inverse].reshape(-1, 3)
-    start = triangles.argmin(axis=1)[:, None]
-    triangles = np.take_along_axis(triangles, (start + np.arange(3)) % 3, axis=1)
-    return points[order], triangles[np.lexsort(triangles.T[::-1])]
+    rank = np.empty(len(keys), np.int64)
+    rank[order] = np.arange(len(keys))
+    return points[order], ordered_facets(rank[inverse].reshape(-1, 3))
 
 
 def _corner_points(body: Body, corners: NDArray[np.intp]) -> NDArray[np.float64]:
