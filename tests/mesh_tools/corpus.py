@@ -17,29 +17,29 @@ COLUMNS = ("path", "label", "verdict", "format", "reasons")
 PACKAGE_CODES = ("package.", "input.", "format.unknown", "limit.", "stl.", "sandbox.")
 
 _LATTICE = "there is no triangle to check: the part is a beam lattice, which the gate does not expand"
+_TEXTURE = "multiproperties name texture 2, which is no group: colours lead to nothing. Negotiable"
+_CASE = "two models whose names differ in case only: which one is meant depends on the reader"
 NOTES = {
-    "3mf-samples/MUSTPASS_Chapter3.4.1c_MustIgnoreUndefinedMetadataName.3mf":
-        "a name without prefix that the specification lacks; files with the like are labelled invalid, and only"
-        " the label tells them apart. Negotiable; names that common slicers write pass",
-    "3mf-samples/MUSTPASS_Chapter3.4.2_MetaData_Resources_Build.3mf":
-        "multiproperties name texture 2, which is no group of properties: colours lead to nothing. Negotiable",
-    "3mf-samples/MUSTPASS_Chapter3.4.3a_MustNotOutputNonReferencedObjects.3mf":
-        "multiproperties name texture 2, which is no group of properties: colours lead to nothing. Negotiable",
+    "3mf-samples/MUSTPASS_Chapter3.4.1c_MustIgnoreUndefinedMetadataName.3mf": (
+        "a name without prefix that the specification lacks, as in files labelled invalid for it. Negotiable;"
+        " names that common slicers write pass"
+    ),
+    "3mf-samples/MUSTPASS_Chapter3.4.2_MetaData_Resources_Build.3mf": _TEXTURE,
+    "3mf-samples/MUSTPASS_Chapter3.4.3a_MustNotOutputNonReferencedObjects.3mf": _TEXTURE,
     "3mf-samples/multipletextures.3mf": "three facets of the scanned mesh cut through others",
     "3mf-samples/pyramid.3mf": _LATTICE,
     "3mf-samples/variable voronoi.3mf": _LATTICE,
     "upb/CS-DOR_double-object-reference.3mf": "a transform of sixteen numbers, where 3MF has twelve",
-    "upb/CS-SE_slicing-extension.3mf": "slices, which a printer may print instead of the mesh that is checked",
-    "upb/DOS-BL-MBR_billion-laughs-model-build-references.3mf":
-        "tens of thousands of copies of one pyramid: more shells than the policy allows",
+    "upb/CS-SE_slicing-extension.3mf": "slices, which a printer may print instead of the checked mesh",
+    "upb/DOS-BL-MBR_billion-laughs-model-build-references.3mf": (
+        "tens of thousands of copies of one pyramid in one place: more shells than the policy allows"
+    ),
     "upb/F-B-BAL_beam-lattice.3mf": _LATTICE,
     "upb/F-B-PRO_production.3mf": "the package names a thumbnail that it lacks. Negotiable",
     "upb/F-B-SLI_slice.3mf": "slices in a part without a relationship, and a thumbnail that is not there",
-    "upb/ZIP-CLCVR_capitalization-lower-case-version-referenced.3mf":
-        "two models whose names differ in case only: which one is meant depends on the reader",
-    "upb/ZIP-CUCVR_capitalization-upper-case-version-referenced.3mf":
-        "two models whose names differ in case only: which one is meant depends on the reader",
-}  # fmt: skip
+    "upb/ZIP-CLCVR_capitalization-lower-case-version-referenced.3mf": _CASE,
+    "upb/ZIP-CUCVR_capitalization-upper-case-version-referenced.3mf": _CASE,
+}
 """Why files labelled valid are refused: a test holds the list exact."""
 
 

@@ -65,7 +65,7 @@ class TestAgreement:
     def test_with_trimesh_on_every_sound_file(
         self, corpus: Path, results: list[tuple[Row, Inspection]]
     ) -> None:
-        """Watertight, and the volume to a millionth; 3MF is read by the judge, which trimesh then measures."""
+        """Watertight, and the volume to a millionth; 3MF is read by the judge and measured by trimesh."""
         differing, compared = set(), 0
         for row, inspection in results:
             geometry = inspection.geometry

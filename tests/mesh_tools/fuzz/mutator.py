@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from random import Random
 
@@ -42,5 +43,5 @@ def _edited(name: str, data: bytes, rng: Random) -> bytes:
         return mutated_text(data.decode("utf-8", "replace"), rng).encode("utf-8", "replace")
     try:
         return by_format(data, rng)
-    except (ValueError, IndexError):  # an earlier edit left nothing of the format
+    except (ValueError, IndexError, KeyError, struct.error):  # an earlier edit left nothing of the format
         return mutated_bytes(data, rng)
