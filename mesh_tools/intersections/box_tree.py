@@ -18,7 +18,8 @@ Places = NDArray[np.int32]
 Mask = NDArray[np.bool_]
 Words = NDArray[np.uint64]
 
-FANOUT = 8
+_BITS = 3
+FANOUT = 1 << _BITS
 _PAIRS = 4096
 _WORD_BITS = 64
 _ONCE = np.triu(np.ones((FANOUT, FANOUT), np.bool_), 1)[:, :, None]
@@ -66,10 +67,12 @@ class BoxTree:
             itself = np.flatnonzero(left == right)
             if len(itself):
                 overlap[:, :, itself] &= _ONCE_AND_ITSELF if height else _ONCE
-            slots, pair = np.divmod(np.flatnonzero(overlap), len(left))
+            found = np.flatnonzero(overlap)
+            slots = found // len(left)  # divmod would not be vectorised
+            found -= slots * len(left)
             slot = slots.astype(np.int32)
-            left = left[pair] * np.int32(FANOUT) + slot // np.int32(FANOUT)
-            right = right[pair] * np.int32(FANOUT) + slot % np.int32(FANOUT)
+            left = (left.take(found) << _BITS) + (slot >> _BITS)
+            right = (right.take(found) << _BITS) + (slot & np.int32(FANOUT - 1))
             if not height:
                 yield left, right
             else:

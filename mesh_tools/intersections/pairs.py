@@ -53,6 +53,8 @@ def _met(surface: Surface, first: Places, second: Places, tolerance: float) -> t
     for swapped in (False, True):
         near = np.flatnonzero(~(apart(theirs, ours) if swapped else apart(ours, theirs)))
         ours, theirs, first, second = ours[:, :, near], theirs[:, :, near], first[near], second[near]
+    if not len(first):
+        return first, second, np.empty(0, np.int8)
     kinds = meeting(ours, theirs, tolerance, surface.rounding)
     bad = np.flatnonzero(kinds != TOUCHING)
     return first[bad], second[bad], kinds[bad]
@@ -62,10 +64,10 @@ def sharing(vertices: Places) -> Wanted:
     """Whether two places have a vertex of `vertices` (3, n) in common."""
 
     def shared(first: Places, second: Places) -> Mask:
-        theirs = [row[second] for row in vertices]
+        theirs = [row.take(second) for row in vertices]
         common = np.zeros(len(first), np.bool_)
         for row in vertices:
-            ours = row[first]
+            ours = row.take(first)
             for other in theirs:
                 common |= ours == other
         return common

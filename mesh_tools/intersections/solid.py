@@ -31,9 +31,8 @@ class Solid:
         surface = Surface.of(body)
         if surface is None:
             return None
-        roots, inverse = np.unique(shell_of[surface.numbers], return_inverse=True)
-        shell: Labels = inverse.astype(np.int32)
-        return cls(body, surface, shell, _volumes(surface, shell, len(roots)))
+        shell, shells = _renumbered(shell_of[surface.numbers])
+        return cls(body, surface, shell, _volumes(surface, shell, shells))
 
     def samples(self) -> Points:
         """Points (shells, 6, 3) on each shell, in the body's unit."""
@@ -43,6 +42,14 @@ class Solid:
         """The numbers, in the body, of all facets of a shell."""
         facets: Places = self.surface.numbers[self.shell == shell]
         return facets
+
+
+def _renumbered(labels: Labels) -> tuple[Labels, int]:
+    """The labels numbered from 0 without gaps, and how many there are."""
+    used = np.zeros(int(labels.max()) + 1, np.bool_)
+    used[labels] = True
+    rank = np.cumsum(used, dtype=np.int32) - np.int32(1)
+    return rank[labels], int(rank[-1]) + 1
 
 
 def _volumes(surface: Surface, shell: Labels, shells: int) -> Numbers:
