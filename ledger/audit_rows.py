@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from typing import Any
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Any, Final, get_args
 
 import rlp  # type: ignore[import-untyped]
 from eth_hash.auto import keccak
@@ -12,9 +14,13 @@ from sqlalchemy import Connection, RowMapping, select
 
 from ledger import tables
 from ledger.audit import StoredRow
+from ledger.calldata import batch_size
 from ledger.errors import LedgerError
 from ledger.facts import fact_of
-from ledger.outbox import operation_in
+from ledger.outbox import State, operation_in
+
+_DATA: Final = 7
+"""The place of the calldata among the fields of an EIP-1559 transaction."""
 
 
 def stored_rows(connection: Connection) -> Iterator[StoredRow]:
@@ -48,8 +54,8 @@ def misplaced_operations(connection: Connection) -> Iterator[tuple[str, str, str
     for row in connection.execute(select(tables.operations)).mappings():
         name = row["operation_id"]
         if row["state"] != "confirmed":
-            if row["fact"] in told and row["state"] not in ("pending", "sent", "rejected"):
-                yield name, "state", f"is {row['state']}, and the event is there"
+            for problem in _unsettled(row, told):
+                yield name, "state", problem
             continue
         if not row["settled"]:
             yield name, "settled", "says no, and the operation is final"
@@ -57,6 +63,45 @@ def misplaced_operations(connection: Connection) -> Iterator[tuple[str, str, str
             yield name, "reason", "tells why a confirmed operation was refused"
         if row["nonce"] is not None and nonces.get(row["tx_hash"], row["nonce"]) != row["nonce"]:
             yield name, "nonce", "is not that of its transaction"
+    yield from _misplaced_items(connection)
+
+
+def _unsettled(row: RowMapping, told: set[str]) -> Iterator[str]:
+    """Yield what speaks against the state of an operation that is not confirmed."""
+    state = row["state"]
+    if state not in get_args(State):
+        yield f"{state!r} is no state"
+    if row["settled"]:
+        yield f"is {state}, and the operation was final before: taken back by the chain, or altered"
+    if row["fact"] in told and state not in ("pending", "sent", "rejected"):
+        yield f"is {state}, and the event is there"
+    if state == "pending" and row["nonce"] is not None:
+        yield "is pending, and a transaction carries it"
+    if state == "sent" and row["nonce"] is None:
+        yield "is sent, and no transaction carries it"
+    if state in ("pending", "sent") and row["reason"] is not None:
+        yield f"is {state}, and there is a reason for which it was refused"
+    if state == "rejected" and row["reason"] is None:
+        yield "is rejected, and there is no reason"
+
+
+def _misplaced_items(connection: Connection) -> Iterator[tuple[str, str, str]]:
+    """Yield where operations do not fill the batch of the transaction that carried them, in its order."""
+    operations, signed = tables.operations.c, tables.transactions.c
+    mined = select(signed.nonce, signed.raw).where(signed.block_number.is_not(None))
+    sizes = {row.nonce: batch_size(_fields(row.raw)[_DATA]) for row in connection.execute(mined)}
+    columns = (operations.operation_id, operations.nonce, operations.item, operations.log_index)
+    carried = select(*columns).where(operations.nonce.in_(mined.with_only_columns(signed.nonce)))
+    rows = connection.execute(carried.order_by(operations.nonce, operations.item)).all()
+    for nonce, group in groupby(rows, key=lambda row: row.nonce):
+        before = -1
+        for place, row in enumerate(items := list(group)):
+            if row.item != place or len(items) != sizes[nonce]:
+                problem = f"is {row.item}; nonce {nonce} carries {sizes[nonce]} and {len(items)} rows say so"
+                yield row.operation_id, "item", problem
+            if row.log_index is not None and row.log_index <= before:
+                yield row.operation_id, "item", "is not where its event stands among those of the batch"
+            before = before if row.log_index is None else row.log_index
 
 
 def _operation(row: RowMapping) -> StoredRow:
@@ -93,6 +138,7 @@ def damaged_transactions(connection: Connection) -> Iterator[tuple[str, str, str
     embedded = connection.execute(select(tables.chain.c.embedded)).scalar()
     carriers = set(connection.execute(select(tables.operations.c.tx_hash)).scalars())
     signed = connection.execute(select(tables.transactions).order_by("nonce", "attempt")).mappings().all()
+    yield from _misnumbered(signed)
     after = 0
     for row in signed:
         name = _hex(row["hash"])
@@ -117,11 +163,27 @@ def damaged_transactions(connection: Connection) -> Iterator[tuple[str, str, str
             yield name, "block_number, block_hash", "are not those of an indexed block"
 
 
+def _misnumbered(signed: Sequence[RowMapping]) -> Iterator[tuple[str, str, str]]:
+    """Yield the transactions, by nonce and attempt, that are not the next attempt of their nonce."""
+    before = Counter[int]()
+    for row in signed:
+        nonce, attempt = row["nonce"], row["attempt"]
+        if attempt != before[nonce]:
+            yield _hex(row["hash"]), "attempt", f"is {attempt}, after {before[nonce]} of nonce {nonce}"
+        before[nonce] += 1
+
+
 def _signed(raw: bytes) -> dict[str, int]:
     """Return what a signed transaction (EIP-1559) says of itself, by the columns that repeat it."""
-    _, nonce, tip, max_fee, gas, *_ = rlp.decode(raw[1:])
+    _, nonce, tip, max_fee, gas, *_ = _fields(raw)
     told = {"nonce": nonce, "tip": tip, "max_fee": max_fee, "gas": gas}
     return {column: int.from_bytes(value, "big") for column, value in told.items()}
+
+
+def _fields(raw: bytes) -> list[bytes]:
+    """Return the fields of a signed EIP-1559 transaction."""
+    fields: list[bytes] = rlp.decode(raw[1:])
+    return fields
 
 
 def _plain(row: RowMapping, *without: str) -> dict[str, Any]:

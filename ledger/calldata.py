@@ -86,6 +86,15 @@ def operations_in(data: bytes) -> list[Operation | None]:
         return [None]
 
 
+def batch_size(data: bytes) -> int:
+    """Return how many items a call of the contract has: those of a batch, or the one call."""
+    name, values = _decode(data)
+    try:
+        return len(unpack(*values)) if name == _BATCH else 1
+    except TypedDataError:
+        return 1
+
+
 def _operation(data: bytes) -> Operation | None:
     try:
         if data[:4] == RECORD_PRINT and len(data) == PRINT_CALL:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ledger.audit import Finding, History
 from ledger.identity import ChainIdentity
@@ -10,10 +10,13 @@ from ledger.identity import ChainIdentity
 _ROW = "ledger_chain 1"
 
 
-def findings(known: ChainIdentity | None, rows: int, history: History) -> Iterator[Finding]:
-    """Yield the columns of `ledger_chain`, which has one row, that do not fit the chain."""
-    if rows > 1:
-        yield Finding("ledger_chain", "row", f"there are {rows}; a database belongs to one contract")
+def findings(known: ChainIdentity | None, rows: Sequence[int], history: History) -> Iterator[Finding]:
+    """Yield the columns of `ledger_chain`, which has one row, that do not fit the chain; `rows` are the ids
+    of those there are.
+    """
+    if len(rows) > 1:
+        yield Finding("ledger_chain", "row", f"there are {len(rows)}; a database belongs to one contract")
+    yield from (Finding(f"ledger_chain {row}", "id", "the one row has the id 1") for row in rows if row != 1)
     if known is None:
         yield Finding(_ROW, "row", "is missing")
         return

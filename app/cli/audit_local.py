@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from app.cli import audit_identity, audit_objects, audit_rows
 from app.cli.audit_relations import Relations
@@ -89,13 +89,12 @@ def _among_rows(database: Database, history: History) -> list[Finding]:
     """Compare rows with each other and with the whole of the history; name what no row tells of."""
     with database.read() as session:
         known = identity.load(session.connection())
-        rows = session.connection().execute(select(func.count()).select_from(tables.chain)).scalar_one()
+        rows = session.connection().execute(select(tables.chain.c.id)).scalars().all()
         found = list(audit_identity.findings(known, rows, history))
         if known is None or known.embedded:
             found += audit_rows.unclaimed(session, history)
-        facts = [record.seen.fact for record in history.records if record.seen.fact is not None]
         inventory = audit_rows.Inventory(session)
-        return [*found, *Relations(session, inventory, history.domain, facts).findings()]
+        return [*found, *Relations(session, inventory, history).findings()]
 
 
 def _objects(settings: Settings, database: Database, *, quiet: bool) -> tuple[int, list[Finding]]:

@@ -14,12 +14,15 @@ from typing import Any, Final
 
 from sqlmodel import Session, select
 
+from app.cli import audit_shreddings
+from app.cli.audit_releases import Answers
 from app.cli.audit_rows import Inventory, plain_rows
 from app.designs.custody import Custody
 from app.designs.states import RevisionState
 from app.errors import AppError
 from app.licences.states import LicenceState
 from app.models import (
+    ApiKey,
     Design,
     Licence,
     LicenceKey,
@@ -35,7 +38,7 @@ from app.printers.binding import require_bound
 from app.printers.states import PrinterState
 from app.prints.lifecycle import State
 from app.shredding import lifecycle as shredding
-from ledger.audit import Finding
+from ledger.audit import Finding, History
 from ledger.errors import LedgerError
 from ledger.typed_data import (
     Domain,
@@ -63,13 +66,14 @@ _ACCOUNT: Final = "account"
 class Relations:
     """The rows of one moment, each beside those it names.
 
-    `facts` is what the chain had recorded before: rows may know more than it, never less.
+    `history` is what the chain had recorded before: rows may know more than it, never less.
     """
 
-    def __init__(self, session: Session, inventory: Inventory, domain: Domain, facts: Iterable[str]) -> None:
+    def __init__(self, session: Session, inventory: Inventory, history: History) -> None:
         self._rows = inventory
-        self._domain = domain
-        self._facts = frozenset(facts)
+        self._domain = history.domain
+        self._facts = {each.seen.fact: each for each in history.records if each.seen.fact is not None}
+        self._answers = Answers(self._receipt)
         self._designs = {row.id: row for row in session.exec(select(Design)).all()}
         self._releases = plain_rows(session, Release)
         self._released = Counter(release.print_id for release in self._releases)
@@ -77,10 +81,15 @@ class Relations:
         self._sealed_for: dict[str, set[str]] = {}
         for key in self._keys:
             self._sealed_for.setdefault(key.licence_id, set()).add(key.printer_id)
+        self._owners_keys = {(key.licence_id, key.printer_id): key for key in self._keys}
         self._shreddings = list(session.exec(select(Shredding)).all())
+        self._api_keys = {row.id: row for row in session.exec(select(ApiKey)).all()}
         self._accounts = {
             row.object_id for row in session.exec(select(WrappedSecret)).all() if row.kind == _ACCOUNT
         }
+
+    def _receipt(self, fact: str) -> dict[str, Any] | None:
+        return self._facts[fact].receipt() if fact in self._facts else None
 
     def findings(self) -> Iterator[Finding]:
         """Yield every column that contradicts another row, or a state that contradicts the chain."""
@@ -254,17 +263,9 @@ class Relations:
         yield from _unlike(name, {"body": (row.body is None, shredded)})
         if row.body is None:
             return
-        body = _read(row.body) or {}
-        said: dict[str, tuple[object, object]] = {
-            "release_id": (body.get("release_id"), row.id),
-            "print_id": (body.get("print_id"), row.print_id),
-            "printer_hash": (body.get("printer_hash"), _hex(printer.printer_hash)),
-            "manifest": (body.get("manifest"), revision.manifest),
-            "salt": (body.get("salt"), _hex(revision.salt)),
-            "commitment": (body.get("commitment"), _hex(revision.commitment)),
-            "licence": (body.get("licence"), licence.statement),
-        }
-        yield from _unlike(name, {f"body.{member}": pair for member, pair in said.items()})
+        fact = f"record_print:{_hex(licence.licence_hash)}:{of_print.sequence}:{_hex(of_print.token_sha256)}"
+        owners = self._owners_keys.get((licence.id, printer.id))
+        yield from self._answers.findings(row, fact, licence, printer, revision, owners)
 
     def _licence_key(self, row: LicenceKey) -> Iterator[Finding]:
         name = f"licence_keys {row.licence_id} {row.printer_id}"
@@ -285,6 +286,8 @@ class Relations:
         yield from _unlike(name, {"organisation_id": (row.organisation_id, design.organisation_id)})
         if row.state in ("confirmed", "shredded"):
             yield from _unlike(name, {"confirmed_at": (row.confirmed_at, design.shredded_at)})
+        revisions = [each for each in self._rows.revisions.values() if each.design_id == design.id]
+        yield from audit_shreddings.findings(row, self._api_keys, revisions, self._releases)
 
 
 def _possessed(domain: Domain, row: Printer, provider: str) -> bool:
