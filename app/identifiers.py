@@ -12,7 +12,7 @@ Entropy = Callable[[int], bytes]
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 
 ORGANISATION, API_KEY, DESIGN, REVISION = "org", "key", "dsn", "rev"
-LICENCE, PRINTER, PRINT, RELEASE = "lic", "prt", "job", "rel"
+LICENCE, PRINTER, PRINT, RELEASE, RESEMBLANCE = "lic", "prt", "job", "rel", "sim"
 
 
 def new_id(prefix: str, entropy: Entropy = secrets.token_bytes) -> str:

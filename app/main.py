@@ -18,6 +18,7 @@ from app.accounts import routes as accounts
 from app.accounts.service import ensure_operator
 from app.body_limit import BodyLimit
 from app.clock import Clock
+from app.designs import resemblances
 from app.designs import routes as designs
 from app.evidence import routes as evidence
 from app.health import documentation
@@ -81,7 +82,7 @@ def assemble(
         redoc_url=None,
     )
     refusals = problems.responses(422, "4XX", "5XX")
-    for module in (accounts, designs, licences, printers, prints, shreddings, evidence, health):
+    for module in (accounts, designs, resemblances, licences, printers, prints, shreddings, evidence, health):
         app.include_router(module.router, responses=refusals)
     app.include_router(designs.upload_router, responses=refusals)
     documentation.install(app)

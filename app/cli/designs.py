@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from app.cli import resemblances
 from app.cli.options import AccountFile, ApiKey, Json, Url, group
 from app.cli.output import console, fields, findings, plain, say, show, table
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from app.cli.upload import Part
 
 commands = group("design", "Parts and their versions (owner)")
+commands.command()(resemblances.similar)
 
 _HOLDERS = {"service": "the service", "owner": "its owner alone"}
 Wait = Annotated[float, typer.Option("--timeout", help="Seconds to wait for inspection or ledger", min=0)]

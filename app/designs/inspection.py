@@ -12,7 +12,7 @@ import threading
 import structlog
 
 from app.accounts.signing import address_of
-from app.designs import lease, manifest
+from app.designs import lease, manifest, similarity
 from app.designs.custody import Custody
 from app.designs.lease import Claim
 from app.designs.noting import noting
@@ -22,6 +22,7 @@ from app.designs.stored import note_object, openable_file_of, thumbnail_context
 from app.models import Organisation, Revision
 from app.wiring import Services
 from mesh_tools.errors import SandboxUnavailable
+from mesh_tools.fingerprint.vector import Fingerprint
 from mesh_tools.inspect import Inspection
 from storage.errors import KeyUnavailable, ObjectDamaged, StorageError, StoreUnavailable, WrongContext
 from storage.vault import StoredObject
@@ -41,6 +42,7 @@ def inspect_next(services: Services, worker: str, stopping: threading.Event | No
         return False
     with lease.renewing(services, claim):
         _inspect(services, claim, stopping or threading.Event())
+    similarity.compare_waiting(services)
     return True
 
 
@@ -54,6 +56,7 @@ def _inspect(services: Services, claim: Claim, stopping: threading.Event) -> Non
         return
     try:
         inspection = _run(services, row)
+        likeness = similarity.fingerprint_of(services, row) if inspection.verdict == "pass" else None
     except (KeyUnavailable, StoreUnavailable, SandboxUnavailable) as error:
         _log.warning("inspection postponed", revision=row.id, error=error.kind)
         lease.give_back(services, claim)
@@ -64,7 +67,7 @@ def _inspect(services: Services, claim: Claim, stopping: threading.Event) -> Non
     if stopping.is_set() and inspection.verdict != "pass":
         lease.give_back(services, claim)
         return
-    _conclude(services, claim, row, inspection)
+    _conclude(services, claim, row, inspection, likeness)
 
 
 def _run(services: Services, row: Revision) -> Inspection:
@@ -98,20 +101,26 @@ def _refuse(services: Services, claim: Claim, code: str, message: str) -> None:
     _log.info("inspected", revision=claim.revision_id, verdict="refuse", code=code)
 
 
-def _conclude(services: Services, claim: Claim, row: Revision, inspection: Inspection) -> None:
+def _conclude(
+    services: Services, claim: Claim, row: Revision, inspection: Inspection, likeness: Fingerprint | None
+) -> None:
     thumbnail = _keep_thumbnail(services, row, inspection)
     if thumbnail is None:
-        _write_verdict(services, claim, inspection, None)
+        _write_verdict(services, claim, inspection, likeness, None)
     else:
         with noting(services, thumbnail, claim.revision_id, "thumbnail_object"):
-            _write_verdict(services, claim, inspection, thumbnail)
+            _write_verdict(services, claim, inspection, likeness, thumbnail)
     services.metrics.inspections.labels(inspection.verdict).inc()
     codes = [found.code for found in inspection.findings if found.severity == "refuse"]
     _log.info("inspected", revision=claim.revision_id, verdict=inspection.verdict, codes=codes)
 
 
 def _write_verdict(
-    services: Services, claim: Claim, inspection: Inspection, thumbnail: StoredObject | None
+    services: Services,
+    claim: Claim,
+    inspection: Inspection,
+    likeness: Fingerprint | None,
+    thumbnail: StoredObject | None,
 ) -> None:
     """Write what was found, if the claim still stands; the picture goes otherwise."""
     with services.database.write() as session:
@@ -129,6 +138,8 @@ def _write_verdict(
             else:
                 held.state = RevisionState.REFUSED
             session.add(held)
+            if likeness is not None:
+                similarity.keep(session, services, held, likeness)
     if held is None and thumbnail is not None:
         services.vault.discard(thumbnail)
 

@@ -12,6 +12,7 @@ from app.models.printers import Printer
 from app.models.prints import Print, Release
 from app.models.requests import IdempotencyRecord, SeenProof
 from app.models.shreddings import Shredding
+from app.models.similarity import PartFingerprint, Resemblance
 
 __all__ = [
     "ApiKey",
@@ -22,9 +23,11 @@ __all__ = [
     "Licence",
     "LicenceKey",
     "Organisation",
+    "PartFingerprint",
     "Print",
     "Printer",
     "Release",
+    "Resemblance",
     "Revision",
     "SeenProof",
     "Shredding",

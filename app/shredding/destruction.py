@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 from sqlmodel import Session, col, select
 
-from app.designs import catalogue
+from app.designs import catalogue, similarity
 from app.designs.catalogue import Kept
 from app.designs.states import RevisionState
 from app.errors import AppError
@@ -42,6 +42,7 @@ def destroy_keys(session: Session, row: Shredding, now: int) -> None:
         "unreadable": [f"{broken.row} {broken.column}" for broken in known.unreadable],
     }
     row.state, row.confirmed_at = after(State(row.state), Event.CONFIRM), now
+    similarity.forget(session, [revision.id for revision in revisions])
     design.shredded_at = now
     session.add_all([row, design])
 

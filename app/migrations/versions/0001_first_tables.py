@@ -286,6 +286,51 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_licences_transferred_from"), ["transferred_from"], unique=False)
 
     op.create_table(
+        "part_fingerprints",
+        sa.Column("revision_id", sa.String(), nullable=False),
+        sa.Column("organisation_id", sa.String(), nullable=False),
+        sa.Column("vector", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("compared_at", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["organisation_id"],
+            ["organisations.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["revision_id"],
+            ["revisions.id"],
+        ),
+        sa.PrimaryKeyConstraint("revision_id"),
+    )
+    with op.batch_alter_table("part_fingerprints", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_part_fingerprints_organisation_id"), ["organisation_id"], unique=False
+        )
+
+    op.create_table(
+        "resemblances",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("revision_id", sa.String(), nullable=False),
+        sa.Column("other_id", sa.String(), nullable=False),
+        sa.Column("distance", sa.Float(), nullable=False),
+        sa.Column("factor", sa.Float(), nullable=False),
+        sa.Column("same_file", sa.Boolean(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["other_id"],
+            ["revisions.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["revision_id"],
+            ["revisions.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("revision_id", "other_id"),
+    )
+    with op.batch_alter_table("resemblances", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_resemblances_other_id"), ["other_id"], unique=False)
+
+    op.create_table(
         "licence_keys",
         sa.Column("licence_id", sa.String(), nullable=False),
         sa.Column("printer_id", sa.String(), nullable=False),
@@ -524,6 +569,14 @@ def downgrade() -> None:
 
     op.drop_table("prints")
     op.drop_table("licence_keys")
+    with op.batch_alter_table("resemblances", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_resemblances_other_id"))
+
+    op.drop_table("resemblances")
+    with op.batch_alter_table("part_fingerprints", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_part_fingerprints_organisation_id"))
+
+    op.drop_table("part_fingerprints")
     with op.batch_alter_table("licences", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_licences_transferred_from"))
         batch_op.drop_index(batch_op.f("ix_licences_state"))
