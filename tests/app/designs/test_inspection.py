@@ -14,7 +14,7 @@ from app.designs.inspection import inspect_next
 from app.designs.lease import claim_next, give_back, held
 from tests.app.parties import Party, new_party, problem
 from tests.app.parts import box
-from tests.app.service import Service, running_service
+from tests.app.service import Service, running_service, until
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +41,11 @@ def state(owner: Party, revision: dict[str, Any]) -> dict[str, Any]:
     return owner.expect(200, "GET", f"/v1/revisions/{revision['id']}")
 
 
+def _judged(owner: Party, path: str) -> Any:
+    seen = owner.expect(200, "GET", path)
+    return seen if seen["state"] != "inspecting" else None
+
+
 class TestVerdict:
     def test_refuses_an_open_mesh(self, owner: Party) -> None:
         seen = owner.inspected(box(closed=False))
@@ -53,6 +58,25 @@ class TestVerdict:
     @pytest.mark.parametrize("content", [b"solid x\n", b"PK\x03\x04 nothing", b"\x00" * 200, b"hello"])
     def test_refuses_what_is_no_mesh(self, owner: Party, content: bytes) -> None:
         assert owner.inspected(content)["state"] == "refused"
+
+    @pytest.mark.parametrize(
+        ("filename", "content", "code"),
+        [
+            ("part.gcode", b"G21\nG28\nG1 X1 F600\nG1 X9 E1\n", "toolpath.no_machine"),
+            ("part.bgcode", b"GCDE\x01\0\0\0\x01\0", "toolpath.no_machine"),
+            ("part.step", b"ISO-10303-21;\nHEADER;\nENDSEC;\n", "format.not_printable"),
+        ],
+    )
+    def test_keeps_what_is_no_mesh_and_says_why_it_is_not_printed(
+        self, owner: Party, filename: str, content: bytes, code: str
+    ) -> None:
+        revision = owner.draft()
+        path = f"/v1/revisions/{revision['id']}"
+        owner.expect(202, "PUT", f"{path}/file", params={"filename": filename}, content=content)
+        seen = until(lambda: _judged(owner, path))
+        assert seen["state"] == "refused"
+        assert [found["code"] for found in seen["inspection"]["findings"]] == [code]
+        assert seen["file"]["bytes"] == len(content)
 
     def test_refuses_what_the_recipe_cannot_hold(self, owner: Party) -> None:
         seen = owner.inspected(box((50, 50, 50)), build_volume_mm=[40, 40, 40])

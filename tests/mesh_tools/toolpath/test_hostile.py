@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mesh_tools.toolpath.commands import FORBIDDEN, WHY
 from mesh_tools.toolpath.machine import DIALECTS, Dialect
@@ -146,6 +148,51 @@ class TestCommands:
     def test_vouched_for_pass_with_a_warning(self) -> None:
         limits = machine(macros=["M620", "M621.1"])
         assert read(SQUARE + "M620 S1\nM621.1 S2\n", limits)[1] == {"toolpath.macro": 2}
+
+
+_ALPHABET = 'GMTNXYZEFIJRPS0123456789.+- \t\n;*@%()"=_{}gx\r\0é'
+_WORDS = [
+    "G1",
+    "G2",
+    "M104",
+    "X1",
+    "Y-2.5",
+    "E.1",
+    "F900",
+    " ",
+    "\n",
+    ";c",
+    "S200",
+    "M500",
+    "G92",
+    "I1",
+    "1e5",
+    "\t",
+]
+
+
+class TestAnyBytes:
+    @settings(deadline=None, max_examples=200)
+    @given(
+        st.one_of(
+            st.binary(max_size=200),
+            st.text(_ALPHABET, max_size=200).map(str.encode),
+            st.lists(st.sampled_from(_WORDS), max_size=60).map(" ".join).map(str.encode),
+            st.lists(st.sampled_from(_WORDS), max_size=60).map("".join).map(str.encode),
+        ),
+        st.sampled_from(DIALECTS),
+    )
+    def test_are_read_or_refused(self, data: bytes, dialect: Dialect) -> None:
+        toolpath, codes = read(data, machine(dialect))
+        assert toolpath is not None or codes
+        assert all(code.startswith("toolpath.") for code in codes)
+
+    @settings(deadline=None, max_examples=200)
+    @given(st.lists(st.text(_ALPHABET.replace("\n", ""), max_size=40), max_size=12))
+    def test_hide_no_line_that_is_forbidden(self, lines: list[str]) -> None:
+        text = "\n".join([*lines, "M502", *lines])
+        codes = read(SQUARE + text + "\n")[1]
+        assert codes.keys() & {"toolpath.settings_write", "toolpath.characters"}
 
 
 class TestPlanted:
