@@ -103,12 +103,13 @@ def _binary_stl(data: bytes) -> Iterator[Facet]:
 
 
 def _text_stl(data: bytes) -> Iterator[Facet]:
-    corners: list[Corner] = []
-    for line in data.decode("latin-1").replace("\r", "\n").split("\n"):
-        words = line.lower().split()
-        starts = [place for place, word in enumerate(words) if word == "vertex"]
-        if words[:1] not in (["solid"], ["endsolid"]):
-            corners += [(float(words[i + 1]), float(words[i + 2]), float(words[i + 3])) for i in starts]
+    lines = data.decode("latin-1").lower().replace("\r", "\n").split("\n")
+    words = [word for line in lines for word in line.split() if line.split()[0] not in ("solid", "endsolid")]
+    corners: list[Corner] = [
+        (float(words[i + 1]), float(words[i + 2]), float(words[i + 3]))
+        for i, word in enumerate(words)
+        if word == "vertex"
+    ]
     for first in range(0, len(corners), 3):
         yield corners[first], corners[first + 1], corners[first + 2]
 

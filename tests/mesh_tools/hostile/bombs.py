@@ -89,13 +89,14 @@ def _levels(fan: int, depth: int, mesh: str = MESH) -> bytes:
     return package(model("".join(rows), f'<item objectid="{depth + 1}"/>'))
 
 
-def _items(count: int) -> bytes:
-    items = (f'<item objectid="1" transform="{_beside(100 * number)}"/>' for number in range(count))
-    return package(model(build="".join(items)))
-
-
 def _beside(along: int) -> str:
     return f"1 0 0 0 1 0 0 0 1 {along} 0 0"
+
+
+def _branching(depth: int) -> bytes:
+    """Nodes that name the next one twice: two to the power of depth meshes."""
+    nodes: list[object] = [{"children": [number + 1, number + 1]} for number in range(depth)]
+    return glb(shapes.box(), nodes=[*nodes, {"mesh": 0}])
 
 
 def _nested(depth: int) -> bytes:
@@ -237,12 +238,6 @@ VARIANTS: tuple[Variant, ...] = (
         lambda: _levels(3, 2, mesh_xml(shapes.sphere(20, 20, 20))),
     ),
     Variant(
-        "endless build items",
-        "limit.instances",
-        lambda: _items(100_001),
-        lambda: _items(11),
-    ),
-    Variant(
         "STL of four billion facets",
         "stl.truncated",
         lambda: _counted_stl(2**32 - 1),
@@ -256,10 +251,12 @@ VARIANTS: tuple[Variant, ...] = (
         lambda: _counted_stl(12),
         "part.stl",
     ),
-    _counted(
-        "PLY of four billion vertices", "format.unreadable", "part.ply", b"vertex 8", b"vertex 4000000000"
-    ),
-    _counted("PLY of four billion facets", "format.unreadable", "part.ply", b"face 12", b"face 4000000000"),
+    _counted("PLY of four billion vertices", "limit.vertices", "part.ply", b"vertex 8", b"vertex 4000000000"),
+    _counted("PLY of four billion facets", "limit.vertices", "part.ply", b"face 12", b"face 4000000000"),
+    _counted("text PLY of a facet more", "format.unreadable", "text.ply", b"face 12", b"face 13"),
+    _counted("OFF of a facet more", "format.unreadable", "part.off", b"8 12 0", b"8 13 0"),
+    _counted("OFF of a facet less", "format.unreadable", "part.off", b"8 12 0", b"8 11 0"),
+    _counted("OFF of four billion facets", "format.unreadable", "part.off", b"8 12 0", b"8 4000000000 0"),
     _counted("OFF of four billion vertices", "format.unreadable", "part.off", b"8 12 0", b"4000000000 12 0"),
     Variant(
         "GLB accessor of a trillion",
@@ -273,6 +270,13 @@ VARIANTS: tuple[Variant, ...] = (
         "format.unreadable",
         lambda: _glb_json(200_000),
         lambda: _glb_json(3),
+        "part.glb",
+    ),
+    Variant(
+        "GLB nodes that double",
+        "format.unreadable",
+        lambda: _branching(60),
+        lambda: glb(shapes.box(), nodes=[{"children": [1]}, {"mesh": 0}]),
         "part.glb",
     ),
 )

@@ -314,7 +314,7 @@ VARIANTS: tuple[Variant, ...] = (
     _framed("unknown bytes", b"%!PS-Adobe\n" + bytes(100), "part.obj", "format.unknown"),
     Variant(
         "GLB node of itself",
-        "mesh.empty",
+        "format.unreadable",
         lambda: _glb_nodes([{"children": [0]}]),
         lambda: _glb_nodes([{"children": [1]}, {"mesh": 0}]),
         "part.glb",
@@ -329,6 +329,22 @@ VARIANTS: tuple[Variant, ...] = (
             {"buffer": 0, "byteOffset": 0, "byteLength": 96},
             {"buffer": 0, "byteOffset": 10**9, "byteLength": 144},
         ],
+    ),
+    Variant(
+        "GLB whose length lies",
+        "format.unreadable",
+        lambda: b"glTF" + struct.pack("<II", 2, 2**31) + glb(shapes.box())[12:],
+        lambda: glb(shapes.box()),
+        "part.glb",
+    ),
+    _framed("bytes after a GLB", glb(shapes.box()) + _PDF, "part.glb", "format.unreadable"),
+    _framed("bytes after a PLY", WRITERS["part.ply"](shapes.box()) + _PDF, "part.ply", "format.unreadable"),
+    _framed("lines after a text PLY", _PLY + b"3 0 1 2\n", "text.ply", "format.unreadable"),
+    _framed(
+        "lines after an OFF",
+        WRITERS["part.off"](shapes.box()) + b"3 0 1 2\n",
+        "part.off",
+        "format.unreadable",
     ),
     Variant(
         "GLB of another version",

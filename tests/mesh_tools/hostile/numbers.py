@@ -51,7 +51,6 @@ def _scaled(factor: float) -> bytes:
 
 _NO_NUMBERS = tuple(word for word in _WORDS if word not in (*_NOT_FINITE, *_ALLOWED_IN_TEXT))
 _NO_WORDS = tuple(word for word in _NO_NUMBERS if word not in ("1 0", "nan(1)"))
-_NO_OFF_WORDS = tuple(word for word in _NO_WORDS if word.isascii() and "_" not in word)
 
 VARIANTS: tuple[Variant, ...] = (
     *_in_package(),
@@ -59,7 +58,7 @@ VARIANTS: tuple[Variant, ...] = (
     *_in_text("text.stl", _NOT_FINITE[-2:], "mesh.not_finite"),
     *_in_text("part.obj", _NO_WORDS, "format.unreadable"),
     *_in_text("part.obj", _NOT_FINITE, "mesh.not_finite"),
-    *_in_text("part.off", _NO_OFF_WORDS, "format.unreadable"),
+    *_in_text("part.off", _NO_WORDS, "format.unreadable"),
     *_in_text("part.off", _NOT_FINITE, "mesh.not_finite"),
     *_in_text("text.ply", _NO_WORDS, "format.unreadable"),
     *_in_text("text.ply", _NOT_FINITE, "mesh.not_finite"),
