@@ -98,7 +98,7 @@ CATALOGUE: Final[dict[str, tuple[_Severity, str]]] = {
     "render.section": ("refuse", "Name an axis, x, y or z, and a place within the part."),
     "render.view": ("refuse", "Choose thumbnail, sheet, findings, section or preview."),
     "build.turned": ("info", "The part fits the build volume only when it is turned."),
-    "wall.thin": ("warn", "Thicken the walls, or choose a process or a machine that makes finer ones."),
+    "wall.thin": ("warn", "Check the unit, thicken the walls, or choose a process that makes finer ones."),
     "gap.thin": ("warn", "Widen the gaps: faces this close fuse, or hold powder, resin or support."),
     "overhang.share": ("info", "Turn the part, or chamfer what hangs over; else it needs support."),
     "toolpath.empty": ("refuse", "The toolpath prints nothing. " + _SLICE),
