@@ -13,10 +13,9 @@ themselves as the engine was set up. Other databases need none of this.
 
 from __future__ import annotations
 
-import contextlib
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -71,37 +70,28 @@ class _Gate:
             event.listen(engine, "commit", self._announce)
 
     @contextmanager
-    def turn(self, doors: Sequence[threading.Lock], *, patient: bool) -> Iterator[None]:
+    def turn(self, outer: AbstractContextManager[Any], *, patient: bool) -> Iterator[None]:
         """Pass the doors, and once they are free again wait until what was written is on the disk."""
         ticket = 0
         if self.sync is not None:
             self.sync.expect()
         try:
-            with contextlib.ExitStack() as passed:
+            with outer, self.inner:
+                self.holder = threading.get_ident()
                 try:
-                    for door in doors:
-                        passed.enter_context(door)
-                    self.holder = threading.get_ident()
                     yield
                 finally:
-                    ticket = self._leave()
+                    self.holder = None
+                    if self.sync is not None:
+                        ticket = self.sync.ask()
         finally:
             if self.sync is not None:
-                self.sync.wait(ticket, patient=patient)
+                self.sync.wait(ticket or self.sync.withdraw(), patient=patient)
 
     @property
     def held(self) -> bool:
         """Whether this thread has the turn."""
         return self.holder == threading.get_ident()
-
-    def _leave(self) -> int:
-        """Give the turn back if it was had; return the ticket of its sync."""
-        held = self.held
-        if held:
-            self.holder = None
-        if self.sync is None:
-            return 0
-        return self.sync.ask() if held else self.sync.withdraw()
 
     def _announce(self, _connection: Connection) -> None:
         """Tell readers of a commit before they can see what it wrote."""
@@ -139,7 +129,7 @@ def write_turn(engine: Engine) -> Iterator[None]:
         yield
         return
     gate = _gate(engine)
-    with gate.turn((gate.outer, gate.inner), patient=True):
+    with gate.turn(gate.outer, patient=True):
         yield
 
 
@@ -167,5 +157,5 @@ def writing(engine: Engine) -> Iterator[Connection]:
             yield connection
         return
     gate = _gate(engine)
-    with gate.turn((gate.inner,), patient=False), engine.begin() as connection:
+    with gate.turn(nullcontext(), patient=False), engine.begin() as connection:
         yield connection

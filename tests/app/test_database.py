@@ -10,7 +10,8 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import MetaData, text
+from sqlalchemy import MetaData, event, text
+from sqlalchemy.exc import OperationalError
 from sqlmodel import SQLModel, select
 
 from app.database import Database, migration_config, open_database, upgrade
@@ -122,6 +123,18 @@ class TestOpenDatabase:
             with rival.engine.connect() as second:
                 assert second.execute(text("SELECT 1")).scalar() == 1
             rival.close()
+
+    def test_tells_of_a_lock_as_sqlalchemy_does(self, database: Database) -> None:
+        rival = open_database(str(database.engine.url))
+        event.listen(rival.engine, "connect", lambda driver, _: driver.execute("PRAGMA busy_timeout=0"))
+
+        def begin() -> None:
+            with rival.engine.begin():
+                raise AssertionError("two write at once")
+
+        with database.engine.begin(), pytest.raises(OperationalError, match="database is locked"):
+            begin()
+        rival.close()
 
 
 class TestMigrations:
