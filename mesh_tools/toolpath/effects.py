@@ -11,7 +11,9 @@ from mesh_tools.toolpath.lines import Command, decimal
 from mesh_tools.toolpath.state import AXES, INCH_MM, State
 from mesh_tools.toolpath.tally import Peak, Tally
 
-_MODES: Final = frozenset({"G20", "G21", "G28", "G90", "G91", "G92", "M82", "M83", "M220"})
+_MODES: Final = frozenset({
+    "G20", "G21", "G28", "G90", "G91", "G92", "M18", "M82", "M83", "M84", "M220",
+})  # fmt: skip
 _COLD_C: Final = 150.0
 _NOZZLE: Final = {"M104": "SR", "M109": "SR", "G10": "SR", "M568": "SR"}
 _BED: Final = {"M140": "SR", "M190": "SR"}
@@ -55,8 +57,10 @@ class Effects:
         self._handlers: Mapping[str, Callable[[Command, int], None]] = {
             "G20": self._inches, "G21": self._millimetres, "G28": self._home, "G90": self._place,
             "G91": self._place, "G92": self._rename, "M82": self._extruder, "M83": self._extruder,
-            "M203": self._feeds, "M211": self._endstops, "M220": self._share, "M302": self._cold,
-            "SET_VELOCITY_LIMIT": self._velocity,
+            "G29": self._levelling, "M18": self._release, "M84": self._release, "M207": self._retraction,
+            "M208": self._retraction, "M203": self._feeds, "M211": self._endstops,
+            "M220": self._share, "M302": self._cold,
+            "SET_VELOCITY_LIMIT": self._velocity, "SET_HEATER_TEMPERATURE": self._heater,
         }  # fmt: skip
 
     def apply(self, command: Command, line: int) -> None:
@@ -96,6 +100,15 @@ class Effects:
         named = "".join(letter for letter in AXES if letter in command.words)
         self._state.home(named or AXES)
 
+    def _release(self, command: Command, _line: int) -> None:
+        """Motors without current hold no place: these axes must be homed again. S alone is a delay."""
+        if not command.words or set(command.words) & set(AXES):
+            self._state.release("".join(command.words) or AXES)
+
+    def _levelling(self, command: Command, line: int) -> None:
+        if command.words.get("S", 1) not in (1, 2):
+            self._faults.add("toolpath.settings_write", "G29 with this S stores what it probed", line)
+
     def _place(self, command: Command, _line: int) -> None:
         self._state.place(relative=command.name == "G91")
 
@@ -127,6 +140,9 @@ class Effects:
             if value is not None:
                 self._tally.feed.raise_to(value * scale, line)
 
+    def _retraction(self, command: Command, line: int) -> None:
+        self._tally.feed.raise_to((command.words.get("F") or 0.0) / _SECONDS_A_MINUTE, line)
+
     def _endstops(self, command: Command, line: int) -> None:
         if command.words.get("S") != 1:
             self._faults.add(
@@ -147,6 +163,14 @@ class Effects:
                 self._tally.feed.raise_to(value, line)
             elif key.startswith("ACCEL"):
                 self._tally.acceleration.raise_to(value, line)
+
+    def _heater(self, command: Command, line: int) -> None:
+        value = decimal(command.pairs.get("TARGET", "0"))
+        if value is None:
+            self._faults.add("toolpath.grammar", "TARGET is no number", line)
+            return
+        peak = self._peak_for(command.pairs.get("HEATER", "").upper()) or self._tally.nozzle
+        peak.raise_to(value, line)
 
     def _tool(self, number: int, line: int) -> None:
         if not 0 <= number < self._state.machine.tools:

@@ -50,6 +50,12 @@ class State:
                 self.offset[axis] = 0.0
                 self.homed[axis] = True
 
+    def release(self, axes: str) -> None:
+        """M84 and M18: the axes hold no place until they are homed again."""
+        for axis, letter in enumerate(AXES):
+            if letter in axes:
+                self.homed[axis] = False
+
     def rename(self, letter: str, value: float) -> None:
         """G92: the place where `letter` stands is from now on called `value`, in the file's unit."""
         if letter == "E":

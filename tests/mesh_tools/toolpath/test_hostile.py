@@ -130,6 +130,11 @@ class TestCommands:
     def test_that_save_or_load_levelling_are_refused(self, line: str) -> None:
         assert read(SQUARE + line + "\n")[1] == {"toolpath.unknown_word": 1}
 
+    @pytest.mark.parametrize("line", ["G29 S3", "G29 S0"])
+    def test_that_store_levelling_in_reprapfirmware_are_refused(self, line: str) -> None:
+        assert read(f"{SQUARE}{line}\n", machine("reprapfirmware"))[1] == {"toolpath.settings_write": 1}
+        assert read(f"{SQUARE}G29 S1\n", machine("reprapfirmware"))[1] == {}
+
     def test_that_wait_are_warned_of(self) -> None:
         assert read(SQUARE + "M600\nM0\nM600\n")[1] == {"toolpath.pause": 3}
 

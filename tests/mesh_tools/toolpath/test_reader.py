@@ -179,6 +179,16 @@ class TestHoming:
     def test_by_renaming_the_place_does_not_count(self) -> None:
         assert "toolpath.not_homed" in read(SQUARE.replace("G28\n", "G92 X0 Y0 Z0\n"))[1]
 
+    @pytest.mark.parametrize("line", ["M84", "M18", "M84 X", "M18 Z E", "M84 X Y Z E"])
+    def test_is_lost_when_motors_are_released(self, line: str) -> None:
+        codes = read(f"{SQUARE}{line}\nG1 X12 E1\n")[1]
+        assert "toolpath.not_homed" in codes
+        assert read(f"{SQUARE}{line}\nG28\nG1 X12 E1\n")[1] == {}
+
+    @pytest.mark.parametrize("line", ["M84 E", "M84 S60", "M18 E"])
+    def test_is_kept_when_only_the_extruder_rests(self, line: str) -> None:
+        assert read(f"{SQUARE}{line}\nG1 X12 E1\n")[1] == {}
+
     def test_by_a_vouched_macro_counts(self) -> None:
         limits = machine("klipper", homing_macros=["START_PRINT"])
         codes = read(SQUARE.replace("G28\n", "START_PRINT BED=60 EXTRUDER_TEMP=215\n"), limits)[1]
@@ -214,6 +224,17 @@ class TestTemperatures:
     def test_are_taken_from_tool_settings_of_reprapfirmware(self, line: str) -> None:
         assert figures(SQUARE + line + "\n", machine("reprapfirmware")).temperature_c.value == 260
 
+    @pytest.mark.parametrize(
+        ("rest", "figure"),
+        [
+            ("HEATER=extruder TARGET=290", "temperature_c"), ("HEATER=heater_bed TARGET=290", "bed_c"),
+            ("HEATER=chamber TARGET=290", "chamber_c"), ("TARGET=290", "temperature_c"),
+        ],
+    )  # fmt: skip
+    def test_are_taken_from_heaters_of_klipper(self, rest: str, figure: str) -> None:
+        toolpath = figures(f"{SQUARE}SET_HEATER_TEMPERATURE {rest}\n", machine("klipper"))
+        assert getattr(toolpath, figure).value == 290
+
     def test_are_taken_from_macros(self) -> None:
         limits = machine("klipper", macros=["PREPARE"])
         toolpath = figures(SQUARE + "PREPARE BED_TEMP=111 EXTRUDER=299 CHAMBER=55\n", limits)
@@ -244,6 +265,9 @@ class TestRates:
     def test_of_klipper_are_kept(self) -> None:
         toolpath = figures(SQUARE + "SET_VELOCITY_LIMIT ACCEL=30000 VELOCITY=600\n", machine("klipper"))
         assert (toolpath.acceleration_mm_s2.value, toolpath.feed_mm_s.value) == (30_000, 600)
+
+    def test_of_retraction_are_kept(self) -> None:
+        assert figures(SQUARE + "M207 S1 F36000\n").feed_mm_s.value == 600
 
     def test_of_reprapfirmware_count_minutes(self) -> None:
         assert figures(SQUARE + "M203 X6000\n", machine("reprapfirmware")).feed_mm_s.value == 100
