@@ -13,7 +13,7 @@ SPREAD = 20_000
 MIDDLES = 10_000
 
 _STEP_U, _STEP_V = 0.7548776662466927, 0.5698402909980532
-_SLIVER = 4e-6
+_SLIVER, _SLIVERS_SHARE_MAX = 4e-6, 0.01
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,10 +30,14 @@ class Samples:
 
 
 def sample(placed: Placed, spread: int = SPREAD, middles: int = MIDDLES) -> Samples:
-    """Points on facets that are no slivers: those have normals of rounding errors."""
+    """Points on facets that are no slivers: those may have normals of rounding errors. Where they are more
+    than a hundredth of the surface they count as any others, so that nothing hides behind them."""
     cumulated = np.cumsum(placed.areas)
     wanted = (np.arange(spread) + 0.5) / spread * cumulated[-1]
-    broad = _broad(placed, np.minimum(np.searchsorted(cumulated, wanted), len(placed.areas) - 1))
+    found = np.minimum(np.searchsorted(cumulated, wanted), len(placed.areas) - 1)
+    broad = _broad(placed, found)
+    if len(broad) < (1 - _SLIVERS_SHARE_MAX) * spread:
+        broad = found
     along = np.arange(len(broad), dtype=np.float64)[:, None]
     weights = np.concatenate([along * _STEP_U % 1, along * _STEP_V % 1], axis=1)
     folded = np.where(weights.sum(axis=1, keepdims=True) > 1, 1 - weights, weights)
@@ -55,9 +59,8 @@ def _at(placed: Placed, facets: Numbers, weights: NDArray[np.float64]) -> Single
 
 
 def _broad(placed: Placed, facets: Numbers) -> Numbers:
-    """Those of `facets` whose height is well above the rounding of their coordinates."""
+    """Those of `facets` whose height is well above the rounding of coordinates."""
     corners = placed.corners[facets]
     sides = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2).max(axis=1)
-    reach = max(placed.extent, float(np.abs(placed.centre).max()))
-    broad: Numbers = facets[2 * placed.areas[facets] > _SLIVER * reach * sides]
+    broad: Numbers = facets[2 * placed.areas[facets] > _SLIVER * placed.extent * sides]
     return broad

@@ -45,6 +45,19 @@ def prism(outline: list[tuple[float, float]], length: float, holes: int = 0) -> 
     return points, np.concatenate([*sides, caps[:, ::-1], caps + count])
 
 
+def strip(outline: Points, half: int, length: float) -> Shape:
+    """A ladder drawn along z: `half` points of the outline forward below, as many backward above."""
+    count = len(outline)
+    points = np.concatenate([np.c_[outline, np.zeros(count)], np.c_[outline, np.full(count, length)]])
+    here = np.arange(count)
+    after = (here + 1) % count
+    rung = np.arange(half - 1)
+    above = count - 1 - rung
+    caps = np.concatenate([np.stack([rung, rung + 1, above], 1), np.stack([rung + 1, above - 1, above], 1)])
+    sides = [np.stack([here, after, after + count], 1), np.stack([here, after + count, here + count], 1)]
+    return points, np.concatenate([*sides, caps[:, ::-1], caps + count])
+
+
 def wedge(degrees: float, length: float = 40, width: float = 30) -> Shape:
     """A prism over a right triangle whose edge has this angle."""
     return prism([(0, 0), (length, 0), (length, length * math.tan(math.radians(degrees)))], width)

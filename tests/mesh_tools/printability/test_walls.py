@@ -5,6 +5,8 @@ import math
 import numpy as np
 import pytest
 
+from mesh_tools.examine import judge_model
+from mesh_tools.model import Body, Model
 from mesh_tools.policy.guidelines import GUIDELINES
 from mesh_tools.policy.policy import Policy
 from tests.mesh_tools import shapes
@@ -89,6 +91,22 @@ class TestThinWall:
         assert "0.5 mm" in thin.message
         (marked,) = [row for row in found.marked if row.finding.code == "wall.thin"]
         assert set(marked.facets) == {*range(24, 36)} - {24, 25, 26, 27, 28, 29, 30, 31}
+
+    def test_is_found_far_from_the_origin(self) -> None:
+        plate = shapes.box(0.5, 40, 50, at=(1e8, -1e8, 1e8))
+        body = Body(plate[0], plate[1].astype(np.int32))
+        found = judge_model(Model("test", [body], 1.0), _STRICT)
+        assert "wall.thin" in {row.finding.code for row in found.marked}
+
+    def test_is_found_behind_slivers(self) -> None:
+        """A plate whose broad faces are cut into strips far finer than what is taken for a sliver."""
+        strips = 3000
+        edge = np.linspace(0, 1e-5 * strips, strips)
+        outline = [(0.0, 0.0), *((x, 0.0) for x in edge[1:]), *((x, 0.01) for x in edge[::-1])]
+        plate = bodies.strip(np.array(outline), strips, 100.0)
+        found = judged(plate)
+        assert found.geometry.watertight
+        assert "wall.thin" in found.codes
 
     def test_names_the_body(self) -> None:
         found = judged(shapes.box(), shapes.box(0.5, 20, 20, at=(100, 0, 0)), shapes.box(at=(200, 0, 0)))
