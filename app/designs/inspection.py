@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hmac
 import threading
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -22,10 +23,12 @@ from app.designs.stored import note_object, openable_file_of, thumbnail_context
 from app.models import Organisation, Revision
 from app.wiring import Services
 from mesh_tools.errors import SandboxUnavailable
-from mesh_tools.fingerprint.vector import Fingerprint
 from mesh_tools.inspect import Inspection
 from storage.errors import KeyUnavailable, ObjectDamaged, StorageError, StoreUnavailable, WrongContext
 from storage.vault import StoredObject
+
+if TYPE_CHECKING:
+    from mesh_tools.fingerprint.vector import Fingerprint
 
 THUMBNAIL_BYTES_MAX = 8 * 1024**2
 _log = structlog.get_logger("app.worker")

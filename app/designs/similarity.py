@@ -8,8 +8,8 @@ told nor when depends on what others have uploaded. A design whose owner holds t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import numpy as np
 import structlog
 from sqlmodel import Session, col, delete, select
 
@@ -20,7 +20,9 @@ from app.models import PartFingerprint, Resemblance, Revision
 from app.wiring import Services
 from mesh_tools.errors import Refused
 from mesh_tools.fingerprint.asked import ask_fingerprint
-from mesh_tools.fingerprint.vector import RESEMBLES, Fingerprint, distances
+
+if TYPE_CHECKING:
+    from mesh_tools.fingerprint.vector import Fingerprint
 
 FLAGS_MAX = 20
 _ROWS = 4096
@@ -75,6 +77,10 @@ def compare_waiting(services: Services) -> None:
 
 def _alike(session: Session, row: PartFingerprint) -> list[tuple[str, float, float]]:
     """The nearest of other organisations within the threshold: revision, distance, factor of size."""
+    import numpy as np
+
+    from mesh_tools.fingerprint.vector import RESEMBLES, Fingerprint, distances
+
     own = Fingerprint.from_bytes(row.vector)
     query = (
         select(PartFingerprint.revision_id, PartFingerprint.vector)

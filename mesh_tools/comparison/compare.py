@@ -24,7 +24,7 @@ from mesh_tools.comparison.words import Kind
 UNITS = (0.001, 0.01, 0.1, 1 / 304.8, 1 / 25.4, 1.0, 25.4, 304.8, 10.0, 100.0, 1000.0)
 _UNIT_SLACK = 0.05
 _QUICK_POINTS = 1500
-_IN_PLACE, _NEARLY_IN_PLACE = 0.5, 0.95
+_IN_PLACE, _NEARLY_IN_PLACE, _BETTER = 0.5, 0.95, 0.02
 _AREA_SLACK = 0.03
 
 
@@ -59,7 +59,7 @@ def compare(master: Solid, file: Solid) -> Comparison:
         return test.answer("same" if _same_facets(master, file) else "remeshed", fit)
     # (2) moved or mirrored, (3) rescaled
     for kind, motion in test.motions():
-        if test.share_within(motion) == 1.0:
+        if test.tried(motion) == 1.0:
             other = test.fit(motion)
             if other.whole:
                 return test.answer(kind, other)
@@ -78,6 +78,7 @@ class _Test:
         self.master_pieces, self.file_pieces = Pieces.of(master), Pieces.of(file)
         self.quick_points = sampled(self.file_pieces, _QUICK_POINTS)
         self.share_in_place = self.share_within(Motion.none())
+        self._best: tuple[float, Motion | None] = (self.share_in_place, None)
 
     def fit(self, motion: Motion) -> _Fit:
         """Test every sample, and the measures, under one motion."""
@@ -148,21 +149,26 @@ class _Test:
         found = nearest(points, self.master_pieces, np.full(len(points), self.base))
         return float((found.distance <= self.tolerances[self.master_pieces.facet[found.piece]]).mean())
 
+    def tried(self, motion: Motion) -> float:
+        """The share within under `motion`, and keep the motion in mind if it is the best so far."""
+        share = self.share_within(motion)
+        if share > self._best[0] + _BETTER:
+            self._best = (share, motion)
+        return share
+
     def best_motion(self) -> Motion | None:
         """The motion that brings most into place; None for the file as it stands."""
-        best, share = None, self.share_in_place
-        if share >= _IN_PLACE:
+        if self.share_in_place >= _IN_PLACE:
             return None
         scale = self.scale_by_volume()
         near = min(UNITS, key=lambda unit: abs(np.log(unit / scale)))
-        wanted = [1.0] if near == 1.0 or abs(near / scale - 1) > _UNIT_SLACK else [near, 1.0]
-        for factor in wanted:
-            for mirror in (False, True):
-                for motion in self.aligned(factor, mirror=mirror):
-                    within = self.share_within(motion)
-                    if within > share + 0.02:
-                        best, share = motion, within
-        return best
+        known = near != 1.0 and abs(near / scale - 1) <= _UNIT_SLACK
+        for factor, mirror in itertools.product((near, 1.0) if known else (1.0,), (False, True)):
+            if self._best[0] >= _IN_PLACE:
+                break
+            for motion in self.aligned(factor, mirror=mirror):
+                self.tried(motion)
+        return self._best[1]
 
     def answer(self, kind: Kind, fit: _Fit) -> Comparison:
         """The answer for people, places in the master's coordinates."""

@@ -42,8 +42,8 @@ def deviations(master: Pieces, file: Pieces, tolerances: Floats) -> tuple[Deviat
 
 
 def _without_specks(found: Deviations, tolerance: float, gap: float) -> Deviations:
-    """Leave out what is at most twice the largest tolerance off and has no company: where faces meet at a slant,
-    the corner of two chords lies farther off than either chord.
+    """Leave out what is at most twice the largest tolerance off and has no company: where faces meet at a
+    slant, the corner of two chords lies farther off than either chord.
     """
     if not 0 < len(found.points) <= _SPECKS_MAX:
         return found

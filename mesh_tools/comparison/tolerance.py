@@ -89,7 +89,7 @@ def _joints(solid: Solid, face: Indices, first: Indices, second: Indices, turn: 
 
 
 def _summed(at: Indices, values: Floats, count: int) -> Floats:
-    sums: Floats = np.bincount(at, values, count)
+    sums = np.asarray(np.bincount(at, values, count), np.float64)
     return sums
 
 

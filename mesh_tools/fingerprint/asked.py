@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from mesh_tools.fingerprint.vector import Fingerprint
+from mesh_tools.errors import Refused
 from mesh_tools.sandbox import Sandbox
+
+if TYPE_CHECKING:
+    from mesh_tools.fingerprint.vector import Fingerprint
 
 BLOB: Final = "fingerprint.f32"
 
@@ -17,7 +20,7 @@ def ask_fingerprint(sandbox: Sandbox, source: Iterable[bytes], filename: str, un
     Raises Refused for what the file or the limits do not allow and for an answer that is none,
     SandboxUnavailable, and what `source` raises.
     """
-    from mesh_tools.errors import Refused
+    from mesh_tools.fingerprint.vector import Fingerprint
 
     answer = sandbox.run("fingerprint", [(filename, source)], {"unit_mm": unit_mm})
     try:
