@@ -32,7 +32,7 @@ NOTES = {
     "upb/CS-DOR_double-object-reference.3mf": "a transform of sixteen numbers, where 3MF has twelve",
     "upb/CS-SE_slicing-extension.3mf": "slices, which a printer may print instead of the checked mesh",
     "upb/DOS-BL-MBR_billion-laughs-model-build-references.3mf": (
-        "tens of thousands of copies of one pyramid in one place: more shells than the policy allows"
+        "4444 copies of one body in one place: they overlap, and are more shells than the policy allows"
     ),
     "upb/F-B-BAL_beam-lattice.3mf": _LATTICE,
     "upb/F-B-PRO_production.3mf": "the package names a thumbnail that it lacks. Negotiable",
