@@ -89,8 +89,7 @@ def _joints(solid: Solid, face: Indices, first: Indices, second: Indices, turn: 
 
 
 def _summed(at: Indices, values: Floats, count: int) -> Floats:
-    sums = np.asarray(np.bincount(at, values, count), np.float64)
-    return sums
+    return np.asarray(np.bincount(at, values, count), np.float64)
 
 
 def _face_sagittas(solid: Solid, face: Indices, joints: _Joints) -> Floats:
