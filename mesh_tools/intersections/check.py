@@ -33,6 +33,8 @@ CROSSING: Final = "mesh.self_intersections"
 OVERLAPPING: Final = "mesh.overlapping_bodies"
 
 _SMALL_MM: Final = 10.0
+_TOLD_MAX: Final = 500
+"""Overlaps between instances after which the search stops: the answer is known."""
 
 
 class _Found:
@@ -72,8 +74,11 @@ def intersections(
                 found.add(CROSSING, number, within.crossing)
                 found.add(OVERLAPPING, number, within.overlapping)
                 found.complete &= within.complete
-        for number, facets in overlaps_between(solids, asked, budget):
+        for told, (number, facets) in enumerate(overlaps_between(solids, asked, budget)):
             found.add(OVERLAPPING, number, facets)
+            if told >= _TOLD_MAX:
+                found.complete = False
+                break
     except Refused as refusal:
         stopped.append(Marked(finding(refusal.code, refusal.message)))
     return [*_marked(bodies, found, unit_mm), *stopped]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -18,6 +17,8 @@ from mesh_tools.intersections.solid import Solid
 from mesh_tools.intersections.surface import Surface, Tolerance
 from mesh_tools.model import Body, Placement
 
+_CHUNK = 1 << 14
+
 Box = NDArray[np.float64]
 """Lowest and highest corner, (2, 3)."""
 
@@ -32,73 +33,76 @@ class _Instance:
         moved: Points = points @ self.placement[:3] + self.placement[3]
         return moved
 
-    def box(self) -> Box:
-        surface = self.solid.surface
-        upright = np.eye(3) if surface.frame is None else surface.frame.T
-        centre = self.placed(surface.centre @ upright)
-        half = surface.half @ np.abs(upright @ self.placement[:3])
-        return np.stack([centre - half, centre + half])
-
 
 def overlaps_between(
     solids: Sequence[Solid | None], asked: Tolerance, budget: Budget
 ) -> Iterator[tuple[int, Places]]:
     """Yield (body, numbers of its facets) where an instance reaches deeper than `asked` into another."""
-    instances = [
-        _Instance(number, solid, placement)
-        for number, solid in enumerate(solids)
-        if solid is not None
-        for placement in solid.body.placements
-    ]
+    instances: list[_Instance] = []
+    boxes = [np.empty((0, 2, 3))]
+    for number, solid in enumerate(solids):
+        if solid is not None:
+            rows = np.asarray(solid.body.placements, np.float64).reshape(-1, 12)
+            placements = np.unique(rows, axis=0).reshape(-1, 4, 3)
+            if len(placements) < len(rows):
+                yield number, np.sort(solid.surface.numbers)
+            instances += [_Instance(number, solid, placement) for placement in placements]
+            boxes.append(_boxes(solid.surface, placements))
     if len(instances) < 2:
         return
-    boxes = np.stack([instance.box() for instance in instances])
-    for here, others in _neighbours(boxes).items():
-        yield from _cutting(instances, boxes, here, others, asked, budget)
-        for other in others:
-            yield from _lying_in(instances[here], instances[other], asked, budget)
-            yield from _lying_in(instances[other], instances[here], asked, budget)
+    box = np.concatenate(boxes)
+    for here, there in _neighbours(box, budget):
+        one, other = instances[here], instances[there]
+        yield from _cutting(one, other, box[here], box[there], asked, budget)
+        yield from _lying_in(one, other, box[there], asked, budget)
+        yield from _lying_in(other, one, box[here], asked, budget)
 
 
-def _neighbours(boxes: NDArray[np.float64]) -> dict[int, list[int]]:
-    """For each instance the later ones whose boxes (n, 2, 3) meet its own."""
+def _boxes(surface: Surface, placements: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Lowest and highest corners (k, 2, 3) of the surface as each of `placements` (k, 4, 3) puts it."""
+    upright = np.eye(3) if surface.frame is None else surface.frame.T
+    turns = upright @ placements[:, :3]
+    centre = np.einsum("i,kij->kj", surface.centre, turns) + placements[:, 3]
+    half = np.einsum("i,kij->kj", surface.half, np.abs(turns))
+    return np.stack([centre - half, centre + half], axis=1)
+
+
+def _neighbours(boxes: NDArray[np.float64], budget: Budget) -> Iterator[tuple[int, int]]:
+    """Yield every two instances whose boxes (n, 2, 3) meet."""
     centre = boxes.mean(axis=(0, 1))
     margin = 2.0**-20 * float(np.abs(boxes - centre).max())
     low, high = boxes[:, 0] - centre - margin, boxes[:, 1] - centre + margin
     tree = BoxTree.over(low.T.astype(np.float32), high.T.astype(np.float32))
-    neighbours: dict[int, list[int]] = defaultdict(list)
     for first, second in tree.pairs():
-        for one, other in np.sort(np.stack([tree.order[first], tree.order[second]], axis=1), axis=1).tolist():
-            neighbours[one].append(other)
-    return neighbours
+        budget.spend(len(first))
+        yield from zip(tree.order[first].tolist(), tree.order[second].tolist(), strict=True)
 
 
 def _cutting(
-    instances: Sequence[_Instance], boxes: NDArray[np.float64], here: int, others: Sequence[int],
-    asked: Tolerance, budget: Budget,
-) -> Iterator[tuple[int, Places]]:  # fmt: skip
-    """Facets of instance `here` and of `others` that cut each other."""
-    around = np.stack([boxes[others, 0].min(axis=0), boxes[others, 1].max(axis=0)])
-    members = [_part(instances[here], around), *(_part(instances[other], boxes[here]) for other in others)]
-    owner = np.repeat(np.arange(len(members)), [len(numbers) for _, numbers in members])
-    numbers = np.concatenate([numbers for _, numbers in members])
-    if not (owner == 0).any() or (owner == 0).all():
+    one: _Instance, other: _Instance, box: Box, other_box: Box, asked: Tolerance, budget: Budget
+) -> Iterator[tuple[int, Places]]:
+    """Facets of both instances that cut the other one."""
+    corners, numbers = _part(one, other_box)
+    other_corners, other_numbers = _part(other, box)
+    budget.spend(len(one.solid.shell) + len(other.solid.shell))
+    if not len(numbers) or not len(other_numbers):
         return
-    surface = Surface.of(Body(np.concatenate([corners for corners, _ in members])))
+    surface = Surface.of(Body(np.concatenate([corners, other_corners])))
     if surface is None:
         return
-    side = owner[surface.numbers] == 0
+    ours = surface.numbers < len(numbers)
 
     def wanted(first: Places, second: Places) -> Mask:
-        different: Mask = side[first] != side[second]
+        different: Mask = ours[first] != ours[second]
         return different
 
-    met = meetings(surface, asked.on(surface), wanted, budget)
+    smaller = min(float((box[1] - box[0]).max()), float((other_box[1] - other_box[0]).max()))
+    met = meetings(surface, asked.at(smaller, surface.rounding), wanted, budget)
     bad = met.kinds != FOLDED
     facets = surface.numbers[np.unique(np.concatenate([met.first[bad], met.second[bad]]))]
-    for member in np.unique(owner[facets]).tolist():
-        instance = instances[here if member == 0 else others[member - 1]]
-        yield instance.number, np.sort(numbers[facets[owner[facets] == member]])
+    if len(facets):
+        yield one.number, np.sort(numbers[facets[facets < len(numbers)]])
+        yield other.number, np.sort(other_numbers[facets[facets >= len(numbers)] - len(numbers)])
 
 
 def _part(instance: _Instance, box: Box) -> tuple[Points, Places]:
@@ -117,15 +121,15 @@ def _part(instance: _Instance, box: Box) -> tuple[Points, Places]:
 
 
 def _lying_in(
-    inner: _Instance, outer: _Instance, asked: Tolerance, budget: Budget
+    inner: _Instance, outer: _Instance, outer_box: Box, asked: Tolerance, budget: Budget
 ) -> Iterator[tuple[int, Places]]:
     """All facets of the solid shells of `inner` that lie in the material of `outer`."""
-    shells = np.flatnonzero(inner.solid.volumes > 0)
-    placed = inner.placed(inner.solid.samples()[shells])
-    local = (placed - outer.placement[3]) @ np.linalg.inv(outer.placement[:3])
+    placed = inner.placed(inner.solid.samples)
+    within = ((placed >= outer_box[0]) & (placed <= outer_box[1])).all(axis=(1, 2))
+    shells = np.flatnonzero(within & (inner.solid.volumes > 0))
+    if not len(shells):
+        return
+    local = (placed[shells] - outer.placement[3]) @ np.linalg.inv(outer.placement[:3])
     surface = outer.solid.surface
     for shell in shells[embedded(surface, local, asked.on(surface), budget)].tolist():
         yield inner.number, inner.solid.facets_of(shell)
-
-
-_CHUNK = 1 << 14

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -34,6 +35,7 @@ class Solid:
         shell, shells = _renumbered(shell_of[surface.numbers])
         return cls(body, surface, shell, _volumes(surface, shell, shells))
 
+    @cached_property
     def samples(self) -> Points:
         """Points (shells, 6, 3) on each shell, in the body's unit."""
         return samples(self.surface, self.shell, len(self.volumes))

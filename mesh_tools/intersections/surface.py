@@ -68,8 +68,12 @@ class Tolerance:
     small: float
 
     def on(self, surface: Surface) -> float:
-        """The depth on `surface`: never below what its coordinates resolve."""
-        return max(self.depth * min(1.0, surface.extent / self.small), 2 * surface.rounding)
+        """The depth on `surface`."""
+        return self.at(surface.extent, surface.rounding)
+
+    def at(self, extent: float, rounding: float) -> float:
+        """The depth on what has that longest side: never below what its coordinates resolve."""
+        return max(self.depth * min(1.0, extent / self.small), 2 * rounding)
 
 
 def _boxes(body: Body, frame: Vectors | None) -> tuple[Vectors, Vectors, Mask]:

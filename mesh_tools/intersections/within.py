@@ -60,5 +60,5 @@ def _nested(solid: Solid, cut: Places, tolerance: float, budget: Budget) -> Plac
     shells = np.setdiff1d(np.flatnonzero(solid.volumes > 0), cut).astype(np.int32)
     if len(solid.volumes) < 2 or not len(shells):
         return shells[:0]
-    points = solid.samples()[shells]
+    points = solid.samples[shells]
     return shells[embedded(solid.surface, points, tolerance, budget, (solid.shell, shells))]

@@ -30,13 +30,24 @@ class TestInstances:
         assert marks(placed(sphere(), moved(0), moved(30), moved(19))).keys() == {OVERLAPPING}
 
     def test_in_one_place_are_found(self) -> None:
-        assert marks(placed(box(), moved(3), moved(3))).keys() == {OVERLAPPING}
+        assert marks(placed(box(), *[moved(3)] * 4000)) == {OVERLAPPING: set(range(12))}
+
+    def test_are_not_all_compared_when_very_many_overlap(self) -> None:
+        crowd = placed(box(10, 10, 10), *(moved(k * 1e-2) for k in range(4000)))
+        [marked] = intersections(Model("test", [crowd]), 1.0)
+        assert marked.finding.message.startswith("At least")
+        assert marked.finding.code == OVERLAPPING
 
     def test_of_two_bodies_mark_the_facets_of_both(self) -> None:
         model = Model("test", [soup(box(30, 30, 30)), soup(box(30, 5, 5, (10, 10, 10)))])
         found = {row.body: set(row.facets.tolist()) for row in intersections(model, 1.0)}
         assert found.keys() == {0, 1}
         assert found[0] == {10}
+
+    @pytest.mark.parametrize(("depth", "codes"), [(5e-4, set()), (2e-3, {OVERLAPPING})])
+    def test_touch_up_to_the_tolerance_of_the_whole_bodies(self, depth: float, codes: set[str]) -> None:
+        fine = sphere(20, 101, 200)
+        assert marks(placed(fine), placed(box(1, 40, 40, (20 - depth, -20, -20)))).keys() == codes
 
     def test_that_lie_in_material_are_found(self) -> None:
         model = Model("test", [soup(box(30, 30, 30)), placed(box(5, 5, 5), moved(10, 10, 10))])
