@@ -47,7 +47,8 @@ class TestInstances:
     @pytest.mark.parametrize(("depth", "codes"), [(5e-4, set()), (2e-3, {OVERLAPPING})])
     def test_touch_up_to_the_tolerance_of_the_whole_bodies(self, depth: float, codes: set[str]) -> None:
         fine = sphere(20, 101, 200)
-        assert marks(placed(fine), placed(box(1, 40, 40, (20 - depth, -20, -20)))).keys() == codes
+        wall = box(1, 39, 41, (0, -20, -20))
+        assert marks(placed(fine, IDENTITY), placed(wall, moved(20 - depth))).keys() == codes
 
     def test_that_lie_in_material_are_found(self) -> None:
         model = Model("test", [soup(box(30, 30, 30)), placed(box(5, 5, 5), moved(10, 10, 10))])
