@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from sqlmodel import Session, select
 
-from app.cli import audit_shreddings
+from app.cli import audit_access, audit_shreddings
 from app.cli.audit_releases import Answers
 from app.cli.audit_rows import Inventory, plain_rows
 from app.designs.custody import Custody
@@ -106,6 +106,7 @@ class Relations:
             (self._shredding, self._shreddings),
         ):
             yield from chain.from_iterable(map(judge, subjects))  # type: ignore[arg-type]
+        yield from audit_access.findings(self._api_keys, rows.organisations)
 
     def _organisation(self, row: Organisation) -> Iterator[Finding]:
         name = f"organisations {row.id}"
@@ -138,10 +139,14 @@ class Relations:
             allowed = (RevisionState.PUBLISHING, RevisionState.PUBLISHED)
             yield from _allowed(name, row.state, allowed)
             yield from _unlike(name, {"publish_operation": (row.publish_operation, fact)})
+        if row.state != RevisionState.INSPECTING:
+            yield from _unlike(
+                name, {"lease_owner, lease_until": ((row.lease_owner, row.lease_until), (None, None))}
+            )
         manifest = _read(row.manifest)
         if manifest is None:
             return
-        file = _first(manifest.get("files"))
+        file, inspection = _first(manifest.get("files")), row.inspection or {}
         said = {
             "design_id": (row.design_id, manifest.get("design")),
             "number": (row.number, manifest.get("revision")),
@@ -151,6 +156,15 @@ class Relations:
             "file_bytes": (row.file_bytes, file.get("bytes")),
             "file_sha256": ((row.file_sha256 or b"").hex(), file.get("sha256")),
             "file_format": (row.file_format, file.get("format")),
+            "inspection.verdict": (inspection.get("verdict"), "pass"),
+            "inspection.geometry": (inspection.get("geometry"), manifest.get("geometry")),
+            "inspection.format": (inspection.get("format"), file.get("format")),
+            "inspection.sha256": (inspection.get("sha256"), file.get("sha256")),
+            "inspection.bytes": (inspection.get("bytes"), file.get("bytes")),
+            "inspection.declared_by": (
+                inspection.get("declared_by"),
+                Custody.OWNER if manifest.get("custody") == Custody.OWNER else None,
+            ),
         }
         yield from _unlike(name, said)
         yield from _unlike(f"designs {design.id}", {"custody": (design.custody, manifest.get("custody"))})

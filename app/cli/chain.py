@@ -182,9 +182,17 @@ def _embedded(chain: dict[str, Any]) -> dict[str, str]:
     return {
         "carries": f"{chain['events']} events of {chain['events_max']}",
         "memory": "not known" if memory is None else f"{memory >> 20} MiB",
-        "snapshot": f"block {snapshot['block']}, {snapshot['age_s']} s old" if snapshot else "none yet",
+        "snapshot": f"block {snapshot['block']}, {_age(snapshot['age_s'])} old" if snapshot else "none yet",
         "last start": f"{start['seconds']:.1f} s by {way}" if start else "not known",
     }
+
+
+def _age(seconds: int) -> str:
+    """Write an age in the unit in which people would tell it."""
+    for unit, length in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds // length} {unit}"
+    return f"{seconds} s"
 
 
 def _draw_rebuilt(said: dict[str, Any]) -> None:

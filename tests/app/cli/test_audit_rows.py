@@ -5,6 +5,7 @@ it cannot know.
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -32,6 +33,7 @@ from tests.app.parties import new_party
 from tests.app.service import running_service
 from tests.app.shredding.shredded import requested, shred
 
+THREAT_MODEL = Path(__file__).parents[3] / "docs" / "threat-model.md"
 WORDS = "words for people; nothing signed holds them"
 WHEN = "the service's own note of when; no decision and no signature rests on it"
 WORK = "a lease or counter of work under way, taken anew by the next worker"
@@ -89,9 +91,10 @@ UNKNOWABLE: dict[str, str] = {
     "releases.created_at": WHEN,
     "revisions.attempts": WORK,
     "revisions.created_at": WHEN,
-    "revisions.inspection": "the gate's answer; what rests on it, the geometry, is in the signed manifest",
-    "revisions.lease_owner": WORK,
-    "revisions.lease_until": WORK,
+    "revisions.inspection.findings": "the gate's words; verdict and geometry are compared",
+    "revisions.inspection.seconds": WHEN,
+    "revisions[inspecting].lease_owner": WORK,
+    "revisions[inspecting].lease_until": WORK,
     "revisions.upload_version": WORK,
     "shreddings.finished_at": WHEN,
     "shreddings.id": NAME,
@@ -362,6 +365,10 @@ class TestEveryColumn:
             assert table in tables() or ".".join(table.split(".")[:2]) in known, place
             assert not column or f"{table}.{column}" in known, place
 
+    def test_the_threat_model_tells_all_of_it(self) -> None:
+        _, _, told = THREAT_MODEL.read_text(encoding="utf-8").partition("## What the audit cannot know")
+        assert set(re.findall(r"`([a-z_]+(?:\[[a-z_]+\])?(?:\.[a-z0-9_.]+)?)`", told)) == set(UNKNOWABLE)
+
     def test_the_table_names_no_member_that_is_not_there(self, folder: Folder) -> None:
         """Of JSON columns whole, members can stand in the table: each is one that some row has."""
         known = {
@@ -373,6 +380,33 @@ class TestEveryColumn:
             for length in range(len(path) + 1)
         }
         assert {place for place in UNKNOWABLE if place.count(".") > 1} <= known
+
+
+class TestAccess:
+    """What of API keys can be told: none may do more than who made it."""
+
+    @pytest.mark.parametrize(
+        ("statement", "column"),
+        [
+            ("""UPDATE api_keys SET roles = '["operator"]' WHERE rowid = ?""", "roles"),
+            ("""UPDATE api_keys SET roles = '["king"]' WHERE rowid = ?""", "roles"),
+            ("UPDATE api_keys SET organisation_id = 'org_nobody' WHERE rowid = ?", "organisation_id"),
+            ("UPDATE api_keys SET created_by = 'key_nobody' WHERE rowid = ?", "created_by"),
+            ("UPDATE api_keys SET revoked_at = created_at - 1 WHERE rowid = ?", "revoked_at"),
+        ],
+    )
+    def test_a_key_beyond_its_maker_is_found(self, folder: Folder, statement: str, column: str) -> None:
+        key = next(row for row in folder.rows("api_keys") if "operator" not in row["roles"])
+        with folder.changed("api_keys", statement, key["_rowid"]) as done:
+            assert done
+            assert f"api_keys {key['id']} {column}" in found_in(folder)
+
+    def test_a_role_taken_from_an_organisation_is_found(self, folder: Folder) -> None:
+        row = next(row for row in folder.rows("organisations") if "owner" in row["roles"])
+        statement = """UPDATE organisations SET roles = '["auditor"]' WHERE rowid = ?"""
+        with folder.changed("organisations", statement, row["_rowid"]) as done:
+            assert done
+            assert any(found.startswith("api_keys") for found in found_in(folder))
 
 
 class TestEveryRow:

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from app.cli.chain import _age
 from app.settings import Settings
 from ledger.anvil import AnvilOptions, native_binary, spawn
 from ledger.chain import Header
@@ -106,6 +107,15 @@ class TestStatus:
         finally:
             noted.write_text(before)
         assert "it is time to move from the embedded chain to a real network" in done.stdout
+
+
+class TestAge:
+    @pytest.mark.parametrize(
+        ("seconds", "said"),
+        [(0, "0 s"), (119, "119 s"), (120, "2 minutes"), (7_300, "2 hours"), (200_000, "2 days")],
+    )
+    def test_is_told_in_the_largest_unit_that_fits_twice(self, seconds: int, said: str) -> None:
+        assert _age(seconds) == said
 
 
 class TestReplay:
