@@ -9,7 +9,7 @@ the outbox; so does a nonce that another transaction of the same account took.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from itertools import groupby
 from typing import Final
 
@@ -59,20 +59,33 @@ class Flight:
         self._resend_after_s = resend_after_s
         self._raise_after_s = raise_after_s
         self._sent_at: dict[bytes, float] = {}
+        self._open: list[int] = []
         self._doubtful = True
         self._looked_at = 0.0
 
-    def follow(self) -> list[int]:
-        """Look after every nonce that is not settled; return those that no block holds yet, oldest first.
+    def follow(self, besides: Collection[int] = (), *, hurried: bool = False) -> list[int]:
+        """Look after every nonce that is not settled, `besides` those that are being sent; return those that
+        no block holds yet, oldest first.
 
-        Where the node mines what it is sent, there are none unless a sending failed: then it looks only now
-        and then.
+        Who is `hurried` is told what was seen a moment ago and launched since. So is everybody where
+        the node mines what it is sent: there are none unless a sending failed.
         """
         now = self._clock()
-        if self._identity.embedded and not self._doubtful and 0 <= now - self._looked_at < _LOOK_EVERY_S:
-            return []
+        recent = 0 <= now - self._looked_at < _LOOK_EVERY_S and not self._doubtful
+        if recent and (hurried or self._identity.embedded):
+            return [nonce for nonce in self._open if nonce not in besides]
         self._doubtful, self._looked_at = False, now
-        rows = self._under_way()
+        try:
+            self._open = self._look(besides)
+        except BaseException:
+            self._doubtful = True
+            raise
+        if self._open and self._identity.embedded:
+            self._doubtful = True
+        return list(self._open)
+
+    def _look(self, besides: Collection[int]) -> list[int]:
+        rows = [row for row in self._under_way() if row["nonce"] not in besides]
         receipts = self._chain.receipts([row["hash"] for row in rows])
         found = {row["hash"]: receipt for row, receipt in zip(rows, receipts, strict=True) if receipt}
         missing = []
@@ -88,23 +101,34 @@ class Flight:
                 self._taken(nonce, attempts)
                 continue
             missing.append(nonce)
-            self._doubtful = True
-            self._press(attempts[-1])
+            if not self._press(attempts[-1]) and self._identity.embedded:
+                break  # the nonce after it would make a block of its own, too early
         self._sent_at = {
             row["hash"]: self._sent_at[row["hash"]] for row in rows if row["hash"] in self._sent_at
         }
         return missing
 
-    def send(self, hash_: bytes, raw: bytes, block_time: int) -> None:
-        """Hand stored bytes to the node. A refusal is noted, not believed: the receipt decides."""
+    def launch(self, nonce: int) -> None:
+        """Note a nonce that is sent for the first time, to a node that does not mine it at once."""
+        if not self._identity.embedded:
+            self._open.append(nonce)
+
+    def send(self, hash_: bytes, raw: bytes, block_time: int) -> bool:
+        """Hand stored bytes to the node; return whether it took them. A refusal is noted, not believed: the
+        receipt decides.
+        """
         self._sent_at[hash_] = self._clock()
-        self._doubtful, doubted = True, self._doubtful
+        taken = False
         try:
             self._chain.send(raw, time=block_time)
-            self._doubtful = doubted
+            taken = True
         except SendError as refusal:
             level = logging.INFO if refusal.maybe_sent else logging.WARNING
             _log.log(level, "transaction 0x%s: %s", hash_.hex(), refusal)
+        finally:
+            if not taken:
+                self._doubtful = True
+        return taken
 
     def hurry(self) -> None:
         """Send everything again that is not in a block, at the next `follow`."""
@@ -154,15 +178,18 @@ class Flight:
             "nonce %d was used by a transaction that is not ours; is the relay key used elsewhere?", nonce
         )
 
-    def _press(self, newest: RowMapping) -> None:
-        """Send a nonce's newest bytes again when due, with a better offer when it is stuck."""
+    def _press(self, newest: RowMapping) -> bool:
+        """Send a nonce's newest bytes again when due, with a better offer when it is stuck; return whether
+        the node took it.
+        """
         now = self._clock()
         if not self._identity.embedded and now - newest["signed_at"] >= self._raise_after_s:
-            self._raise(newest)
-        elif now - self._sent_at.get(newest["hash"], float("-inf")) >= self._resend_after_s:
-            self.send(newest["hash"], newest["raw"], newest["block_time"])
+            return self._raise(newest)
+        if now - self._sent_at.get(newest["hash"], float("-inf")) >= self._resend_after_s:
+            return self.send(newest["hash"], newest["raw"], newest["block_time"])
+        return False
 
-    def _raise(self, stuck: RowMapping) -> None:
+    def _raise(self, stuck: RowMapping) -> bool:
         """Sign the same call with a better offer, keep the old hash, store, send."""
         offer = raised(Offer(stuck["gas"], stuck["max_fee"], stuck["tip"]), self._chain.fees())
         signed = sign_transaction(
@@ -183,7 +210,7 @@ class Flight:
         with writing(self._engine) as connection:
             self._lease.keep(connection)
             connection.execute(insert(_transactions).values(**row, block_time=stuck["block_time"]))
-        self.send(signed.hash, signed.raw, stuck["block_time"])
+        return self.send(signed.hash, signed.raw, stuck["block_time"])
 
 
 def _give_back(connection: Connection, nonce: int, *, reverted: bool) -> None:

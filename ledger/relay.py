@@ -14,7 +14,8 @@ receipt
    shows up, and each operation counts once, because the contract says so.
 
 On the embedded chain the stored bytes carry the time of their block, so a replay after a kill makes the same
-block.
+block. There a courier may send one group while the next is prepared; nothing more is signed while a nonce
+that failed to be sent is missing from the chain.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from sqlalchemy import Connection, Engine, RowMapping, bindparam, func, insert, 
 from ledger import tables
 from ledger.abi import batch_gas_limit, decode_error, encode_batch
 from ledger.chain import Chain
+from ledger.courier import PARCELS_MAX, Courier
 from ledger.facts import compact_json
 from ledger.flight import Flight
 from ledger.gas import TRANSACTION_GAS, has_p256, offer_of, operation_gas
@@ -39,7 +41,7 @@ from ledger.leases import Lease
 from ledger.outbox import OperationStatus, calldata_in, status_of
 from ledger.signer import AccountKey
 from ledger.sync import receipt_of_fact
-from ledger.transaction import Offer, sign_transaction
+from ledger.transaction import Offer, SignedTransaction, sign_transaction
 from ledger.writing import writing
 
 _operations: Final = tables.operations
@@ -50,8 +52,9 @@ _PENDING: Final = (
     .order_by(_operations.c.position)
     .limit(bindparam("group"))
 )
-_NEWEST_NONCE: Final = select(func.max(_transactions.c.nonce))
-_NEWEST_TIME: Final = select(_transactions.c.block_time).order_by(_transactions.c.nonce.desc()).limit(1)
+_NEWEST: Final = (
+    select(_transactions.c.nonce, _transactions.c.block_time).order_by(_transactions.c.nonce.desc()).limit(1)
+)
 _STORE: Final = insert(_transactions)
 _ASSIGN: Final = (
     update(_operations)
@@ -90,7 +93,7 @@ class _Candidate:
 
 class Relay:
     """Sends with one account. `publish` gets statuses that a step made final, `sent` is called after each
-    sending.
+    sending; without a `courier` the step itself sends.
     """
 
     def __init__(
@@ -106,6 +109,7 @@ class Relay:
         publish: Callable[[Sequence[OperationStatus]], None],
         sent: Callable[[], None],
         limits: RelayLimits | None = None,
+        courier: Courier | None = None,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._engine = engine
@@ -119,6 +123,7 @@ class Relay:
         self._publish = publish
         self._sent = sent
         self._limits = limits or RelayLimits()
+        self._courier = courier
         self._pause = pause
         self._flight = Flight(
             engine,
@@ -139,14 +144,20 @@ class Relay:
 
         Raises ChainError where the node fails, LeaseLost where another process leads now.
         """
-        in_flight = self._flight.follow()
-        if len(in_flight) >= self._limits.in_flight_max:
+        if self._carry():
+            return True
+        self._flight.follow(self._sending())
+        return False
+
+    def _carry(self) -> bool:
+        in_flight = self._under_way()
+        if in_flight is None:
             return False
         candidates = self._candidates()
         if not candidates:
             return False
         before = self._oldest_in(in_flight)
-        mined = self._chain.nonce(self._key.address)
+        mined = self._mined()
         accepted, refused = self._simulate(candidates)
         settled = self._settled(accepted, refused, before)
         if accepted:
@@ -154,10 +165,35 @@ class Relay:
         rejected = self._refuse(settled)
         return bool(accepted) or rejected
 
+    def _mined(self) -> int:
+        """Return how many nonces the chain has seen used; the embedded one sees none that is not stored."""
+        return 0 if self._identity.embedded else self._chain.nonce(self._key.address)
+
+    def _under_way(self) -> list[int] | None:
+        """Follow what was signed; return the nonces that no block holds, None where nothing may follow them
+        now.
+        """
+        failed = self._courier is not None and self._courier.failed
+        sending = self._sending()
+        if failed:
+            self._flight.hurry()
+        if len(sending) >= PARCELS_MAX:
+            return None
+        missing = self._flight.follow(sending, hurried=True)
+        if len(missing) >= (1 if self._identity.embedded else self._limits.in_flight_max):
+            return None
+        if failed and self._courier is not None:
+            self._courier.resume()
+        return missing + sending
+
+    def _sending(self) -> list[int]:
+        """Return the nonces that are being delivered."""
+        return [] if self._courier is None else self._courier.nonces()
+
     @property
     def waiting(self) -> bool:
-        """Whether operations wait for earlier ones to be mined."""
-        return bool(self._held)
+        """Whether operations wait for earlier ones to be mined, or a sending failed."""
+        return bool(self._held) or (self._courier is not None and self._courier.failed)
 
     def rebroadcast(self) -> None:
         """Send what is not in a block again at the next step, without waiting for its time."""
@@ -235,7 +271,8 @@ class Relay:
         now = self._clock()
         with writing(self._engine) as connection:
             self._lease.keep(connection)
-            nonce = max(mined, _next_nonce(connection))
+            newest, newest_time = _newest(connection)
+            nonce = max(mined, newest + 1)
             signed = sign_transaction(
                 self._key,
                 chain_id=self._identity.chain_id,
@@ -244,14 +281,27 @@ class Relay:
                 data=data,
                 offer=offer,
             )
-            block_time = max(int(now), _last_block_time(connection))
+            block_time = max(int(now), newest_time)  # time never runs back on the embedded chain
             row = {"nonce": nonce, "attempt": 0, "hash": signed.hash, "raw": signed.raw}
             row |= {"gas": offer.gas, "max_fee": offer.max_fee, "tip": offer.tip}
             connection.execute(_STORE, row | {"block_time": block_time, "signed_at": now})
             _assign(connection, accepted, nonce)
-        self._flight.send(signed.hash, signed.raw, block_time)
-        self._sent()
+        self._dispatch(nonce, signed, block_time)
         return nonce
+
+    def _dispatch(self, nonce: int, signed: SignedTransaction, block_time: int) -> None:
+        """Send what is stored, or leave that to the courier."""
+
+        def deliver() -> bool:
+            taken = self._flight.send(signed.hash, signed.raw, block_time)
+            self._sent()
+            return taken
+
+        if self._courier is not None:
+            self._courier.hand(nonce, deliver)
+            return
+        self._flight.launch(nonce)
+        deliver()
 
     def _offer(self, gas: int) -> Offer:
         if self._identity.embedded:
@@ -282,14 +332,10 @@ class Relay:
         return finalised(int(indexed), self._confirmations)
 
 
-def _next_nonce(connection: Connection) -> int:
-    newest = connection.execute(_NEWEST_NONCE).scalar()
-    return 0 if newest is None else int(newest) + 1
-
-
-def _last_block_time(connection: Connection) -> int:
-    """Return the time of the newest block asked for: time never runs back on the embedded chain."""
-    return int(connection.execute(_NEWEST_TIME).scalar() or 0)
+def _newest(connection: Connection) -> tuple[int, int]:
+    """Return the newest nonce signed and the time of its block; -1 and 0 where there is none."""
+    row = connection.execute(_NEWEST).first()
+    return (-1, 0) if row is None else (int(row.nonce), int(row.block_time))
 
 
 def _assign(connection: Connection, accepted: Sequence[_Candidate], nonce: int) -> None:

@@ -22,6 +22,7 @@ from ledger import tables
 from ledger.abi import ContractError, decode_error, decode_query, encode_call, encode_query
 from ledger.address import checksum_address
 from ledger.chain import Chain
+from ledger.courier import Courier
 from ledger.embedded import EmbeddedChain
 from ledger.embedded_health import EmbeddedHealth, embedded_health
 from ledger.endpoint_health import EndpointHealth
@@ -147,6 +148,7 @@ class LedgerRuntime:
             Lease(self._engine, name, holder, self._clock, alone=alone) for name in ("relay", "sync")
         )
         self._leases = [relay_lease, sync_lease]
+        courier = Courier(lambda: courier_loop.wake(), lambda: relay_loop.wake()) if alone else None
         relay = Relay(
             self._engine,
             self._chain,
@@ -158,6 +160,7 @@ class LedgerRuntime:
             publish=self._waiting.publish,
             sent=lambda: sync_loop.wake(),
             limits=self._limits,
+            courier=courier,
         )
         sync = self._sync = Sync(
             self._engine,
@@ -171,6 +174,9 @@ class LedgerRuntime:
         relay_loop = Loop("relay", lambda: self._relay_step(relay, relay_lease))
         sync_loop = Loop("sync", lambda: self._sync_step(sync, sync_lease))
         self._loops = [relay_loop, sync_loop]
+        if courier is not None:
+            courier_loop = Loop("courier", courier.step)
+            self._loops.append(courier_loop)
         for loop in self._loops:
             loop.start()
 
@@ -316,7 +322,7 @@ class LedgerRuntime:
     def _sync_step(self, sync: Sync, lease: Lease) -> float:
         if not lease.lead():
             return self._poll_s
-        return 0.0 if sync.step() else self._poll_s
+        return 0.0 if sync.step() and sync.behind else self._poll_s
 
 
 def embedded(

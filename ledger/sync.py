@@ -98,6 +98,11 @@ class Sync:
         self._known = page.blocks[-1]
         return True
 
+    @property
+    def behind(self) -> bool:
+        """Whether the last step saw more to read than it read."""
+        return self._known is None or self._known.number < self.head
+
     def indexed(self) -> int:
         """Return the number of the newest indexed block, -1 without any."""
         newest = self._known or self._newest()

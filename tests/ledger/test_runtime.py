@@ -4,8 +4,10 @@ reason.
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
@@ -13,12 +15,15 @@ import pytest
 from sqlalchemy import func, select
 
 from ledger import tables
+from ledger.chain import Chain, ChainError
+from ledger.identity import ChainIdentity
 from ledger.operations import Operation
 from ledger.outbox import UnknownOperation
+from ledger.relay import RelayLimits
 from ledger.runtime import LedgerStopped, embedded
 from ledger.typed_data import Licence, Result
 from tests.ledger.actors import Cast
-from tests.ledger.stage import ANVIL, RELAY, Stage, embedded_stage, open_engine
+from tests.ledger.stage import ANVIL, RELAY, FaultyChain, Stage, embedded_stage, open_engine
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +132,22 @@ class TestAppend:
             assert found.block_time <= time.time()
 
 
+class TestSending:
+    @pytest.mark.parametrize("moment", ["before", "after"])
+    def test_makes_up_for_a_failure_before_anything_follows(self, tmp_path: Path, moment: str) -> None:
+        """Batches are ready behind the one that fails; each still makes the block of its own number."""
+        due = {6, 7, 9, 14}
+        with unreliable_stage(tmp_path, moment, due) as stage:
+            licence = stage.open_licence(prints=12)
+            found = stage.settle(*(stage.cast.record(licence, number) for number in range(1, 13)))
+            assert {status.state for status in found} == {"confirmed"}
+            assert not due
+            assert stage.runtime.health().indexed == _transactions(stage)
+            assert stage.used(licence) == 12
+        with embedded_stage(tmp_path) as again:
+            assert again.used(licence) == 12
+
+
 class TestState:
     def test_reads_licence_printer_and_revision(self, stage: Stage) -> None:
         licence = _licence(stage, prints=3, reprints=1)
@@ -158,6 +179,36 @@ class TestState:
         assert health.ok, health.reason
         assert health.lag_blocks == 0
         assert health.embedded
+
+
+@contextmanager
+def unreliable_stage(folder: Path, moment: str, due: set[int]) -> Iterator[Stage]:
+    """Run an embedded ledger, an operation a batch, whose sendings fail when they are due, before or after
+    the node has the transaction.
+    """
+    sendings = itertools.count(1)
+
+    def fail(name: str) -> None:
+        if name == "send" and (number := next(sendings)) in due:
+            due.remove(number)
+            raise ChainError("the node did not answer in time")
+
+    limits = RelayLimits(group_operations_max=1, linger_s=0.0)
+    engine = open_engine(folder / "ledger.sqlite")
+    runtime = embedded(engine, folder / "chain", RELAY, ANVIL, limits=limits)
+    connect = runtime._connect
+
+    def wrapped() -> tuple[Chain, ChainIdentity]:
+        chain, identity = connect()
+        return FaultyChain(chain, **{moment: fail}), identity
+
+    runtime._connect = wrapped
+    try:
+        runtime.start()
+        yield Stage(engine, runtime, Cast(runtime.domain))
+    finally:
+        runtime.stop()
+        engine.dispose()
 
 
 def _transactions(stage: Stage) -> int:
