@@ -109,6 +109,8 @@ def _no_constant(name: str) -> NoReturn:
 
 def _check_extensions(document: Document) -> None:
     for name in _list(document, "extensionsUsed") + _list(document, "extensionsRequired"):
+        if not isinstance(name, str):
+            raise _bad("the name of an extension is no text")
         if name in _SHAPING:
             raise Refused("content.not_faceted", f"glb: the shape needs the extension {name}.")
     for name in _list(document, "extensionsRequired"):
@@ -130,9 +132,9 @@ def _placements(document: Document, scene: Document, limits: Limits) -> dict[int
     waiting = [(number, np.eye(4)) for number in _list(scene, "nodes")]
     while waiting:
         number, outer = waiting.pop()
+        node = _entry(document, "nodes", number)
         if number in seen:
             raise _bad(f"node {number} is reached twice")
-        node = _entry(document, "nodes", number)
         seen.add(number)
         here = outer @ _matrix(node)
         if "skin" in node or "weights" in node or _SHAPING & set(_object(node, "extensions")):
@@ -200,7 +202,9 @@ class _Accessors:
     def _read(self, number: object, shape: str, types: dict[int, str], width: int) -> NDArray[Any]:
         accessor = _entry(self._document, "accessors", number)
         kind = accessor.get("componentType")
-        if accessor.get("type") != shape or kind not in types or accessor.get("normalized"):
+        if not isinstance(kind, int) or kind not in types:
+            raise _bad(f"the numbers of accessor {number} are not of a type that is needed")
+        if accessor.get("type") != shape or accessor.get("normalized"):
             raise _bad(f"accessor {number} is not of the type that is needed")
         if "sparse" in accessor or "bufferView" not in accessor:
             raise Refused("content.not_faceted", f"glb: accessor {number} is sparse or without a buffer.")

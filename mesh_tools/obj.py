@@ -36,6 +36,8 @@ def load_obj(data: memoryview, limits: Limits) -> Model:
         words = line.split()
         if not words or words[0].startswith(b"#"):
             continue
+        if line[:1] in (b" ", b"\t"):
+            raise unreadable("obj", "a line begins with a blank, and some readers pass over it")
         if words[0] == b"v":
             vertices.append(words[1:])
         elif words[0] == b"f":

@@ -91,7 +91,9 @@ def _header(data: memoryview) -> tuple[str, list[_Element], int]:
         raise unreadable("ply", "the header's first or last line is wrong")
     elements: list[_Element] = []
     for words in lines[2:-2]:
-        if not words or words[0] in (b"comment", b"obj_info"):
+        if not words:
+            raise unreadable("ply", "a line of the header is blank")
+        if words[0] in (b"comment", b"obj_info"):
             continue
         if words[0] == b"element" and len(words) == 3 and words[2].isdigit() and len(words[2]) <= 12:
             elements.append(_Element(words[1], int(words[2]), ()))
@@ -130,7 +132,7 @@ def _wanted(element: _Element) -> int | None:
 
 
 def _ascii(data: memoryview, elements: list[_Element], start: int) -> dict[bytes, _Rows]:
-    lines = [words for line in lines_of(data[start:], "ply") if (words := line.split())]
+    lines = _body(data[start:])
     found, place = {}, 0
     for element in elements:
         rows = lines[place : place + element.count]
@@ -141,6 +143,16 @@ def _ascii(data: memoryview, elements: list[_Element], start: int) -> dict[bytes
     if place != len(lines):
         raise unreadable("ply", "lines follow the last element")
     return found
+
+
+def _body(data: memoryview) -> list[list[bytes]]:
+    """The words of each line; blank ones, which readers take differently, only at the end."""
+    lines = [line.split() for line in lines_of(data, "ply")]
+    while lines and not lines[-1]:
+        lines.pop()
+    if not all(lines):
+        raise unreadable("ply", "a line is blank")
+    return lines
 
 
 def _ascii_rows(rows: list[list[bytes]], element: _Element) -> _Rows:
