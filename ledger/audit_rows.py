@@ -139,6 +139,7 @@ def damaged_transactions(connection: Connection) -> Iterator[tuple[str, str, str
     carriers = set(connection.execute(select(tables.operations.c.tx_hash)).scalars())
     signed = connection.execute(select(tables.transactions).order_by("nonce", "attempt")).mappings().all()
     yield from _misnumbered(signed)
+    yield from _misplaced(connection, signed)
     after = 0
     for row in signed:
         name = _hex(row["hash"])
@@ -171,6 +172,23 @@ def _misnumbered(signed: Sequence[RowMapping]) -> Iterator[tuple[str, str, str]]
         if attempt != before[nonce]:
             yield _hex(row["hash"]), "attempt", f"is {attempt}, after {before[nonce]} of nonce {nonce}"
         before[nonce] += 1
+
+
+def _misplaced(connection: Connection, signed: Sequence[RowMapping]) -> Iterator[tuple[str, str, str]]:
+    """Yield the transactions that say they are in another block than the events they caused."""
+    events = tables.events.c
+    places = {
+        row.tx_hash: row.block_number
+        for row in connection.execute(select(events.tx_hash, events.block_number))
+    }
+    for row in signed:
+        place = places.get(row["hash"], row["block_number"])
+        if place != row["block_number"]:
+            yield (
+                _hex(row["hash"]),
+                "block_number",
+                f"is {row['block_number']}, its events are in block {place}",
+            )
 
 
 def _signed(raw: bytes) -> dict[str, int]:
