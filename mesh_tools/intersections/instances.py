@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mesh_tools.intersections.box_tree import BoxTree, Mask, Places
 from mesh_tools.intersections.budget import Budget
-from mesh_tools.intersections.meeting import FOLDED
+from mesh_tools.intersections.meeting import FOLDED, Kinds
 from mesh_tools.intersections.nesting import Points, embedded
 from mesh_tools.intersections.pairs import meetings
 from mesh_tools.intersections.solid import Solid
@@ -97,12 +97,17 @@ def _cutting(
         return different
 
     smaller = min(float((box[1] - box[0]).max()), float((other_box[1] - other_box[0]).max()))
-    met = meetings(surface, asked.at(smaller, surface.rounding), wanted, budget)
-    bad = met.kinds != FOLDED
-    facets = surface.numbers[np.unique(np.concatenate([met.first[bad], met.second[bad]]))]
+    met = meetings(surface, asked.at(smaller, surface.rounding), wanted, _folded, budget)
+    facets = surface.numbers[np.unique(np.concatenate([met.first, met.second]))]
     if len(facets):
         yield one.number, np.sort(numbers[facets[facets < len(numbers)]])
         yield other.number, np.sort(other_numbers[facets[facets >= len(numbers)] - len(numbers)])
+
+
+def _folded(_first: Places, _second: Places, kinds: Kinds) -> Mask:
+    """Bodies may touch face to face."""
+    folded: Mask = kinds == FOLDED
+    return folded
 
 
 def _part(instance: _Instance, box: Box) -> tuple[Points, Places]:

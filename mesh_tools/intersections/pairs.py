@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,7 +16,13 @@ from mesh_tools.intersections.surface import Surface, axes
 FOUND_MAX: Final = 100_000
 """Bad pairs after which a search stops: the part is refused, and more would only cost time."""
 
+_PAIRS = 1 << 15
+
 Wanted = Callable[[Places, Places], Mask]
+"""Which pairs of places to compare."""
+
+Allowed = Callable[[Places, Places, Kinds], Mask]
+"""Which of the pairs that meet in these kinds may do so."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,20 +35,39 @@ class Meetings:
     complete: bool
 
 
-def meetings(surface: Surface, tolerance: float, wanted: Wanted, budget: Budget) -> Meetings:
-    """All pairs of facets of `surface` that `wanted` asks for and that overlap by more than `tolerance`."""
+def meetings(
+    surface: Surface,
+    tolerance: float,
+    wanted: Wanted,
+    allowed: Allowed,
+    budget: Budget,
+    found_max: int = FOUND_MAX,
+) -> Meetings:
+    """All `wanted` pairs of facets that overlap by more than `tolerance` and are not `allowed` to.
+
+    The search stops after `found_max` of them; pairs that are allowed don't count.
+    """
     none = np.empty(0, np.int32)
     found = [(none, none, np.empty(0, np.int8))]
     count = 0
+    for first, second in _candidates(surface, wanted, budget):
+        met = _met(surface, first, second, tolerance)
+        bad = ~allowed(*met)
+        found.append((met[0][bad], met[1][bad], met[2][bad]))
+        count += len(found[-1][0])
+        if count > found_max:
+            break
+    first, second, kinds = (np.concatenate(column) for column in zip(*found, strict=True))
+    return Meetings(first, second, kinds, count <= found_max)
+
+
+def _candidates(surface: Surface, wanted: Wanted, budget: Budget) -> Iterator[tuple[Places, Places]]:
     for first, second in surface.tree.pairs():
         budget.spend(len(first))
         chosen = np.flatnonzero(wanted(first, second))
-        found.append(_met(surface, first[chosen], second[chosen], tolerance))
-        count += len(found[-1][0])
-        if count > FOUND_MAX:
-            break
-    first, second, kinds = (np.concatenate(column) for column in zip(*found, strict=True))
-    return Meetings(first, second, kinds, count <= FOUND_MAX)
+        for start in range(0, len(chosen), _PAIRS):
+            part = chosen[start : start + _PAIRS]
+            yield first[part], second[part]
 
 
 def _met(surface: Surface, first: Places, second: Places, tolerance: float) -> tuple[Places, Places, Kinds]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from mesh_tools.intersections.box_tree import Mask, Places
 from mesh_tools.intersections.budget import Budget
-from mesh_tools.intersections.meeting import FOLDED
+from mesh_tools.intersections.meeting import FOLDED, Kinds
 from mesh_tools.intersections.nesting import embedded
-from mesh_tools.intersections.pairs import meetings, sharing
+from mesh_tools.intersections.pairs import Allowed, Wanted, meetings, sharing
 from mesh_tools.intersections.solid import Solid
 from mesh_tools.intersections.stars import unproven_vertices
 from mesh_tools.intersections.surface import Surface, Tolerance
@@ -33,26 +32,33 @@ def overlaps_within(solid: Solid, asked: Tolerance, budget: Budget) -> Within:
     """Compare all facets of `solid`; up to the depth `asked` they touch."""
     surface, shell = solid.surface, solid.shell
     tolerance = asked.on(surface)
-    met = meetings(surface, tolerance, _not_proven_apart(surface), budget)
-    same = shell[met.first] == shell[met.second]
-    folded = met.kinds == FOLDED
-    crossing = same & (~folded | sharing(surface.vertices)(met.first, met.second))
-    overlapping = ~same & ~folded
+    met = meetings(surface, tolerance, _not_proven_apart(surface), _face_to_face(solid), budget)
+    own = shell[met.first] == shell[met.second]
     ends = np.stack([met.first, met.second])
-    nested = _nested(solid, np.unique(shell[ends[:, overlapping]]), tolerance, budget)
-    places = np.concatenate([ends[:, overlapping].reshape(-1), np.flatnonzero(np.isin(shell, nested))])
-    return Within(
-        np.unique(surface.numbers[ends[:, crossing]]), np.unique(surface.numbers[places]), met.complete
-    )
+    nested = _nested(solid, np.unique(shell[ends[:, ~own]]), tolerance, budget)
+    places = np.concatenate([ends[:, ~own].reshape(-1), np.flatnonzero(np.isin(shell, nested))])
+    return Within(np.unique(surface.numbers[ends[:, own]]), np.unique(surface.numbers[places]), met.complete)
 
 
-def _not_proven_apart(surface: Surface) -> Callable[[Places, Places], Mask]:
+def _not_proven_apart(surface: Surface) -> Wanted:
     """Facets without a common vertex, or with one whose facets may overlap: there each corner is its own."""
     doubtful = unproven_vertices(surface)[surface.vertices]
     vertices = surface.vertices.copy()
     vertices[doubtful] = -1 - np.arange(np.count_nonzero(doubtful), dtype=np.int32)
     share = sharing(vertices)
     return lambda first, second: ~share(first, second)
+
+
+def _face_to_face(solid: Solid) -> Allowed:
+    """Walls that touch, but for folds: facets of one shell that share a vertex."""
+    share = sharing(solid.surface.vertices)
+
+    def allowed(first: Places, second: Places, kinds: Kinds) -> Mask:
+        folds = (solid.shell[first] == solid.shell[second]) & share(first, second)
+        touching: Mask = (kinds == FOLDED) & ~folds
+        return touching
+
+    return allowed
 
 
 def _nested(solid: Solid, cut: Places, tolerance: float, budget: Budget) -> Places:
