@@ -12,47 +12,41 @@ Order of a print, with what a crash after each step leaves behind:
  8. driver started                              as 7
  9. signed outcome in the journal               it is sent when the service can be reached
 10. outcome sent                                done
+
+A driver that follows prints stays in (8) until the machine has ended, over restarts; what its host keeps of
+the part is wiped between (9) and (10), again and again until the host lets it (`printer_agent.started`).
 """
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol
 
-from ledger.typed_data import Result, digest, print_id
+from ledger.typed_data import Result, digest
 from mesh_tools.sandbox import Sandbox
 from printer_agent.client import PrinterClient
 from printer_agent.clock import Clock
-from printer_agent.drivers.base import Delivery, Driver
-from printer_agent.errors import (
-    AgentError,
-    DriverError,
-    GateRefused,
-    JournalError,
-    ReleaseRefused,
-    ServiceProblem,
-    Unreachable,
-)
+from printer_agent.drivers.base import Driver, UncertainStart
+from printer_agent.errors import AgentError, DriverError, GateRefused, JournalError, NotReady, ReleaseRefused
+from printer_agent.following import Viewer, never
 from printer_agent.identity import Identity
-from printer_agent.job import Ending, Job, JobState, Report, make_report
-from printer_agent.journal import Journal, JournalJob, already_started
+from printer_agent.job import Job, JobState
+from printer_agent.journal import Journal, already_started
 from printer_agent.machine import Machine
 from printer_agent.memory_file import MemoryFile
 from printer_agent.offers import ClaimOffer, Release
+from printer_agent.outcomes import Outcomes, Summary, fresh_salt
 from printer_agent.print_token import PrintToken
-from printer_agent.release import PrintFile, decrypt, read_manifest
+from printer_agent.release import decrypt
+from printer_agent.remote_job import Patience, RemoteJob
+from printer_agent.started import AWAITING, Started, delivery_for
 from storage.secret import DataKey
 from storage.stream import Piece, decrypt_views
 
-_SALT_BYTES = 32
-AWAITING = "awaiting"
-"""State of a print whose file was delivered and whose outcome the operator will give."""
 
-
-class Watcher(Protocol):
+class Watcher(Viewer, Protocol):
     """Who is told how a print goes on."""
 
     def stage(self, name: str, detail: str) -> None:
@@ -65,29 +59,14 @@ class Watcher(Protocol):
 class Silence:
     """A watcher that does nothing."""
 
+    def printing(self, percent: float | None, detail: str) -> None:
+        """Take and forget."""
+
     def stage(self, name: str, detail: str) -> None:
         """Take and forget."""
 
     def downloaded(self, done: int, total: int) -> None:
         """Take and forget."""
-
-
-@dataclass(frozen=True)
-class Summary:
-    """How far a print came: the job's state, its result and the ledger's receipt where known."""
-
-    print_id: str
-    release_id: str | None
-    state: str
-    result: str | None
-    detail: str
-    sequence: int | None = None
-    receipt: Mapping[str, Any] | None = None
-    outcome: Mapping[str, Any] | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """Give the summary as JSON."""
-        return {**vars(self)}
 
 
 def _nothing() -> None:
@@ -99,6 +78,8 @@ class Tools:
     """What the agent works with, built in `printer_agent.assembly`.
 
     warm: called when a sandbox will be needed soon
+    stop: whether a print that runs is to be left to the agent's next start
+    poll_s: pause between two looks at a running print
     """
 
     identity: Identity
@@ -110,6 +91,9 @@ class Tools:
     clock: Clock
     file_bytes_max: int
     warm: Callable[[], None] = _nothing
+    stop: Callable[[], bool] = never
+    poll_s: float = 2.0
+    patience: Patience = field(default_factory=Patience)
 
 
 class Agent:
@@ -119,80 +103,70 @@ class Agent:
         self._tools = tools
         self._watcher = watcher or Silence()
         self._pins = tools.identity.enrolled
+        self._outcomes = Outcomes(tools.identity, tools.journal, tools.client, tools.clock)
+        self._started = Started(
+            journal=tools.journal,
+            driver=tools.driver,
+            outcomes=self._outcomes,
+            clock=tools.clock,
+            viewer=self._watcher,
+            stop=tools.stop,
+            poll_s=tools.poll_s,
+            patience=tools.patience,
+        )
 
     def print(self, token: PrintToken, result: Result | None = Result.COMPLETED) -> Summary:
         """Redeem a token and print what it releases; `result` None leaves the outcome to `report`.
 
-        A print that was redeemed and cannot be printed is reported as failed, then the reason is raised:
-        ReleaseRefused, GateRefused or DriverError. After Unreachable the same token continues.
+        A driver that follows prints gives the result itself. A print that was redeemed and cannot be printed
+        is reported as failed, then the reason is raised: ReleaseRefused, GateRefused or DriverError. After
+        Unreachable and NotReady the same token continues; after Detached the next start does.
         """
+        self.resume()
+        self._require_ready()
         job = Job(self._pins, token)
         self._claim(job, token)
         self._redeem(job, token)
         try:
-            return self._build(job, result)
+            delivered = self._build(job, result)
         except (ReleaseRefused, GateRefused, DriverError) as error:
             self._give_up(job, error)
             raise
+        self._finish(job, delivered, result)
+        return replace(self.summary(job.offer.print_id), receipt=dict(job.released.receipt))
 
     def report(self, print_id_: str, result: Result, detail: str) -> Summary:
-        """Give the outcome of a print that was delivered and left to the operator."""
+        """Give the outcome of a print that was left to the operator, and wipe what lies on the host."""
         stored = self._tools.journal.job(print_id_)
         if stored.release_id is None or not self._tools.journal.was_started(stored.release_id):
             raise JournalError("not_started", f"print {print_id_} has not started here", "nothing to report")
-        report = self._report_of(stored, result, detail)
-        self._queue(print_id_, _state_of(result), detail, report)
+        self._outcomes.judge(stored, self._tools.driver.name, result, detail)
+        self._started.wipe(self._tools.journal.job(print_id_))
         self.send_outcomes()
         return self.summary(print_id_)
 
     def recover(self) -> list[str]:
-        """Judge the prints a crash cut off after they started; give the ids of those now reported.
+        """Judge and wipe after a crash, without waiting; give the ids of those now reported."""
+        return self._started.recover()
 
-        A file that arrived whole gets the result intended, or waits for the operator's word; one that did not
-        arrive is reported as failed. Neither ever starts again.
-        """
-        judged = []
-        for stored in self._tools.journal.undecided():
-            if stored.state == AWAITING or stored.release_id is None:
-                continue
-            intended = self._tools.journal.intended(stored.release_id)
-            if not self._tools.driver.arrived(_delivery_of(stored)):
-                result, detail = Result.FAILED, "interrupted before the file was delivered"
-            elif intended is None:
-                self._tools.journal.note(stored.print_id, AWAITING, "delivered", self._tools.clock.seconds())
-                continue
-            else:
-                result, detail = Result[intended], "delivered before an interruption"
-            report = self._report_of(stored, result, detail)
-            self._queue(stored.print_id, _state_of(result), detail, report)
-            judged.append(stored.print_id)
-        return judged
+    def resume(self) -> None:
+        """Follow a print that still runs from before; Detached where the agent is to stop meanwhile."""
+        self._started.resume()
 
     def send_outcomes(self) -> int:
         """Send the outcomes that wait; give how many still wait afterwards."""
-        journal = self._tools.journal
-        for waiting in journal.waiting_outcomes():
-            try:
-                answer = self._tools.client.report(waiting.print_id, waiting.body)
-            except (Unreachable, ServiceProblem) as error:
-                journal.outcome_delayed(waiting.print_id, f"{error.kind}: {error.message}")
-                continue
-            journal.outcome_taken(waiting.print_id, answer, self._tools.clock.seconds())
-        return len(journal.waiting_outcomes())
+        return self._outcomes.send()
 
     def summary(self, print_id_: str) -> Summary:
         """Give what the journal knows of a print."""
-        stored = self._tools.journal.job(print_id_)
-        outcome = self._tools.journal.outcome(print_id_)
-        return Summary(
-            print_id=print_id_,
-            release_id=stored.release_id,
-            state=stored.state,
-            result=None if outcome is None else str(outcome.body["report"]["result"]),
-            detail=stored.detail,
-            sequence=ClaimOffer.from_json(stored.offer).claim.sequence,
-            outcome=None if outcome is None else outcome.answer,
-        )
+        return self._outcomes.summary(print_id_)
+
+    def _require_ready(self) -> None:
+        """Raise NotReady, while nothing is consumed, where the machine would not take a job."""
+        try:
+            self._tools.driver.check()
+        except DriverError as error:
+            raise NotReady(error.kind, error.message, error.remedy) from error
 
     def _claim(self, job: Job, token: PrintToken) -> None:
         # (1) an earlier claim of this token is sent again as it was
@@ -222,7 +196,8 @@ class Agent:
         where = release.receipt.get("block_number", "?")
         self._watcher.stage(job.state, f"release {release.release_id}, counted in block {where}")
 
-    def _build(self, job: Job, result: Result | None) -> Summary:
+    def _build(self, job: Job, result: Result | None) -> RemoteJob:
+        """Take the print to the machine; give how its life there begins."""
         tools = self._tools
         with MemoryFile() as plaintext:
             # (5) in memory alone
@@ -235,26 +210,45 @@ class Agent:
             self._gate(job, plaintext)
             # (7) the point of no return
             now = tools.clock.seconds()
-            intended = None if result is None else result.name
-            tools.journal.begin(job.offer.print_id, job.released.release_id, intended, now)
+            intended, release_id = None if result is None else result.name, job.released.release_id
+            tools.journal.begin(job.offer.print_id, release_id, intended, tools.driver.name, now)
             job.start(now)
             # (8) the machine has it
-            detail = tools.driver.start(_delivery(job.released.release_id, job.file), plaintext.pieces())
-        self._watcher.stage(job.state, detail)
-        return self._finish(job, result, detail)
+            return self._start(job, plaintext)
 
-    def _finish(self, job: Job, result: Result | None, detail: str) -> Summary:
+    def _start(self, job: Job, plaintext: MemoryFile) -> RemoteJob:
+        driver, remote = self._tools.driver, RemoteJob(self._tools.patience)
+        delivery = delivery_for(job.released.release_id, job.file, driver)
+        try:
+            detail = driver.start(replace(delivery, size=plaintext.size), plaintext.pieces())
+            remote.taken()
+        except UncertainStart as error:
+            detail = error.message
+        self._watcher.stage(job.state, detail)
+        if not driver.follows:
+            self._tools.journal.note(
+                job.offer.print_id, JobState.STARTED, detail, self._tools.clock.seconds()
+            )
+        return remote
+
+    def _finish(self, job: Job, remote: RemoteJob, result: Result | None) -> None:
         name, now = job.offer.print_id, self._tools.clock.seconds()
-        if result is None:
-            self._tools.journal.note(name, AWAITING, detail, now)
+        stored = self._tools.journal.job(name)
+        # (9) signed and kept
+        if self._tools.driver.follows:
+            self._started.to_the_end(stored, remote)
+        elif result is None:
+            self._tools.journal.note(name, AWAITING, stored.detail, now)
         else:
-            job.finish(result, detail, now)
-            # (9) signed and kept
-            self._queue(name, job.state, detail, job.report(self._tools.driver.name, _salt()))
-            # (10) sent, now or later
-            self.send_outcomes()
-            self._watcher.stage(self.summary(name).state, f"outcome {result.name.lower()}")
-        return replace(self.summary(name), receipt=dict(job.released.receipt))
+            job.finish(result, stored.detail, now)
+            report = job.report(self._tools.driver.name, fresh_salt())
+            self._outcomes.queue(name, job.state, stored.detail, report)
+            self._started.wipe(self._tools.journal.job(name))
+        # (10) sent, now or later
+        self.send_outcomes()
+        found = self.summary(name)
+        if found.result is not None:
+            self._watcher.stage(found.state, f"outcome {found.result}")
 
     def _gate(self, job: Job, plaintext: MemoryFile) -> None:
         policy = self._tools.machine.policy(job.file.recipe)
@@ -283,46 +277,8 @@ class Agent:
             job.finish(Result.FAILED, detail, now)
         else:
             job.abandon(detail, now)
-        self._queue(job.offer.print_id, job.state, detail, job.report(self._tools.driver.name, _salt()))
+        report = job.report(self._tools.driver.name, fresh_salt())
+        self._outcomes.queue(job.offer.print_id, job.state, detail, report)
+        self._started.recover()
         self.send_outcomes()
         self._watcher.stage(job.state, detail)
-
-    def _queue(self, name: str, state: str, detail: str, report: Report) -> None:
-        signature = self._tools.identity.signing.sign(digest(self._pins.domain, report.outcome))
-        body = {
-            "outcome": report.outcome.to_json(),
-            "report": report.report,
-            "report_salt": "0x" + report.salt.hex(),
-            "signature": "0x" + signature.hex(),
-        }
-        self._tools.journal.queue_outcome(name, state, detail, body, self._tools.clock.seconds())
-
-    def _report_of(self, stored: JournalJob, result: Result, detail: str) -> Report:
-        offer = ClaimOffer.from_json(stored.offer)
-        facts = {
-            "print": stored.print_id,
-            "release": stored.release_id,
-            "printer": self._pins.printer_id,
-            "file_sha256": read_manifest(offer.terms.manifest).sha256.hex(),
-            "driver": self._tools.driver.name,
-        }
-        ending = Ending(result, detail, stored.started_at, self._tools.clock.seconds())
-        return make_report(print_id(offer.claim.licence, offer.claim.sequence), ending, facts, _salt())
-
-
-def _delivery(release_id: str, file: PrintFile) -> Delivery:
-    return Delivery.of(release_id, file.filename, file.format, file.size)
-
-
-def _delivery_of(stored: JournalJob) -> Delivery:
-    if stored.release_id is None:
-        raise RuntimeError(f"print {stored.print_id} started without a release")
-    return _delivery(stored.release_id, read_manifest(ClaimOffer.from_json(stored.offer).terms.manifest))
-
-
-def _state_of(result: Result) -> str:
-    return JobState.FINISHED if result is Result.COMPLETED else JobState.FAILED
-
-
-def _salt() -> bytes:
-    return secrets.token_bytes(_SALT_BYTES)

@@ -13,10 +13,12 @@ from mesh_tools.sandbox import Sandbox
 from printer_agent.agent import Agent, Tools, Watcher
 from printer_agent.client import PrinterClient
 from printer_agent.clock import Clock
-from printer_agent.drivers.folder import FolderDriver
+from printer_agent.drivers.choice import open_driver
+from printer_agent.following import never
 from printer_agent.identity import Identity
 from printer_agent.journal import Journal
 from printer_agent.machine import load_machine
+from printer_agent.remote_job import Patience
 from printer_agent.settings import Settings
 from printer_agent.turn import turn
 
@@ -29,11 +31,14 @@ def open_agent(
     clock: Clock | None = None,
     transport: httpx2.BaseTransport | None = None,
     sandbox: Sandbox | None = None,
+    stop: Callable[[], bool] = never,
 ) -> Iterator[Agent]:
     """Open the agent of an enrolled home, alone in it until the context ends.
 
-    Prints that a crash cut off are judged first. A `sandbox` given is shared and left open. Raises
-    IdentityError or JournalError where the home is unsafe, damaged or not enrolled.
+    Prints that a crash cut off are judged first, without waiting for what still runs. A `sandbox` given is
+    shared and left open; `stop` tells when a running print is to be left to the next start. Raises
+    IdentityError or JournalError where the home is unsafe, damaged or not enrolled, SettingsError where the
+    driver cannot be built.
     """
     clock = clock or Clock()
     identity = Identity.load(settings.home)
@@ -43,6 +48,8 @@ def open_agent(
         if sandbox is None:
             sandbox = Sandbox()
             stack.callback(sandbox.close)
+        driver = open_driver(settings)
+        stack.callback(driver.close)
         client = PrinterClient(
             pins.url, identity.signing, pins.printer_id, settings, clock=clock, transport=transport
         )
@@ -51,11 +58,14 @@ def open_agent(
             machine=load_machine(settings.home),
             journal=stack.enter_context(Journal.open(settings.home)),
             client=stack.enter_context(client),
-            driver=FolderDriver(settings.watch),
+            driver=driver,
             sandbox=sandbox,
             clock=clock,
             file_bytes_max=settings.file_bytes_max,
             warm=stack.enter_context(_warming(sandbox)),
+            stop=stop,
+            poll_s=settings.host_poll_s,
+            patience=Patience(silence_s_max=settings.host_silence_s_max),
         )
         agent = Agent(tools, watcher)
         agent.recover()

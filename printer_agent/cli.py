@@ -159,13 +159,31 @@ def report(
 
 
 @app.command()
+def cancel(
+    print_id: Annotated[str, typer.Argument(help="The print (job_…), as `status` lists it")],
+    home: Home = None,
+) -> None:
+    """Ask that a running print be cancelled; the agent that follows it, or its next start, passes it on."""
+    from printer_agent.clock import Clock
+    from printer_agent.journal import Journal
+
+    with _failing(as_json=False):
+        with Journal.open(_settings(home).home) as journal:
+            journal.ask_cancel(print_id, Clock().seconds())
+        _say(f"[green]✓[/] print [bold]{print_id}[/] will be cancelled")
+
+
+@app.command()
 def run(
     home: Home = None,
     watch: Watch = None,
     once: Annotated[bool, typer.Option("--once", help="Take what waits, then stop")] = False,
     as_json: Json = False,
 ) -> None:
-    """Print every token dropped into HOME/inbox and send queued outcomes, until stopped (SIGTERM, Ctrl-C)."""
+    """Print every token dropped into HOME/inbox, follow prints to their end and send outcomes, until stopped.
+
+    After SIGTERM or Ctrl-C a print that runs on its host goes on; the next start follows it again.
+    """
     import signal
     from threading import Event
 
@@ -210,7 +228,7 @@ def status(home: Home = None, as_json: Json = False) -> None:
 
 @app.command()
 def doctor(home: Home = None, watch: Watch = None, as_json: Json = False) -> None:
-    """Check identity, journal, watch folder, memory, service and clock, and say what to do."""
+    """Check identity, journal, driver, host folder, memory, service and clock, and say what to do."""
     from printer_agent.doctor import examine
     from printer_agent.terminal import print_json
 

@@ -7,12 +7,13 @@ import resource
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 
 import httpx2
 
 from printer_agent.client import open_http
 from printer_agent.clock import Clock
-from printer_agent.drivers.folder import FolderDriver
+from printer_agent.drivers.choice import open_driver
 from printer_agent.errors import AgentError
 from printer_agent.identity import Identity
 from printer_agent.journal import Journal
@@ -20,6 +21,7 @@ from printer_agent.machine import load_machine
 from printer_agent.settings import Settings
 
 _SKEW_S = 30.0
+_MEMORY_FILE_SYSTEMS = ("tmpfs", "ramfs")
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,8 @@ def examine(settings: Settings, transport: httpx2.BaseTransport | None = None) -
     yield _attempt("identity", lambda: _identity(settings))
     yield _attempt("machine", lambda: _machine(settings))
     yield _attempt("journal", lambda: _journal(settings))
-    yield _attempt("watch folder", FolderDriver(settings.watch).check)
+    yield _attempt("driver", lambda: _driver(settings))
+    yield _host_folder(settings)
     yield _memory()
     yield _core_dumps()
     yield _service(settings, transport)
@@ -66,7 +69,48 @@ def _machine(settings: Settings) -> str:
 def _journal(settings: Settings) -> str:
     with Journal.open(settings.home) as journal:
         waiting, undecided = len(journal.waiting_outcomes()), len(journal.undecided())
-        return f"{len(journal.jobs())} prints, {waiting} outcomes to send, {undecided} without an outcome"
+        unwiped = len(journal.unwiped())
+        return (
+            f"{len(journal.jobs())} prints, {waiting} outcomes to send, {undecided} without an outcome, "
+            f"{unwiped} to wipe"
+        )
+
+
+def _driver(settings: Settings) -> str:
+    driver = open_driver(settings)
+    try:
+        return driver.check()
+    finally:
+        driver.close()
+
+
+def _host_folder(settings: Settings) -> Check:
+    """Whether the folder that holds the plaintext while it prints is in memory, where that can be known."""
+    folder = settings.watch if settings.driver == "folder" else settings.host_folder
+    if folder is None:
+        return Check("host folder", True, "not known; set PARTVAULT_PRINTER_HOST_FOLDER to have it checked")
+    kind = _file_system(folder)
+    if kind in _MEMORY_FILE_SYSTEMS:
+        return Check("host folder", True, f"{folder} is in memory ({kind})")
+    if settings.driver == "folder":
+        return Check("host folder", True, f"{folder} is on {kind or 'a disk'}: what is delivered stays there")
+    return Check("host folder", False, f"{folder} is on {kind or 'a disk'}", "mount a tmpfs there")
+
+
+def _file_system(folder: Path) -> str | None:
+    """The kind of file system `folder` lies on, by /proc/self/mountinfo (proc(5)); None where unknown."""
+    try:
+        lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    except OSError:
+        return None
+    real = folder.resolve()
+    best: tuple[str, str | None] = ("", None)
+    for line in lines:
+        mount, _, source = line.partition(" - ")
+        point = mount.split()[4].replace("\\040", " ")
+        if real.is_relative_to(point) and len(point) >= len(best[0]):
+            best = (point, source.split()[0])
+    return best[1]
 
 
 def _memory() -> Check:

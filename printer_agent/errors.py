@@ -50,6 +50,14 @@ class DriverError(AgentError):
     """The printer, or the folder it watches, did not take the job."""
 
 
+class NotReady(AgentError):  # noqa: N818 - it names the state
+    """The machine would not take this job now; nothing was consumed, and the same token serves later."""
+
+
+class Detached(AgentError):  # noqa: N818 - it names the state
+    """The agent was told to stop while the machine prints; its next start follows the print again."""
+
+
 class Unreachable(AgentError):  # noqa: N818 - it names the state
     """No answer from the service after every retry; the same command may be run again."""
 

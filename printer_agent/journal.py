@@ -21,7 +21,7 @@ from printer_agent.errors import JournalError
 from printer_agent.private_files import require_private, sync_folder
 
 _NAME = "journal.sqlite"
-_VERSION = 1
+_VERSION = 2
 _SCHEMA = """
 CREATE TABLE jobs (
     print_id TEXT PRIMARY KEY,
@@ -49,6 +49,19 @@ CREATE TABLE outcomes (
     problem TEXT
 ) STRICT;
 """
+_SECOND = """
+ALTER TABLE starts ADD COLUMN driver TEXT;
+CREATE TABLE cancels (
+    print_id TEXT PRIMARY KEY,
+    asked_at INTEGER NOT NULL
+) STRICT;
+CREATE TABLE wipes (
+    release_id TEXT PRIMARY KEY,
+    wiped_at INTEGER NOT NULL
+) STRICT;
+INSERT INTO wipes SELECT release_id, started_at FROM starts
+"""
+"""What version 2 adds; files that version 1 delivered were the machine's from then on."""
 
 
 @dataclass(frozen=True)
@@ -91,10 +104,7 @@ class Journal:
             return cls.open(home)
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         journal = cls(_connect(path))
-        with journal._change() as connection:
-            for statement in filter(str.strip, _SCHEMA.split(";")):
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {_VERSION}")
+        journal._grow(_SCHEMA + _SECOND)
         sync_folder(home)
         return journal
 
@@ -115,6 +125,9 @@ class Journal:
             sound = journal._connection.execute("PRAGMA quick_check").fetchone()[0] == "ok"
         except sqlite3.DatabaseError:
             version, sound = 0, False
+        if sound and version == 1:
+            journal._grow(_SECOND)
+            version = _VERSION
         if not sound or version != _VERSION:
             journal.close()
             raise JournalError(
@@ -158,15 +171,16 @@ class Journal:
                     "other_release", f"print {print_id} does not belong to release {release_id}"
                 )
 
-    def begin(self, print_id: str, release_id: str, intended: str | None, at: int) -> None:
+    def begin(self, print_id: str, release_id: str, intended: str | None, driver: str, at: int) -> None:
         """Note that the release starts, before it does; JournalError ("already_started") where it ever did.
 
         `intended` is the result to report once the machine has the file; None leaves it to the operator.
+        `driver` names the one that starts it.
         """
         with self._change() as connection:
             try:
                 connection.execute(
-                    "INSERT INTO starts VALUES (?, ?, ?, ?)", (release_id, print_id, at, intended)
+                    "INSERT INTO starts VALUES (?, ?, ?, ?, ?)", (release_id, print_id, at, intended, driver)
                 )
             except sqlite3.IntegrityError as error:
                 raise already_started(release_id) from error
@@ -185,6 +199,40 @@ class Journal:
         query = "SELECT intended FROM starts WHERE release_id = ?"
         row = self._connection.execute(query, (release_id,)).fetchone()
         return None if row is None else row[0]
+
+    def started_by(self, release_id: str) -> str | None:
+        """Give the name of the driver that started the release; None where it was not noted."""
+        query = "SELECT driver FROM starts WHERE release_id = ?"
+        row = self._connection.execute(query, (release_id,)).fetchone()
+        return None if row is None else row[0]
+
+    def ask_cancel(self, print_id: str, at: int) -> None:
+        """Keep the wish that a started print be cancelled; JournalError where nothing of it can be."""
+        if print_id not in {job.print_id for job in self.undecided()}:
+            raise JournalError(
+                "not_printing", f"print {print_id} is not printing here", "see `partvault-printer status`"
+            )
+        with self._change() as connection:
+            connection.execute("INSERT OR IGNORE INTO cancels VALUES (?, ?)", (print_id, at))
+
+    def cancel_asked(self, print_id: str) -> bool:
+        """Whether somebody wants the print cancelled."""
+        query = "SELECT 1 FROM cancels WHERE print_id = ?"
+        return self._connection.execute(query, (print_id,)).fetchone() is not None
+
+    def wiped(self, release_id: str, at: int) -> None:
+        """Note that nothing of the release is left for the agent to wipe."""
+        with self._change() as connection:
+            connection.execute("INSERT OR IGNORE INTO wipes VALUES (?, ?)", (release_id, at))
+
+    def unwiped(self) -> list[JournalJob]:
+        """Give the started jobs that have ended, reported or awaiting a word, and are not wiped."""
+        return self._jobs(
+            "WHERE release_id IN (SELECT release_id FROM starts)"
+            " AND release_id NOT IN (SELECT release_id FROM wipes)"
+            " AND (state = 'awaiting' OR print_id IN (SELECT print_id FROM outcomes)) ORDER BY updated_at",
+            (),
+        )
 
     def note(self, print_id: str, state: str, detail: str, at: int) -> None:
         """Note a job's state and a word about it."""
@@ -268,6 +316,12 @@ class Journal:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+    def _grow(self, script: str) -> None:
+        with self._change() as connection:
+            for statement in filter(str.strip, script.split(";")):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {_VERSION}")
 
     @contextmanager
     def _change(self) -> Iterator[sqlite3.Connection]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from printer_agent.errors import SettingsError
 
+DRIVERS = ("folder", "octoprint", "moonraker")
 _PREFIX = "PARTVAULT_PRINTER_"
 
 
@@ -24,6 +25,12 @@ class Settings:
     retry_pause_s: first pause between two tries, doubled up to `retry_pause_max_s`
     file_bytes_max: largest part the agent takes into memory
     poll_interval_s: pause of `run` between two looks into its inbox
+    driver: folder, octoprint or moonraker
+    host_url: address of the printer host; HTTPS or loopback
+    host_key_file: file (0600) with the host's API key; `home`/host.key where it is not set
+    host_folder: where the host keeps uploads, if it is on this machine, for `doctor`
+    host_poll_s: pause between two looks at a running print
+    host_silence_s_max: how long a silent host is waited for before a print's result counts as unknown
     """
 
     home: Path
@@ -36,6 +43,12 @@ class Settings:
     retry_pause_max_s: float = 5.0
     file_bytes_max: int = 2 * 1024**3
     poll_interval_s: float = 2.0
+    driver: str = "folder"
+    host_url: str = ""
+    host_key_file: Path | None = None
+    host_folder: Path | None = None
+    host_poll_s: float = 2.0
+    host_silence_s_max: float = 3600.0
 
     @classmethod
     def read(
@@ -43,7 +56,7 @@ class Settings:
     ) -> Settings:
         """Read the variables; `home` and `watch` from the command line win over them.
 
-        Raises SettingsError for a value that is not a positive number.
+        Raises SettingsError for a value that is not a positive number, and for an unknown driver.
         """
         variables = os.environ if environ is None else environ
         home = home or Path(variables.get(_PREFIX + "HOME") or Path.home() / ".partvault-printer")
@@ -59,7 +72,26 @@ class Settings:
             retry_pause_max_s=_positive(variables, "RETRY_PAUSE_MAX_S", cls.retry_pause_max_s),
             file_bytes_max=int(_positive(variables, "FILE_BYTES_MAX", cls.file_bytes_max)),
             poll_interval_s=_positive(variables, "POLL_INTERVAL_S", cls.poll_interval_s),
+            driver=_one_of(variables, "DRIVER", DRIVERS),
+            host_url=variables.get(_PREFIX + "HOST_URL", ""),
+            host_key_file=_path(variables, "HOST_KEY_FILE"),
+            host_folder=_path(variables, "HOST_FOLDER"),
+            host_poll_s=_positive(variables, "HOST_POLL_S", cls.host_poll_s),
+            host_silence_s_max=_positive(variables, "HOST_SILENCE_S_MAX", cls.host_silence_s_max),
         )
+
+
+def _one_of(variables: Mapping[str, str], name: str, words: tuple[str, ...]) -> str:
+    """Read a word; the first is the default."""
+    word = variables.get(_PREFIX + name, words[0])
+    if word not in words:
+        raise SettingsError("invalid_setting", f"{_PREFIX}{name} is {word!r}, not one of {', '.join(words)}")
+    return word
+
+
+def _path(variables: Mapping[str, str], name: str) -> Path | None:
+    named = variables.get(_PREFIX + name)
+    return Path(named).expanduser().absolute() if named else None
 
 
 def _positive(variables: Mapping[str, str], name: str, default: float) -> float:

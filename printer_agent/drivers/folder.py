@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from printer_agent.drivers.base import Delivery
+from printer_agent.drivers.base import Delivery, Phase, Sighting
 from printer_agent.errors import DriverError
 from printer_agent.private_files import sync_folder
 
@@ -21,6 +21,8 @@ class FolderDriver:
     """Delivers into `folder`; see `printer_agent.drivers.base.Driver` for the promises."""
 
     name = "folder"
+    follows = False
+    takes_meshes = True
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -46,11 +48,25 @@ class FolderDriver:
                 part.unlink(missing_ok=True)
         return f"delivered to {final}"
 
-    def arrived(self, delivery: Delivery) -> bool:
-        """Whether the file is there in full; a cut-off temporary file is removed."""
+    def look(self, delivery: Delivery) -> Sighting:
+        """Say whether the file is there in full; a cut-off temporary file is removed."""
         self._part(delivery).unlink(missing_ok=True)
         final = self._folder / delivery.name
-        return final.is_file() and final.stat().st_size == delivery.size
+        whole = final.is_file() and final.stat().st_size == delivery.size
+        return Sighting(Phase.PLACED if whole else Phase.ABSENT)
+
+    def cancel(self, delivery: Delivery) -> None:
+        """Do nothing: nobody knows whether the machine has begun."""
+
+    def wipe(self, delivery: Delivery) -> None:
+        """Remove the file where the machine has left it."""
+        try:
+            for path in (self._part(delivery), self._folder / delivery.name):
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            raise DriverError(
+                "watch_folder", f"{self._folder} keeps {delivery.name}: {error}", "delete it by hand"
+            ) from error
 
     def check(self) -> str:
         """Write and remove an empty file."""
@@ -64,6 +80,9 @@ class FolderDriver:
                 "watch_folder", f"{self._folder} cannot be written: {error}", "check its permissions"
             ) from error
         return f"watch folder {self._folder} takes files"
+
+    def close(self) -> None:
+        """Do nothing: no file stays open."""
 
     def _part(self, delivery: Delivery) -> Path:
         return self._folder / f".{delivery.name}.part"

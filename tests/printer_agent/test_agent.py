@@ -15,23 +15,25 @@ import pytest
 from ledger.commitment import canonical_json, report_commitment
 from ledger.typed_data import Result
 from mesh_tools.sandbox import Sandbox
-from printer_agent.agent import AWAITING, Agent, Summary, Tools
+from printer_agent.agent import Agent, Tools
 from printer_agent.client import PrinterClient
-from printer_agent.drivers.base import Delivery
+from printer_agent.drivers.base import Delivery, Sighting
 from printer_agent.drivers.folder import FolderDriver
 from printer_agent.errors import (
     AgentError,
-    DriverError,
     GateRefused,
     JournalError,
+    NotReady,
     ReleaseRefused,
     Unreachable,
 )
 from printer_agent.identity import Identity
 from printer_agent.journal import Journal
 from printer_agent.machine import load_machine
+from printer_agent.outcomes import Summary
 from printer_agent.print_token import PrintToken
 from printer_agent.settings import Settings
+from printer_agent.started import AWAITING
 from tests.printer_agent.conftest import Hands
 from tests.printer_agent.fake_service import URL, FakeService, problem, tetrahedron
 
@@ -75,6 +77,8 @@ class FusedDriver:
     fuse: Fuse
     started: list[str] = field(default_factory=list)
     name: str = "folder"
+    follows: bool = False
+    takes_meshes: bool = True
 
     def start(self, delivery: Delivery, content: Iterable[bytes]) -> str:
         self.fuse.burn()
@@ -89,8 +93,17 @@ class FusedDriver:
         self.fuse.burn()
         return said
 
-    def arrived(self, delivery: Delivery) -> bool:
-        return self.inner.arrived(delivery)
+    def look(self, delivery: Delivery) -> Sighting:
+        return self.inner.look(delivery)
+
+    def cancel(self, delivery: Delivery) -> None:
+        self.inner.cancel(delivery)
+
+    def wipe(self, delivery: Delivery) -> None:
+        self.inner.wipe(delivery)
+
+    def close(self) -> None:
+        self.inner.close()
 
     def check(self) -> str:
         return self.inner.check()
@@ -103,6 +116,9 @@ class FusedWatcher:
     fuse: Fuse
     stages: list[str] = field(default_factory=list)
     bytes: int = 0
+
+    def printing(self, percent: float | None, detail: str) -> None:
+        self.fuse.burn()
 
     def stage(self, name: str, detail: str) -> None:
         self.stages.append(name)
@@ -259,11 +275,14 @@ class TestPrint:
             bench.print(service.authorise())
         assert service.outcomes["job_1"]["outcome"]["result"] == Result.FAILED
 
-    def test_reports_a_folder_that_fails(self, bench: Bench) -> None:
+    def test_consumes_nothing_while_the_folder_fails(self, bench: Bench) -> None:
         bench.printer.watch.write_bytes(b"a file, not a folder")
-        with pytest.raises(DriverError):
-            bench.print(bench.service.authorise())
-        assert bench.service.outcomes["job_1"]["outcome"]["result"] == Result.FAILED
+        token = bench.service.authorise()
+        with pytest.raises(NotReady):
+            bench.print(token)
+        assert bench.service.calls("/v1/prints/claim") == []
+        bench.printer.watch.unlink()
+        assert bench.print(token).state == "reported"
 
 
 class TestReport:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from printer_agent.drivers.base import Delivery
+from printer_agent.drivers.base import Delivery, Phase
 from printer_agent.drivers.folder import FolderDriver
 from printer_agent.errors import DriverError
 
@@ -79,16 +79,16 @@ class TestStart:
             FolderDriver(tmp_path / "watch").start(DELIVERY, [b"abcdef"])
 
 
-class TestArrived:
+class TestLook:
     def test_knows_a_delivered_file(self, tmp_path: Path) -> None:
         driver = FolderDriver(tmp_path)
-        assert not driver.arrived(DELIVERY)
+        assert driver.look(DELIVERY).phase is Phase.ABSENT
         driver.start(DELIVERY, [b"abcdef"])
-        assert driver.arrived(DELIVERY)
+        assert driver.look(DELIVERY).phase is Phase.PLACED
 
     def test_clears_what_was_cut_off(self, tmp_path: Path) -> None:
         (tmp_path / f".{DELIVERY.name}.part").write_bytes(b"abc")
-        assert not FolderDriver(tmp_path).arrived(DELIVERY)
+        assert FolderDriver(tmp_path).look(DELIVERY).phase is Phase.ABSENT
         assert list(tmp_path.iterdir()) == []
 
 

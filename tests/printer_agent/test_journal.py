@@ -102,12 +102,12 @@ class TestBegin:
         with Journal.open(home) as journal:
             claimed(journal)
             journal.released("job_1", "rel_1", 11)
-            journal.begin("job_1", "rel_1", "COMPLETED", 12)
+            journal.begin("job_1", "rel_1", "COMPLETED", "folder", 12)
         with Journal.open(home) as journal:
             assert journal.was_started("rel_1")
             assert journal.intended("rel_1") == "COMPLETED"
             with pytest.raises(JournalError) as caught:
-                journal.begin("job_1", "rel_1", "COMPLETED", 13)
+                journal.begin("job_1", "rel_1", "COMPLETED", "folder", 13)
             assert caught.value.kind == "already_started"
             assert journal.job("job_1").started_at == 12
 
@@ -118,7 +118,7 @@ class TestBegin:
             "journal = Journal.open(pathlib.Path(sys.argv[1]))\n"
             "journal.remember_claim('job_1', b't' * 32, {}, b's', 1)\n"
             "journal.released('job_1', 'rel_1', 2)\n"
-            "journal.begin('job_1', 'rel_1', None, 3)\n"
+            "journal.begin('job_1', 'rel_1', None, 'folder', 3)\n"
             "os.kill(os.getpid(), 9)\n"
         )
         run = subprocess.run([sys.executable, "-c", script, str(home)], check=False)

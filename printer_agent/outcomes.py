@@ -1,0 +1,104 @@
+"""Outcomes of prints: signed, kept, sent; and the summary of a print that people and programs are shown."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ledger.typed_data import Result, digest, print_id
+from printer_agent.client import PrinterClient
+from printer_agent.clock import Clock
+from printer_agent.errors import ServiceProblem, Unreachable
+from printer_agent.identity import Identity
+from printer_agent.job import Ending, JobState, Report, make_report
+from printer_agent.journal import Journal, JournalJob
+from printer_agent.offers import ClaimOffer
+from printer_agent.release import read_manifest
+
+_SALT_BYTES = 32
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How far a print came: the job's state, its result and the ledger's receipt where known."""
+
+    print_id: str
+    release_id: str | None
+    state: str
+    result: str | None
+    detail: str
+    sequence: int | None = None
+    receipt: Mapping[str, Any] | None = None
+    outcome: Mapping[str, Any] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the summary as JSON."""
+        return {**vars(self)}
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """The outcomes of one printer."""
+
+    identity: Identity
+    journal: Journal
+    client: PrinterClient
+    clock: Clock
+
+    def queue(self, name: str, state: str, detail: str, report: Report) -> None:
+        """Sign a report and keep it until the service took it."""
+        signature = self.identity.signing.sign(digest(self.identity.enrolled.domain, report.outcome))
+        body = {
+            "outcome": report.outcome.to_json(),
+            "report": report.report,
+            "report_salt": "0x" + report.salt.hex(),
+            "signature": "0x" + signature.hex(),
+        }
+        self.journal.queue_outcome(name, state, detail, body, self.clock.seconds())
+
+    def judge(self, stored: JournalJob, driver: str, result: Result, detail: str) -> None:
+        """Queue the outcome of a print that is known from the journal alone."""
+        offer = ClaimOffer.from_json(stored.offer)
+        facts = {
+            "print": stored.print_id,
+            "release": stored.release_id,
+            "printer": self.identity.enrolled.printer_id,
+            "file_sha256": read_manifest(offer.terms.manifest).sha256.hex(),
+            "driver": driver,
+        }
+        ending = Ending(result, detail, stored.started_at, self.clock.seconds())
+        report = make_report(print_id(offer.claim.licence, offer.claim.sequence), ending, facts, fresh_salt())
+        state = JobState.FINISHED if result is Result.COMPLETED else JobState.FAILED
+        self.queue(stored.print_id, state, detail, report)
+
+    def send(self) -> int:
+        """Send the outcomes that wait; give how many still wait afterwards."""
+        for waiting in self.journal.waiting_outcomes():
+            try:
+                answer = self.client.report(waiting.print_id, waiting.body)
+            except (Unreachable, ServiceProblem) as error:
+                self.journal.outcome_delayed(waiting.print_id, f"{error.kind}: {error.message}")
+                continue
+            self.journal.outcome_taken(waiting.print_id, answer, self.clock.seconds())
+        return len(self.journal.waiting_outcomes())
+
+    def summary(self, print_id_: str) -> Summary:
+        """Give what the journal knows of a print."""
+        stored = self.journal.job(print_id_)
+        outcome = self.journal.outcome(print_id_)
+        return Summary(
+            print_id=print_id_,
+            release_id=stored.release_id,
+            state=stored.state,
+            result=None if outcome is None else str(outcome.body["report"]["result"]),
+            detail=stored.detail,
+            sequence=ClaimOffer.from_json(stored.offer).claim.sequence,
+            outcome=None if outcome is None else outcome.answer,
+        )
+
+
+def fresh_salt() -> bytes:
+    """Give 32 random bytes that open a report's commitment."""
+    return secrets.token_bytes(_SALT_BYTES)

@@ -1,0 +1,136 @@
+"""Prints that have started, with what the journal knows of them alone: followed, judged, wiped.
+
+Nothing here starts anything. Whatever cuts the agent off, its next start comes here again:
+
+- a print that runs on its host is followed (`resume`);
+- a delivered file of a driver that cannot follow gets the result intended, or waits for the operator's word;
+  one that did not arrive is reported as failed (`recover`);
+- what lies on the host of a print that has ended is wiped (`recover`), as often as it takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from ledger.typed_data import Result
+from printer_agent.clock import Clock
+from printer_agent.drivers.base import Delivery, Driver, Phase
+from printer_agent.errors import DriverError
+from printer_agent.following import Viewer, Wishes, follow
+from printer_agent.journal import Journal, JournalJob
+from printer_agent.offers import ClaimOffer
+from printer_agent.outcomes import Outcomes
+from printer_agent.release import PrintFile, read_manifest
+from printer_agent.remote_job import Patience, RemoteJob, RemoteResult
+
+AWAITING = "awaiting"
+"""State of a print that has ended, or was delivered, and whose outcome the operator will give."""
+
+
+@dataclass(frozen=True)
+class Started:
+    """The started prints of one printer.
+
+    stop: whether the agent is to leave a running print to its next start
+    poll_s: pause between two looks at a running print
+    """
+
+    journal: Journal
+    driver: Driver
+    outcomes: Outcomes
+    clock: Clock
+    viewer: Viewer
+    stop: Callable[[], bool]
+    poll_s: float
+    patience: Patience
+
+    def recover(self) -> list[str]:
+        """Judge what needs no waiting, wipe what is due; give the ids of the prints now reported."""
+        judged = (
+            []
+            if self.driver.follows
+            else [stored.print_id for stored in self._cut_off() if self._judge(stored)]
+        )
+        for stored in self.journal.unwiped():
+            self.wipe(stored)
+        return judged
+
+    def resume(self) -> None:
+        """Follow what still runs on the host to its end; Detached where the agent is to stop meanwhile."""
+        if self.driver.follows:
+            for stored in self._cut_off():
+                self.to_the_end(stored, RemoteJob(self.patience))
+
+    def to_the_end(self, stored: JournalJob, job: RemoteJob) -> None:
+        """Follow a print to its end; queue its outcome or leave it to the operator; wipe."""
+        wishes = Wishes(partial(self.journal.cancel_asked, stored.print_id), self.stop)
+        delivery = delivery_of(stored, self.driver)
+        follow(
+            *(job, delivery, self.driver),
+            wishes=wishes,
+            viewer=self.viewer,
+            clock=self.clock,
+            poll_s=self.poll_s,
+        )
+        name = release_of(stored)
+        if job.result is RemoteResult.UNKNOWN or self.journal.intended(name) is None:
+            self.journal.note(stored.print_id, AWAITING, job.detail, self.clock.seconds())
+        else:
+            self.outcomes.judge(stored, self.driver.name, Result[job.result.name], job.detail)
+        self.wipe(stored)
+
+    def wipe(self, stored: JournalJob) -> None:
+        """Wipe an ended print from its host; where the host does not let it, it stays due.
+
+        A file that was delivered for good, with the result reported on delivery, is the machine's own.
+        """
+        name = release_of(stored)
+        if not self._ours(name) or (not self.driver.follows and stored.state == AWAITING):
+            return
+        try:
+            if self.driver.follows or self.journal.intended(name) is None:
+                self.driver.wipe(delivery_of(stored, self.driver))
+        except DriverError as error:
+            self.viewer.printing(None, f"not wiped yet: {error.message}")
+            return
+        self.journal.wiped(name, self.clock.seconds())
+
+    def _judge(self, stored: JournalJob) -> bool:
+        intended = self.journal.intended(release_of(stored))
+        if self.driver.look(delivery_of(stored, self.driver)).phase is Phase.ABSENT:
+            result, detail = Result.FAILED, "interrupted before the file was delivered"
+        elif intended is None:
+            self.journal.note(stored.print_id, AWAITING, "delivered", self.clock.seconds())
+            return False
+        else:
+            result, detail = Result[intended], "delivered before an interruption"
+        self.outcomes.judge(stored, self.driver.name, result, detail)
+        return True
+
+    def _cut_off(self) -> list[JournalJob]:
+        """The prints this driver started whose end nobody has noted."""
+        undecided = self.journal.undecided()
+        return [stored for stored in undecided if stored.state != AWAITING and self._ours(release_of(stored))]
+
+    def _ours(self, release_id: str) -> bool:
+        return self.journal.started_by(release_id) in (None, self.driver.name)
+
+
+def release_of(stored: JournalJob) -> str:
+    """Give the release of a job that started."""
+    if stored.release_id is None:
+        raise RuntimeError(f"print {stored.print_id} started without a release")
+    return stored.release_id
+
+
+def delivery_of(stored: JournalJob, driver: Driver) -> Delivery:
+    """Make the delivery of a job that started, as it was then; of sliced files the size is the mesh's."""
+    file = read_manifest(ClaimOffer.from_json(stored.offer).terms.manifest)
+    return delivery_for(release_of(stored), file, driver)
+
+
+def delivery_for(release_id: str, file: PrintFile, driver: Driver) -> Delivery:
+    """Make the delivery of a file to a driver: drivers that take no meshes get plain G-code."""
+    return Delivery.of(release_id, file.filename, file.format if driver.takes_meshes else "gcode", file.size)
