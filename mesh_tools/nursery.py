@@ -115,8 +115,7 @@ def _become_child(request: dict[str, Any], sources: list[int], pipe: int, work: 
         except Refused as refusal:
             told = finding(refusal.code, refusal.message, sample=refusal.sample)
             found = Answer({"refused": told.to_json()})
-        with os.fdopen(pipe, "wb", closefd=False) as stream:
-            stream.write(answer.encode(found))
+        _write_all(pipe, answer.encode(found))
         code = 0
     except MemoryError:
         code = EXIT_MEMORY
@@ -124,6 +123,12 @@ def _become_child(request: dict[str, Any], sources: list[int], pipe: int, work: 
         os.write(2, f"inspection failed: {type(error).__name__}: {error}\n".encode()[:2000])
     finally:
         os._exit(code)
+
+
+def _write_all(pipe: int, frame: bytes) -> None:
+    view = memoryview(frame)
+    while view:
+        view = view[os.write(pipe, view) :]
 
 
 def _mapped(source: int, size: int) -> memoryview:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import signal
 import socket
@@ -20,13 +21,13 @@ _SOUND = Geometry(12, 8, 1, 1, 6000.0, 2200.0, ((0.0, 0.0, 0.0), (10.0, 20.0, 30
 
 
 def _descriptor() -> int:
-    """The answer's pipe: the only descriptor of the child that is a FIFO."""
+    """The answer's pipe: the only descriptor of the child past its messages that cannot be sought."""
     for name in range(3, 64):
         try:
-            if os.fstat(name).st_mode & 0o170000 == 0o010000:
+            os.lseek(name, 0, os.SEEK_CUR)
+        except OSError as error:
+            if error.errno == errno.ESPIPE:
                 return name
-        except OSError:
-            continue
     raise RuntimeError("no pipe")
 
 
