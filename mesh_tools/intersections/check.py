@@ -81,6 +81,9 @@ def intersections(
                 break
     except Refused as refusal:
         stopped.append(Marked(finding(refusal.code, refusal.message)))
+    if not found.complete:  # a policy may allow what was found, not what was not looked for
+        message = "So many facets cut each other that the search was stopped."
+        stopped.append(Marked(finding("limit.facet_pairs", message)))
     return [*_marked(bodies, found, unit_mm), *stopped]
 
 

@@ -25,5 +25,6 @@ class TestEndlessCrossings:
     def test_are_cut_off_and_told(self) -> None:
         triangles = np.random.default_rng(3).uniform(0, 10, (1500, 3, 3)).astype(np.float32)
         found = marks(Body(triangles))
+        assert "limit.facet_pairs" in found
         assert 1000 < len(found.get(CROSSING, set()) | found.get(OVERLAPPING, set())) <= 1500
         assert FOUND_MAX < 1500 * 1499 / 2

@@ -34,9 +34,9 @@ class TestInstances:
 
     def test_are_not_all_compared_when_very_many_overlap(self) -> None:
         crowd = placed(box(10, 10, 10), *(moved(k * 1e-2) for k in range(4000)))
-        [marked] = intersections(Model("test", [crowd]), 1.0)
+        marked, stopped = intersections(Model("test", [crowd]), 1.0)
         assert marked.finding.message.startswith("At least")
-        assert marked.finding.code == OVERLAPPING
+        assert [marked.finding.code, stopped.finding.code] == [OVERLAPPING, "limit.facet_pairs"]
 
     def test_of_two_bodies_mark_the_facets_of_both(self) -> None:
         model = Model("test", [soup(box(30, 30, 30)), soup(box(30, 5, 5, (10, 10, 10)))])
