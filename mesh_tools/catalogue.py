@@ -52,7 +52,7 @@ CATALOGUE: Final[dict[str, tuple[_Severity, str]]] = {
     "package.extension": ("refuse", "Export without this extension. " + _REPACK),
     "package.cycle": ("refuse", _REPACK),
     "package.build": ("refuse", _REPACK),
-    "package.encrypted": ("refuse", "Send the package unencrypted: the vault encrypts it."),
+    "package.encrypted": ("refuse", "Open it with `partvault mesh open`, or send it unencrypted: the vault encrypts it."),
     "package.signature": ("refuse", "Ask the sender for the package again, and for the signer's public key."),
     "package.binding": ("refuse", "This is another product, version or part than was asked for."),
     "package.keystore": ("refuse", "Ask the sender to encrypt the package again."),
