@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mesh_tools.intersections import intersections
 from mesh_tools.model import Body, Model
@@ -87,11 +86,5 @@ GOOD = {
     "part in a cavity": joined(hollow(2), sphere(5, 6, 12)),
     "boxes that stand on each other": joined(box(20, 20, 5), box(7, 6, 5, (3, 4, 5))),
     "boxes corner to corner": joined(box(5, 5, 5), box(5, 5, 5, (5, 5, 5))),
-    "pieces apart": joined(*(sphere(4, 6, 12) if k % 2 else box(7, 7, 7) for k in range(1))),
+    "pieces apart": joined(box(7, 7, 7), box(7, 7, 7, (8, 0, 0)), box(7, 7, 7, (0, 7.01, 0))),
 }
-
-
-def facet_centres(body: Body) -> NDArray[np.float64]:
-    """The middle of each facet."""
-    middles: NDArray[np.float64] = body.corners(0, body.facet_count).astype(np.float64).mean(axis=1)
-    return middles
