@@ -23,7 +23,7 @@ class ResemblanceView(BaseModel):
     other_revision_id: str
     other_organisation_id: str
     same_file: bool = Field(description="the same bytes")
-    distance: float = Field(description="of the fingerprints: up to 1 the same shape, up to 2 much alike")
+    distance: float = Field(description="of the fingerprints: up to 0.5 the same shape, up to 1 much alike")
     factor: float = Field(description="how many times as large it is")
     created_at: str
 

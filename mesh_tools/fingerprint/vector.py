@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 LENGTH: Final = 64
 BLOCKS: Final = {"d2": 25, "radius": 12, "facing": 8, "normals": 12, "ratios": 6}
 NOISE: Final = {"d2": 0.01, "radius": 0.01, "facing": 0.03, "normals": 0.03, "ratios": 0.02}
-SAME: Final = 1.0
-RESEMBLES: Final = 2.0
+SAME: Final = 0.5
+RESEMBLES: Final = 1.0
 BYTES: Final = 4 * LENGTH
 _SHAPE: Final = LENGTH - 1
 _WEIGHTS: Final = np.concatenate(
