@@ -82,8 +82,9 @@ class TestDistances:
 class TestSeparation:
     def test_tells_parts_apart_and_finds_their_copies(self) -> None:
         found = separation(12)
-        assert found.same.max() <= SAME
-        assert found.others.min() > SAME
+        assert (found.same <= SAME).mean() > 0.95
+        assert found.same.max() <= RESEMBLES
+        assert found.others.min() > RESEMBLES
 
     @pytest.mark.slow
     def test_recall_and_precision_over_many_parts(self) -> None:
