@@ -20,6 +20,7 @@ the part is wiped between (9) and (10), again and again until the host lets it (
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol
@@ -41,6 +42,9 @@ from printer_agent.outcomes import Outcomes, Summary, fresh_salt
 from printer_agent.print_token import PrintToken
 from printer_agent.release import decrypt
 from printer_agent.remote_job import Patience, RemoteJob
+from printer_agent.slicing.profile import profile
+from printer_agent.slicing.prusa import PrusaSlicer
+from printer_agent.slicing.toolpath import Slicer, Toolpaths
 from printer_agent.started import AWAITING, Started, delivery_for
 from storage.secret import DataKey
 from storage.stream import Piece, decrypt_views
@@ -93,6 +97,7 @@ class Tools:
     warm: Callable[[], None] = _nothing
     stop: Callable[[], bool] = never
     poll_s: float = 2.0
+    slicer: Slicer = field(default_factory=PrusaSlicer)
     patience: Patience = field(default_factory=Patience)
 
 
@@ -126,6 +131,7 @@ class Agent:
         self._require_ready()
         job = Job(self._pins, token)
         self._claim(job, token)
+        self._require_printable(job)
         self._redeem(job, token)
         try:
             delivered = self._build(job, result)
@@ -199,22 +205,49 @@ class Agent:
     def _build(self, job: Job, result: Result | None) -> RemoteJob:
         """Take the print to the machine; give how its life there begins."""
         tools = self._tools
-        with MemoryFile() as plaintext:
+        with ExitStack() as memory:
             # (5) in memory alone
+            plaintext = memory.enter_context(MemoryFile())
             with job.verify(tools.identity.sealing, tools.file_bytes_max) as key:
                 self._watcher.stage(job.state, "claim, licence, manifest and commitment agree; key opened")
                 plaintext.fill(self._plaintext(job, key))
             job.decrypted(plaintext.sha256, plaintext.size)
             self._watcher.stage(job.state, f"{plaintext.size} bytes in memory, digest as in the manifest")
-            # (6) judged for this machine
+            # (6) judged for this machine, sliced where it must be
             self._gate(job, plaintext)
+            printable = memory.enter_context(self._sliced(job, plaintext)) if self._slices(job) else plaintext
             # (7) the point of no return
             now = tools.clock.seconds()
             intended, release_id = None if result is None else result.name, job.released.release_id
             tools.journal.begin(job.offer.print_id, release_id, intended, tools.driver.name, now)
             job.start(now)
             # (8) the machine has it
-            return self._start(job, plaintext)
+            return self._start(job, printable)
+
+    def _slices(self, job: Job) -> bool:
+        return not self._tools.driver.takes_meshes and job.file.format != "gcode"
+
+    def _require_printable(self, job: Job) -> None:
+        """Refuse, while nothing is consumed, what this driver or slicer would refuse for certain."""
+        if not self._slices(job):
+            return
+        if "gcode" in job.file.format:
+            raise GateRefused(
+                "format", f"{self._tools.driver.name} hosts take plain G-code, not {job.file.format}"
+            )
+        profile(job.file.recipe, self._tools.machine)
+        try:
+            self._tools.slicer.check()
+        except GateRefused as error:
+            raise NotReady(error.kind, error.message, error.remedy) from error
+
+    def _sliced(self, job: Job, plaintext: MemoryFile) -> MemoryFile:
+        toolpaths = Toolpaths(self._tools.slicer, self._tools.sandbox, self._tools.machine)
+        gcode = toolpaths.of_mesh(plaintext.pieces(), job.file.filename, job.file.recipe)
+        self._watcher.stage(job.state, f"sliced into {len(gcode)} bytes of G-code that the gate passed")
+        toolpath = MemoryFile()
+        toolpath.fill([gcode])
+        return toolpath
 
     def _start(self, job: Job, plaintext: MemoryFile) -> RemoteJob:
         driver, remote = self._tools.driver, RemoteJob(self._tools.patience)

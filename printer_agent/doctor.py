@@ -14,11 +14,12 @@ import httpx2
 from printer_agent.client import open_http
 from printer_agent.clock import Clock
 from printer_agent.drivers.choice import open_driver
-from printer_agent.errors import AgentError
+from printer_agent.errors import AgentError, GateRefused
 from printer_agent.identity import Identity
 from printer_agent.journal import Journal
 from printer_agent.machine import load_machine
 from printer_agent.settings import Settings
+from printer_agent.slicing.prusa import PrusaSlicer
 
 _SKEW_S = 30.0
 _MEMORY_FILE_SYSTEMS = ("tmpfs", "ramfs")
@@ -41,6 +42,8 @@ def examine(settings: Settings, transport: httpx2.BaseTransport | None = None) -
     yield _attempt("journal", lambda: _journal(settings))
     yield _attempt("driver", lambda: _driver(settings))
     yield _host_folder(settings)
+    if settings.driver != "folder":
+        yield _attempt("slicer", lambda: _slicer(settings))
     yield _memory()
     yield _core_dumps()
     yield _service(settings, transport)
@@ -82,6 +85,12 @@ def _driver(settings: Settings) -> str:
         return driver.check()
     finally:
         driver.close()
+
+
+def _slicer(settings: Settings) -> str:
+    if load_machine(settings.home).limits is None:
+        raise GateRefused("no_limits", "machine.json has no `limits`: toolpaths are refused", "describe them")
+    return PrusaSlicer().check()
 
 
 def _host_folder(settings: Settings) -> Check:

@@ -31,7 +31,8 @@ class MachineWishes:
 
     def over(self, described: Mapping[str, Any] | None) -> Machine:
         """Make the machine's description; IdentityError ("invalid_machine") where it makes no sense."""
-        base = {**_DEFAULT.to_json(), **{key: value for key, value in (described or {}).items() if value}}
+        told = {key: value for key, value in (described or {}).items() if value and key in _DEFAULT.to_json()}
+        base = {**_DEFAULT.to_json(), **told}
         if self.build_volume is not None:
             base["build_volume_mm"] = self.build_volume.lower().replace("×", "x").split("x")
         said = {"model": self.model, "processes": self.processes, "materials": self.materials}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +12,12 @@ from typing import Any, Self
 
 from mesh_tools.errors import PolicyInvalid
 from mesh_tools.gate import Policy
+from mesh_tools.toolpath.machine import MachineLimits
 from printer_agent.errors import GateRefused, IdentityError
 from printer_agent.private_files import read_private, write_private
 
 _NAME = "machine.json"
+_GCODE_LINE = re.compile(r"[GMT][0-9A-Z .+-]{0,78}|[A-Z_]+( [A-Z_]+=[0-9.+-]+)*")
 
 
 @dataclass(frozen=True)
@@ -22,13 +25,19 @@ class Machine:
     """A machine's build volume (mm) and the processes and materials it is set up for.
 
     Processes are ISO/ASTM 52900 abbreviations (MEX, VPP, PBF-LB, …). An empty `materials` accepts every
-    material.
+    material. `limits` are what toolpaths are held to, None refuses them all; `nozzle_mm`, `filament_mm`,
+    `start_gcode` and `end_gcode` (one command a line) are for slicing.
     """
 
     model: str
     build_volume_mm: tuple[float, float, float]
     processes: tuple[str, ...]
     materials: tuple[str, ...] = ()
+    limits: MachineLimits | None = None
+    nozzle_mm: float = 0.4
+    filament_mm: float = 1.75
+    start_gcode: tuple[str, ...] = ("G28",)
+    end_gcode: tuple[str, ...] = ("M104 S0", "M140 S0", "M107")
 
     def __post_init__(self) -> None:
         if not all(0 < side < math.inf for side in self.build_volume_mm):
@@ -39,14 +48,32 @@ class Machine:
             )
         if not self.processes:
             raise IdentityError("invalid_machine", "the machine has no process", "name one, such as MEX")
+        if not (0 < self.nozzle_mm < math.inf and 0 < self.filament_mm < math.inf):
+            raise IdentityError("invalid_machine", "nozzle_mm and filament_mm are lengths above 0")
+        unsafe = [line for line in (*self.start_gcode, *self.end_gcode) if not _GCODE_LINE.fullmatch(line)]
+        if unsafe:
+            raise IdentityError("invalid_machine", f"{unsafe} are no G-code lines", "one command a line")
 
     def to_json(self) -> dict[str, Any]:
-        """Give the description as JSON, the same form the service takes."""
+        """Give the description as JSON; without limits the form the service takes."""
         return {
             "model": self.model,
             "build_volume_mm": list(self.build_volume_mm),
             "processes": list(self.processes),
             "materials": list(self.materials),
+            **self._toolpath_json(),
+        }
+
+    def _toolpath_json(self) -> dict[str, Any]:
+        """What only machines with limits have."""
+        if self.limits is None:
+            return {}
+        return {
+            "limits": self.limits.to_json(),
+            "nozzle_mm": self.nozzle_mm,
+            "filament_mm": self.filament_mm,
+            "start_gcode": list(self.start_gcode),
+            "end_gcode": list(self.end_gcode),
         }
 
     @classmethod
@@ -59,8 +86,13 @@ class Machine:
                 build_volume_mm=(x, y, z),
                 processes=tuple(str(name) for name in value["processes"]),
                 materials=tuple(str(name) for name in value.get("materials") or ()),
+                limits=MachineLimits.from_json(value["limits"]) if value.get("limits") is not None else None,
+                nozzle_mm=float(value.get("nozzle_mm", cls.nozzle_mm)),
+                filament_mm=float(value.get("filament_mm", cls.filament_mm)),
+                start_gcode=tuple(str(line) for line in value.get("start_gcode", cls.start_gcode)),
+                end_gcode=tuple(str(line) for line in value.get("end_gcode", cls.end_gcode)),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, PolicyInvalid) as error:
             raise IdentityError(
                 "invalid_machine", f"the machine's description is wrong: {error!r}"
             ) from error
@@ -84,8 +116,10 @@ class Machine:
                 f"the part needs {material}, this machine is set up for {', '.join(self.materials)}",
                 "load the material and add it to machine.json, or print on another printer",
             )
+        limits = None if self.limits is None else self.limits.to_json()
+        own = {"process": process, "build_volume_mm": self.build_volume_mm, "machine": limits}
         try:
-            return Policy.of_recipe(recipe, process=process, build_volume_mm=self.build_volume_mm)
+            return Policy.of_recipe(recipe, **own)
         except PolicyInvalid as error:
             raise GateRefused("recipe", f"the recipe cannot be judged: {error}") from error
 
