@@ -20,6 +20,7 @@ from app.encodings import from_hex, to_hex
 from app.errors import Conflict, Invalid, NotFound
 from app.licences.schemas import LicenceRequest
 from app.licences.sealed_keys import require_mode
+from app.licences.terms import read_terms
 from app.models import Organisation, Printer, Revision
 from app.printers.service import settle as settle_printer
 from app.printers.states import PrinterState
@@ -51,6 +52,7 @@ def draft(services: Services, principal: Principal, body: LicenceRequest) -> Dra
 
     Raises NotFound for rows the caller does not see, Conflict and Invalid for what cannot be licensed.
     """
+    read_terms(body.terms)
     terms = canonical_json(body.terms)
     terms_salt = from_hex(body.terms_salt) if body.terms_salt else services.entropy(32)
     salt = from_hex(body.salt) if body.salt else services.entropy(32)

@@ -18,6 +18,7 @@ from app.encodings import (
     SignedBody,
     Time,
 )
+from app.licences.terms import TERM_NAMES
 
 Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
@@ -44,7 +45,7 @@ class LicenceRequest(Body):
     ] = Field(default_factory=list)
     terms: JsonInput = Field(
         default_factory=dict,
-        description="conditions kept off chain; `processes`, `materials` and `transferable` are enforced",
+        description="conditions kept off chain: `" + "`, `".join(TERM_NAMES) + "` (docs/formats/terms.md)",
     )
     terms_salt: Hex32 | None = None
     salt: Hex32 | None = None

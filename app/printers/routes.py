@@ -10,12 +10,13 @@ from app.dependencies import Cursor, IdempotencyKey, Limit, PartyCaller, Provide
 from app.encodings import DomainView, to_hex
 from app.models import Printer
 from app.pages import Page, page
-from app.printers import enrolment, queries, service
+from app.printers import enrolment, facts, queries, service
 from app.printers.schemas import (
     ApproveRequest,
     EnrolAnswer,
     EnrolledPrinter,
     EnrolRequest,
+    MachineFacts,
     PrinterCreate,
     PrinterCreated,
     PrinterView,
@@ -81,6 +82,18 @@ def list_printers(
 @router.get("/printers/{printer_id}")
 def get_printer(printer_id: str, caller: ProviderCaller, services: ServicesDep) -> PrinterView:
     """Show one of your printers: state, enrolment, the thumbprint of its key."""
+    return _shown(services, caller, printer_id)
+
+
+@router.put("/printers/{printer_id}/facts")
+def state_facts(
+    printer_id: str, body: MachineFacts, caller: ProviderCaller, services: ServicesDep
+) -> PrinterView:
+    """State site, qualifications, export clearances and calibration of a machine, in place of those before.
+
+    Each statement is recorded with its time and the API key that made it.
+    """
+    facts.state_facts(services, caller, printer_id, body)
     return _shown(services, caller, printer_id)
 
 

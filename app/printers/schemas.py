@@ -13,7 +13,22 @@ PrinterSignature = Annotated[str, StringConstraints(pattern=r"^0x[0-9a-fA-F]{128
 Length = Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)]
 
 
-class Machine(Body):
+class MachineFacts(Body):
+    """What a provider states of a machine for licences' terms to be held to; nothing in it is proved."""
+
+    site: Label | None = Field(default=None, description="where the machine stands, in the words of terms")
+    qualifications: Annotated[list[Label], Field(max_length=100)] = Field(
+        default_factory=list, description="qualifications that machine and process hold now"
+    )
+    export_labels: Annotated[list[Label], Field(max_length=100)] = Field(
+        default_factory=list, description="export labels that machine and site are cleared for"
+    )
+    calibrated_at: Annotated[int, Field(ge=0, le=2**40)] | None = Field(
+        default=None, description="last calibration, Unix time in seconds"
+    )
+
+
+class Machine(MachineFacts):
     """What the machine can do; an empty list of materials means any."""
 
     model: Name

@@ -13,6 +13,7 @@ from app.identifiers import PRINTER, new_id
 from app.models import Organisation, Printer
 from app.printers import queries
 from app.printers.enrolment import enrolment_of
+from app.printers.facts import stated
 from app.printers.schemas import PrinterCreate
 from app.printers.states import PrinterState
 from app.tokens import ENROLMENT_CODE_PREFIX, new_token
@@ -25,7 +26,10 @@ _FINAL = {submission.CONFIRMED, submission.REJECTED}
 
 
 def create_printer(services: Services, request: Attempt, principal: Principal, body: PrinterCreate) -> Made:
-    """Make a printer that waits for its key; the code is shown once."""
+    """Make a printer that waits for its key; the code is shown once.
+
+    Raises Invalid for a calibration that is yet to come.
+    """
     with services.database.write() as session:
         made = idempotency.recall(session, services, request)
         if made is not None:
@@ -35,7 +39,7 @@ def create_printer(services: Services, request: Attempt, principal: Principal, b
             id=new_id(PRINTER, services.entropy),
             organisation_id=principal.organisation_id,
             name=body.name,
-            machine=body.machine.model_dump(mode="json"),
+            machine=stated(body.machine.model_dump(mode="json"), body.machine, principal, now),
             state=PrinterState.AWAITING_KEY,
             code_sha256=code.digest(),
             code_expires_at=now + services.settings.enrolment_ttl_s,

@@ -15,6 +15,7 @@ from app.clock import rfc3339
 from app.errors import Reason
 from app.licences.states import LicenceState
 from app.printers.states import PrinterState
+from app.prints.conditions import judge_terms
 
 SEQUENCE_WINDOW = 128
 _FIT_SLACK_MM = 1e-6
@@ -61,10 +62,11 @@ class Device:
 
 @dataclass(frozen=True)
 class Part:
-    """What is to be printed; `shredded` where its keys are destroyed."""
+    """What is to be printed; `shredded` where its keys are destroyed, `turns` unless it is a toolpath."""
 
     recipe: Mapping[str, Any]
     size_mm: tuple[float, float, float]
+    turns: bool = True
     shredded: bool = False
 
 
@@ -85,9 +87,10 @@ def judge(question: Question) -> tuple[Reason, ...]:
         *([DESIGN_SHREDDED] if part.shredded else []),
         *_licence_reasons(licence, question.now),
         *_printer_reasons(licence, printer),
-        *_process_reasons(part.recipe, printer.machine, licence.terms),
-        *_material_reasons(part.recipe, printer.machine, licence.terms),
-        *_volume_reasons(part.size_mm, printer.machine),
+        *_process_reasons(part.recipe, printer.machine),
+        *_material_reasons(part.recipe, printer.machine),
+        *_volume_reasons(part, printer.machine),
+        *judge_terms(licence.terms, part.recipe, printer.machine, question.now),
     )
 
 
@@ -135,50 +138,32 @@ def _printer_reasons(licence: Permission, printer: Device) -> Sequence[Reason]:
     return reasons
 
 
-def _process_reasons(
-    recipe: Mapping[str, Any], machine: Mapping[str, Any], terms: Mapping[str, Any]
-) -> Sequence[Reason]:
+def _process_reasons(recipe: Mapping[str, Any], machine: Mapping[str, Any]) -> Sequence[Reason]:
     process, able = recipe["process"], machine["processes"]
     if process not in able:
         return [Reason("process", f"the recipe needs {process}; the machine does {', '.join(able)}")]
-    permitted = _listed(terms, "processes")
-    if permitted is not None and process not in permitted:
-        return [Reason("terms_process", f"the licence's terms permit {', '.join(permitted)}, not {process}")]
     return []
 
 
-def _material_reasons(
-    recipe: Mapping[str, Any], machine: Mapping[str, Any], terms: Mapping[str, Any]
-) -> Sequence[Reason]:
+def _material_reasons(recipe: Mapping[str, Any], machine: Mapping[str, Any]) -> Sequence[Reason]:
+    """A machine that lists no materials takes any."""
     material, able = recipe.get("material"), machine["materials"]
-    if material is None:
-        return []
-    if able and material not in able:
+    if material is not None and able and material not in able:
         return [Reason("material", f"the recipe needs {material}; the machine has {', '.join(able)}")]
-    permitted = _listed(terms, "materials")
-    if permitted is not None and material not in permitted:
-        return [
-            Reason("terms_material", f"the licence's terms permit {', '.join(permitted)}, not {material}")
-        ]
     return []
 
 
-def _listed(terms: Mapping[str, Any], name: str) -> list[str] | None:
-    value = terms.get(name)
-    return [str(item) for item in value] if isinstance(value, list) else None
-
-
-def _volume_reasons(size_mm: tuple[float, float, float], machine: Mapping[str, Any]) -> Sequence[Reason]:
-    """The part must fit as it lies, turned about the vertical if that helps."""
-    x, y, z = size_mm
+def _volume_reasons(part: Part, machine: Mapping[str, Any]) -> Sequence[Reason]:
+    """A part must fit as it lies, turned about the vertical if that helps; nobody turns a toolpath."""
+    x, y, z = part.size_mm
     wide, deep, high = machine["build_volume_mm"]
     fits = any(
         a <= wide + _FIT_SLACK_MM and b <= deep + _FIT_SLACK_MM and z <= high + _FIT_SLACK_MM
-        for a, b in ((x, y), (y, x))
+        for a, b in (((x, y), (y, x)) if part.turns else ((x, y),))
     )
     if fits:
         return []
-    message = (
-        f"the part is {x:.1f} × {y:.1f} × {z:.1f} mm; the machine builds {wide:g} × {deep:g} × {high:g} mm"
-    )
+    what = "the part is" if part.turns else "the toolpath moves over"
+    sides = f"{x:.1f} × {y:.1f} × {z:.1f} mm"
+    message = f"{what} {sides}; the machine builds {wide:g} × {deep:g} × {high:g} mm"
     return [Reason("build_volume", message)]

@@ -55,7 +55,7 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], dict[str, Any], int, list
     ("another material", {}, {}, {"recipe": {"process": "MEX", "material": "ABS"}}, NOW, ["material"]),
     ("any material", {}, {}, {"recipe": {"process": "MEX"}}, NOW, []),
     ("material not in the terms", {"terms": {"materials": ["PLA"]}}, {}, {}, NOW, ["terms_material"]),
-    ("terms with an empty list", {"terms": {"materials": []}}, {}, {}, NOW, ["terms_material"]),
+    ("terms with an empty list", {"terms": {"materials": []}}, {}, {}, NOW, ["terms_unreadable"]),
     ("fits exactly", {}, {}, {"size_mm": (100, 80, 60)}, NOW, []),
     ("fits when turned", {}, {}, {"size_mm": (80, 100, 60)}, NOW, []),
     ("too wide", {}, {}, {"size_mm": (101, 30, 10)}, NOW, ["build_volume"]),
