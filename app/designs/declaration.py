@@ -16,17 +16,20 @@ from app.designs import manifest, queries
 from app.designs.custody import Custody, require_custody
 from app.designs.living import require_living
 from app.designs.recipe import gate_policy
-from app.designs.schemas import DeclarationRequest
+from app.designs.schemas import DeclarationRequest, DeclaredInspection
 from app.designs.states import RevisionState
 from app.designs.stored import file_of
 from app.designs.upload import require_draft, require_filename
 from app.errors import DigestMismatch, Invalid
 from app.models import Organisation, Revision
 from app.wiring import Services
-from mesh_tools.gate import fit
-from mesh_tools.inspect import Finding, Geometry
+from mesh_tools.findings import Finding, Geometry, finding
+from mesh_tools.gate import Policy, fit
+from mesh_tools.toolpath.judge import within
+from mesh_tools.toolpath_record import Toolpath
 from storage.vault import StoredObject
 
+_SEND_CHECK = "send what `partvault mesh check --json` gives"
 _UNDECLARED = {RevisionState.DRAFT, RevisionState.REFUSED, RevisionState.INSPECTING}
 
 
@@ -40,7 +43,7 @@ class Declared:
     sha256: bytes
     ciphertext_sha256: bytes
     findings: tuple[Finding, ...]
-    geometry: Geometry
+    measured: Geometry | Toolpath
 
     @classmethod
     def read(cls, body: DeclarationRequest) -> Declared:
@@ -51,7 +54,7 @@ class Declared:
             raise Invalid(
                 f"the gate did not pass the file: {', '.join(refusing) or body.inspection.verdict}",
                 field="inspection.verdict",
-                remedy="repair the mesh, inspect it again, and upload what passes",
+                remedy="repair the file, inspect it again, and upload what passes",
             )
         return cls(
             filename=require_filename(body.filename),
@@ -60,7 +63,7 @@ class Declared:
             length=body.plaintext_bytes,
             ciphertext_sha256=bytes.fromhex(body.ciphertext_sha256),
             findings=findings,
-            geometry=_geometry(body.inspection.geometry),
+            measured=_measured(body.inspection),
         )
 
     def document(self) -> dict[str, Any]:
@@ -68,7 +71,7 @@ class Declared:
         return {
             "verdict": "pass",
             "findings": [found.to_json() for found in self.findings],
-            "geometry": self.geometry.to_json(),
+            **manifest.figures(self.measured),
             "format": self.format,
             "sha256": self.sha256.hex(),
             "bytes": self.length,
@@ -81,7 +84,7 @@ def declare(services: Services, principal: Principal, revision_id: str, body: De
 
     1. The design's owner holds the key, and it is alive; a repeat of what was declared changes nothing.
     2. The ciphertext that arrived is the one declared: digest, and the length of such a file.
-    3. The declared part fits what the recipe says.
+    3. The declared part or toolpath fits what the recipe says.
     4. Manifest and commitment are made as for any other revision.
 
     Raises Conflict, Invalid or DigestMismatch naming the field; then nothing has changed.
@@ -99,14 +102,14 @@ def declare(services: Services, principal: Principal, revision_id: str, body: De
         stored, _ = file_of(row)
         _require_arrived(stored, declared)
         # (3) the recipe
-        _require_fit(row, declared.geometry)
+        _require_fit(row, declared.measured)
         # (4) manifest and commitment
         row.filename, row.file_format = declared.filename, declared.format
         row.file_bytes, row.file_sha256 = declared.length, declared.sha256
         row.file_object = replace(stored, plaintext_sha256=declared.sha256).to_json()
         row.inspection = declared.document()
         owner = address_of(session.get_one(Organisation, row.organisation_id))
-        manifest.make_ready(row, owner, Custody.OWNER, declared.geometry.to_json(), services.entropy(32))
+        manifest.make_ready(row, owner, Custody.OWNER, declared.measured, services.entropy(32))
         session.add(row)
     services.metrics.inspections.labels("declared").inc()
 
@@ -136,16 +139,25 @@ def _require_arrived(stored: StoredObject, declared: Declared) -> None:
         )
 
 
-def _require_fit(row: Revision, geometry: Geometry) -> None:
+def _require_fit(row: Revision, measured: Geometry | Toolpath) -> None:
     """(3) the gate's own rules about measures; the unit was known where the file was inspected."""
-    against = fit(geometry, gate_policy(row.recipe), unit_known=True)
+    field = "geometry" if isinstance(measured, Geometry) else "toolpath"
+    against = _against(measured, gate_policy(row.recipe))
     refusing = [found.message for found in against if found.severity == "refuse"]
     if refusing:
         raise Invalid(
             f"the declared measures do not fit the recipe: {' '.join(refusing)}",
-            field="inspection.geometry",
+            field=f"inspection.{field}",
             remedy="inspect the file by the recipe it is uploaded with",
         )
+
+
+def _against(measured: Geometry | Toolpath, policy: Policy) -> tuple[Finding, ...]:
+    if isinstance(measured, Geometry):
+        return fit(measured, policy, unit_known=True)
+    if policy.machine is None:
+        return (finding("toolpath.no_machine", "The recipe does not say which machine is to run it."),)
+    return within(measured, policy.machine, policy.build_volume_mm)
 
 
 def _finding(row: dict[str, Any], at: int) -> Finding:
@@ -153,6 +165,32 @@ def _finding(row: dict[str, Any], at: int) -> Finding:
         return Finding.from_json(row)
     except ValueError as error:
         raise _malformed(f"inspection.findings.{at}", error) from None
+
+
+def _measured(said: DeclaredInspection) -> Geometry | Toolpath:
+    """What the file holds: a part or a toolpath, not both and not neither."""
+    if (said.geometry is None) == (said.toolpath is None):
+        raise Invalid(
+            "a part has geometry, a toolpath has toolpath, and this has both or neither",
+            field="inspection.geometry",
+            remedy=_SEND_CHECK,
+        )
+    return _toolpath(said.toolpath) if said.geometry is None else _geometry(said.geometry)
+
+
+def _toolpath(value: object) -> Toolpath:
+    try:
+        toolpath = Toolpath.from_json(value)
+    except ValueError as error:
+        raise _malformed("inspection.toolpath", error) from None
+    ordered = all(low.value <= high.value for low, high in zip(toolpath.low, toolpath.high, strict=True))
+    if toolpath.moves < 1 or toolpath.layers < 1 or not ordered:
+        raise Invalid(
+            "a toolpath has moves, layers, and a lowest and a highest place on every axis",
+            field="inspection.toolpath",
+            remedy=_SEND_CHECK,
+        )
+    return toolpath
 
 
 def _geometry(value: dict[str, Any]) -> Geometry:
@@ -164,7 +202,7 @@ def _geometry(value: dict[str, Any]) -> Geometry:
         raise Invalid(
             "a part has facets, a volume above zero and a length, width and height above zero",
             field="inspection.geometry",
-            remedy="send the geometry that `partvault mesh check --json` gives",
+            remedy=_SEND_CHECK,
         )
     return geometry
 
@@ -173,5 +211,5 @@ def _malformed(field: str, error: ValueError) -> Invalid:
     return Invalid(
         f"{field} cannot be read: {error}",
         field=field,
-        remedy="send what `partvault mesh check --json` gives",
+        remedy=_SEND_CHECK,
     )

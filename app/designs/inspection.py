@@ -59,7 +59,8 @@ def _inspect(services: Services, claim: Claim, stopping: threading.Event) -> Non
         return
     try:
         inspection = _run(services, row)
-        likeness = similarity.fingerprint_of(services, row) if inspection.verdict == "pass" else None
+        has_surface = inspection.verdict == "pass" and inspection.geometry is not None
+        likeness = similarity.fingerprint_of(services, row) if has_surface else None
     except (KeyUnavailable, StoreUnavailable, SandboxUnavailable) as error:
         _log.warning("inspection postponed", revision=row.id, error=error.kind)
         lease.give_back(services, claim)
@@ -135,9 +136,10 @@ def _write_verdict(
             if thumbnail is not None:
                 note_object(session, services, thumbnail, thumbnail_context(held))
                 held.thumbnail_object = thumbnail.to_json()
-            if inspection.verdict == "pass" and inspection.geometry is not None:
-                geometry, salt = inspection.geometry.to_json(), services.entropy(32)
-                manifest.make_ready(held, address_of(owner), Custody.SERVICE, geometry, salt)
+            measured = inspection.geometry or inspection.toolpath
+            if inspection.verdict == "pass" and measured is not None:
+                salt = services.entropy(32)
+                manifest.make_ready(held, address_of(owner), Custody.SERVICE, measured, salt)
             else:
                 held.state = RevisionState.REFUSED
             session.add(held)

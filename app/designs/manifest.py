@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hmac
 import json
-from collections.abc import Mapping
 from typing import Any
 
 from app.designs.custody import Custody
@@ -14,22 +13,31 @@ from app.errors import IntegrityBroken
 from app.models import Revision
 from ledger.commitment import canonical_json, revision_commitment
 from ledger.typed_data import Publication
+from mesh_tools.inspect import Geometry
+from mesh_tools.toolpath_record import Toolpath
 
 FORMAT = "partvault/manifest/v1"
 
 
 def make_ready(
-    revision: Revision, owner: str, custody: Custody, geometry: Mapping[str, Any], salt: bytes
+    revision: Revision, owner: str, custody: Custody, measured: Geometry | Toolpath, salt: bytes
 ) -> None:
     """Write manifest, commitment and the revision's name on chain into the row, which is ready then."""
-    revision.manifest = _build(revision, owner, custody, geometry)
+    revision.manifest = _build(revision, owner, custody, measured)
     revision.salt = salt
     revision.commitment = revision_commitment(salt, revision.manifest.encode())
     revision.revision_hash = Publication(owner=owner, commitment=revision.commitment).struct_hash()
     revision.state = RevisionState.READY
 
 
-def _build(revision: Revision, owner: str, custody: Custody, geometry: Mapping[str, Any]) -> str:
+def figures(measured: Geometry | Toolpath) -> dict[str, Any]:
+    """Give what was measured as inspection and manifest name it: a toolpath stands beside a null geometry."""
+    if isinstance(measured, Toolpath):
+        return {"geometry": None, "toolpath": measured.to_json()}
+    return {"geometry": measured.to_json()}
+
+
+def _build(revision: Revision, owner: str, custody: Custody, measured: Geometry | Toolpath) -> str:
     """Write the manifest as canonical JSON (RFC 8785)."""
     stored, context = file_of(revision)
     content = {
@@ -49,7 +57,7 @@ def _build(revision: Revision, owner: str, custody: Custody, geometry: Mapping[s
             }
         ],
         "recipe": revision.recipe,
-        "geometry": dict(geometry),
+        **figures(measured),
     }
     return canonical_json(content).decode()
 

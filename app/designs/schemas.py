@@ -59,6 +59,15 @@ class Recipe(Body):
     cavities: Literal["allow", "warn", "refuse"] | None = Field(
         default=None, description="what closed voids do; if not said, as they trap in the process"
     )
+    overlaps: Literal["allow", "warn", "refuse"] | None = Field(
+        default=None, description="what bodies that lie in each other do; `refuse` if not said"
+    )
+    machine: JsonInput | None = Field(
+        default=None,
+        description="limits of the machine that a toolpath (G-code) was made for: `temperature_c_max`,"
+        " `bed_c_max`, `feed_mm_s_max`, `acceleration_mm_s2_max` and more; without it a toolpath is refused."
+        " A printer holds what it prints to limits of its own",
+    )
 
 
 class RevisionCreate(Body):
@@ -72,18 +81,22 @@ class PublishRequest(SignedBody):
 
 
 class DeclaredInspection(Body):
-    """What the gate found where the owner ran it, as `partvault mesh check --json` gives it."""
+    """What the gate found where the owner ran it, as `partvault mesh check --json` gives it.
+
+    A part has `geometry`; a toolpath has `toolpath`, and a geometry of null.
+    """
 
     verdict: Literal["pass", "refuse"]
     findings: Annotated[list[JsonInput], Field(max_length=1000)]
-    geometry: JsonInput
+    geometry: JsonInput | None
+    toolpath: JsonInput | None = None
 
 
 class DeclarationRequest(Body):
     """What an uploaded ciphertext holds, by the word of its owner; digests are SHA-256 in hex."""
 
     filename: Annotated[str, Field(max_length=200)]
-    format: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
+    format: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,31}$")]
     plaintext_sha256: Sha256
     plaintext_bytes: Annotated[int, Field(ge=1)]
     ciphertext_sha256: Sha256

@@ -196,9 +196,14 @@ def check_object(services: Services, revision: Revision) -> None:
 
 
 def _part(design: Design, revision: Revision) -> Part:
-    low, high = (revision.inspection or {})["geometry"]["bounds_mm"]
+    seen, shredded = revision.inspection or {}, design.shredded_at is not None
+    turns = seen["geometry"] is not None
+    if turns:
+        low, high = seen["geometry"]["bounds_mm"]
+    else:
+        low, high = ([place for place, _ in seen["toolpath"][end]] for end in ("low", "high"))
     size_mm = (high[0] - low[0], high[1] - low[1], high[2] - low[2])
-    return Part(revision.recipe, size_mm, shredded=design.shredded_at is not None)
+    return Part(revision.recipe, size_mm, shredded=shredded, turns=turns)
 
 
 def _changed(field: str, detail: str) -> IntegrityBroken:

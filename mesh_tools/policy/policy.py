@@ -13,7 +13,7 @@ from mesh_tools.policy.words import CAVITIES, PROCESSES, ROTATIONS, UNITS_MM, Ca
 from mesh_tools.toolpath.machine import MachineLimits
 
 RECIPE_FIELDS = ("process", "material", "units", "build_volume_mm", "rotations", "wall_mm_min", "gap_mm_min",
-                 "overhang_degrees_max", "cavities")  # fmt: skip
+                 "overhang_degrees_max", "cavities", "machine")  # fmt: skip
 """The fields that an owner's recipe may set; whatever else it holds is not the gate's business."""
 
 _MM_MAX = 1e5

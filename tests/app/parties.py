@@ -61,14 +61,18 @@ class Party:
         body = {"recipe": RECIPE | recipe}
         return self.expect(201, "POST", f"/v1/designs/{design['id']}/revisions", json=body)
 
-    def upload(self, revision: dict[str, Any], content: Any = None, **options: Any) -> httpx2.Response:
+    def upload(
+        self, revision: dict[str, Any], content: Any = None, filename: str = "part.stl", **options: Any
+    ) -> httpx2.Response:
         path = f"/v1/revisions/{revision['id']}/file"
         content = box() if content is None else content
-        return self.call("PUT", path, params={"filename": "part.stl"}, content=content, **options)
+        return self.call("PUT", path, params={"filename": filename}, content=content, **options)
 
-    def inspected(self, content: bytes | None = None, **recipe: Any) -> dict[str, Any]:
+    def inspected(
+        self, content: bytes | None = None, filename: str = "part.stl", **recipe: Any
+    ) -> dict[str, Any]:
         revision = self.draft(**recipe)
-        answer = self.upload(revision, content)
+        answer = self.upload(revision, content, filename)
         assert answer.status_code == 202, answer.text
         path = f"/v1/revisions/{revision['id']}"
 
@@ -78,8 +82,10 @@ class Party:
 
         return dict(until(judged))
 
-    def published(self, content: bytes | None = None, **recipe: Any) -> dict[str, Any]:
-        revision = self.inspected(content, **recipe)
+    def published(
+        self, content: bytes | None = None, filename: str = "part.stl", **recipe: Any
+    ) -> dict[str, Any]:
+        revision = self.inspected(content, filename, **recipe)
         assert revision["state"] == "ready", revision["inspection"]
         return self.expect(200, "POST", f"/v1/revisions/{revision['id']}/publish", json={})
 

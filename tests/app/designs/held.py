@@ -8,8 +8,8 @@ from typing import Any
 
 import httpx2
 
+from app.designs.recipe import gate_policy
 from ledger.typed_data import Publication
-from mesh_tools.gate import Policy
 from storage.envelope import ObjectContext
 from storage.secret import DataKey
 from storage.stream import encrypt
@@ -25,6 +25,7 @@ class Held:
     owner: Party
     revision: dict[str, Any]
     content: bytes = field(default_factory=box)
+    filename: str = "part.stl"
     key: DataKey = field(default_factory=DataKey.generate)
     ciphertext: bytes = b""
 
@@ -50,14 +51,17 @@ class Held:
 
     def declaration(self, **changes: Any) -> dict[str, Any]:
         sandbox = self.owner.service.services.sandbox
-        seen = sandbox.inspect([self.content], filename="part.stl", policy=Policy(), pictures=False).to_json()
+        policy = gate_policy(self.revision["recipe"])
+        inspection = sandbox.inspect([self.content], filename=self.filename, policy=policy, pictures=False)
+        seen = inspection.to_json()
+        names = ("verdict", "findings", "geometry", "toolpath")
         return {
-            "filename": "part.stl",
+            "filename": self.filename,
             "format": seen["format"],
             "plaintext_sha256": hashlib.sha256(self.content).hexdigest(),
             "plaintext_bytes": len(self.content),
             "ciphertext_sha256": hashlib.sha256(self.ciphertext).hexdigest(),
-            "inspection": {name: seen[name] for name in ("verdict", "findings", "geometry")},
+            "inspection": {name: seen[name] for name in names if name in seen},
         } | changes
 
     def declare(self, body: dict[str, Any] | None = None, **changes: Any) -> httpx2.Response:
