@@ -109,7 +109,7 @@ def judge_model(model: Model, policy: Policy) -> Judged:
         )
         return Judged((*marked, Marked(finding("mesh.out_of_range", message))), None)
     shells = {fact.number: fact.topology.shell_of for fact in facts}
-    marked.extend(intersections(model, scale, shells))
+    marked.extend(intersections(model, scale, shells, policy.crossing_mm_max))
     built = check_printability(model.bodies, geometry, policy, scale=scale)
     return Judged((*marked, *built.marked), built.geometry)
 

@@ -16,7 +16,7 @@ __all__ = ["PROCESSES", "UNITS_MM", "Policy", "Unit", "fit", "graded", "judge", 
 
 FIT_SLACK_MM = 1e-6
 _SUPPORT_IS_WELDED = frozenset({"PBF-LB", "DED"})
-_CAVITIES: dict[str, Severity] = {"allow": "info", "warn": "warn", "refuse": "refuse"}
+_GRADES: dict[str, Severity] = {"allow": "info", "warn": "warn", "refuse": "refuse"}
 
 Sides = tuple[float, float, float]
 
@@ -124,7 +124,9 @@ def _grade(found: Finding, policy: Policy) -> Finding:
 def _by_process(code: str, policy: Policy) -> Severity | None:
     """The severity of findings that matter more in some processes, None for the catalogue's."""
     if code == "mesh.cavities":
-        return _CAVITIES[policy.guideline.cavities]
+        return _GRADES[policy.guideline.cavities]
+    if code == "mesh.overlapping_bodies":
+        return _GRADES[policy.overlaps]
     if code == "overhang.share" and (policy.overhang_degrees_max or policy.process in _SUPPORT_IS_WELDED):
         return "warn"
     return None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.cli import resemblances
+from app.cli.measures import measures
 from app.cli.options import AccountFile, ApiKey, Json, Url, group
 from app.cli.output import console, fields, findings, plain, say, show, table
 
@@ -34,7 +35,10 @@ class Custody(StrEnum):
 @commands.command()
 def upload(
     file: Annotated[
-        Path, typer.Argument(help="The print file (.stl, .3mf)", exists=True, dir_okay=False, readable=True)
+        Path,
+        typer.Argument(
+            help="The print file (.stl, .3mf, .gcode, …)", exists=True, dir_okay=False, readable=True
+        ),
     ],
     name: Annotated[str | None, typer.Option(help="Name of the design [the file's stem]")] = None,
     design: Annotated[str | None, typer.Option(help="Add a version to this design (dsn_…)")] = None,
@@ -57,7 +61,13 @@ def upload(
         list[str] | None,
         typer.Option(
             help="NAME=VALUE, repeatable: wall_mm_min, gap_mm_min, overhang_degrees_max,"
-            " cavities (allow, warn, refuse), rotations (none, about_z, any_axis, any)"
+            " cavities, overlaps (allow, warn, refuse), rotations (none, about_z, any_axis, any)"
+        ),
+    ] = None,
+    machine: Annotated[
+        Path | None,
+        typer.Option(
+            help="JSON file: limits of the machine that G-code was made for", exists=True, dir_okay=False
         ),
     ] = None,
     publish: Annotated[bool, typer.Option("--publish", help="Publish once it is ready")] = False,
@@ -73,7 +83,7 @@ def upload(
     and the key back end (PARTVAULT_OWNER_KEYS): without them nobody opens it again.
     """
     from app.cli.connection import connect
-    from app.cli.recipes import pairs, volume
+    from app.cli.recipes import json_file, pairs, volume
     from app.cli.sealed_upload import CUSTODY, custody_for
     from app.cli.upload import Part
 
@@ -83,6 +93,7 @@ def upload(
         "parameters": pairs(parameter or [], "--parameter"),
         "build_volume_mm": volume(build_volume) if build_volume else None,
         "units": units,
+        "machine": json_file(machine) if machine else None,
         **pairs(require or [], "--require"),
     }
     part = Part(
@@ -240,7 +251,6 @@ def recover(
 def draw_revision(revision: dict[str, Any]) -> None:
     """Print a version: file, verdict, findings, commitment."""
     file, inspection = revision.get("file") or {}, revision.get("inspection") or {}
-    geometry = inspection.get("geometry") or {}
     values: dict[str, object] = {
         "state": revision["state"],
         "design": revision["design_id"],
@@ -251,9 +261,8 @@ def draw_revision(revision: dict[str, Any]) -> None:
             f"{file['filename']}, {file['bytes']} bytes, {file.get('format') or 'format unknown'}"
         )
         values["sha256"] = file["sha256"]
-    if geometry:
-        values["mesh"] = f"{geometry['facets']} facets, {geometry['volume_mm3']:.1f} mm³"
-        values |= _sampled(geometry)
+    values |= measures(inspection)
+    values |= _sampled(inspection.get("geometry") or {})
     for name in ("commitment", "revision_hash"):
         if revision.get(name):
             values[name] = revision[name]

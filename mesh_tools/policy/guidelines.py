@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from mesh_tools.policy.words import Cavities
+from mesh_tools.policy.words import Grade
 
 Family = Literal["polymer", "metal"]
 
@@ -33,7 +33,7 @@ class Guideline:
     wall_mm_min: float | None
     gap_mm_min: float | None
     overhang_degrees_max: float | None
-    cavities: Cavities
+    cavities: Grade
     extent_mm_min: float
     extent_mm_max: float
     sources: tuple[str, ...] = ()

@@ -9,11 +9,11 @@ from typing import Any, Literal
 from mesh_tools.errors import PolicyInvalid
 from mesh_tools.policy import fields
 from mesh_tools.policy.guidelines import Guideline, guideline_of
-from mesh_tools.policy.words import CAVITIES, PROCESSES, ROTATIONS, UNITS_MM, Cavities, Rotations, Unit
+from mesh_tools.policy.words import GRADES, PROCESSES, ROTATIONS, UNITS_MM, Grade, Rotations, Unit
 from mesh_tools.toolpath.machine import MachineLimits
 
 RECIPE_FIELDS = ("process", "material", "units", "build_volume_mm", "rotations", "wall_mm_min", "gap_mm_min",
-                 "overhang_degrees_max", "cavities", "machine")  # fmt: skip
+                 "overhang_degrees_max", "cavities", "overlaps", "machine")  # fmt: skip
 """The fields that an owner's recipe may set; whatever else it holds is not the gate's business."""
 
 _MM_MAX = 1e5
@@ -27,8 +27,10 @@ class Policy:
     then holds the size to what is plausible for the process. `rotations` says how the part may be turned to
     fit `build_volume_mm`. `wall_mm_min`, `gap_mm_min`, `overhang_degrees_max`, `cavities`, `extent_mm_min`
     and `extent_mm_max` stand in place of the process's guideline where they are given; what falls short of a
-    wall or gap that is given is refused, where a guideline only warns. `severities` overrides the severity of
-    single codes; of those that refuse by default it lowers only the negotiable ones (see `catalogue`).
+    wall or gap that is given is refused, where a guideline only warns. `crossing_mm_max` is the depth to
+    which facets may cut each other and bodies lie in each other before that is found; `overlaps` says what
+    becomes of a part whose bodies do. `severities` overrides the severity of single codes; of those that
+    refuse by default it lowers only the negotiable ones (see `catalogue`).
     `machine` is what toolpaths are held to; without it every toolpath is refused.
 
     Raises PolicyInvalid naming the field.
@@ -42,7 +44,9 @@ class Policy:
     wall_mm_min: float | None = None
     gap_mm_min: float | None = None
     overhang_degrees_max: float | None = None
-    cavities: Cavities | None = None
+    cavities: Grade | None = None
+    overlaps: Grade = "refuse"
+    crossing_mm_max: float = 1e-3
     shells_max: int = 1000
     extent_mm_min: float | None = None
     extent_mm_max: float | None = None
@@ -59,12 +63,14 @@ class Policy:
         if self.units is not None:
             fields.word("units", self.units, tuple(UNITS_MM))
         if self.cavities is not None:
-            fields.word("cavities", self.cavities, CAVITIES)
+            fields.word("cavities", self.cavities, GRADES)
+        fields.word("overlaps", self.overlaps, GRADES)
         if self.build_volume_mm is not None:
             fields.room("build_volume_mm", self.build_volume_mm)
         for name in ("wall_mm_min", "gap_mm_min", "extent_mm_min", "extent_mm_max"):
             if getattr(self, name) is not None:
                 fields.within(name, getattr(self, name), 0, _MM_MAX, "a length in mm")
+        fields.within("crossing_mm_max", self.crossing_mm_max, 0, _MM_MAX, "a length in mm")
         if self.overhang_degrees_max is not None:
             fields.within("overhang_degrees_max", self.overhang_degrees_max, 0, 90, "an angle in degrees")
         if self.guideline.extent_mm_min >= self.guideline.extent_mm_max:

@@ -1,4 +1,4 @@
-"""The words of a policy: processes, units, rotations of the build, and what becomes of cavities."""
+"""The words of a policy: processes, units, rotations of the build, and what becomes of cavities and overlaps."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final, Literal
 Process = Literal["MEX", "PBF-LB", "VPP", "BJT", "MJT", "DED", "SHL"]
 Unit = Literal["micron", "mm", "cm", "inch", "foot", "m"]
 Rotations = Literal["none", "about_z", "any_axis", "any"]
-Cavities = Literal["allow", "warn", "refuse"]
+Grade = Literal["allow", "warn", "refuse"]
 
 PROCESSES: Final = ("MEX", "PBF-LB", "VPP", "BJT", "MJT", "DED", "SHL")
 """Abbreviations of ISO/ASTM 52900: material extrusion, laser powder bed fusion, vat photopolymerization,
@@ -23,5 +23,5 @@ ROTATIONS: Final = ("none", "about_z", "any_axis", "any")
 """How a part may be turned to fit: as it stands; by any angle about the vertical; with any of its axes up and
 then about the vertical; any way at all."""
 
-CAVITIES: Final = ("allow", "warn", "refuse")
+GRADES: Final = ("allow", "warn", "refuse")
 SEVERITIES: Final = ("refuse", "warn", "info")

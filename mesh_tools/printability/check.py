@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mesh_tools.findings import Geometry, Severity, finding
-from mesh_tools.gate import fits
+from mesh_tools.gate import fits, judge, sized
 from mesh_tools.marked import Marked
 from mesh_tools.model import Body
 from mesh_tools.policy.policy import Policy
@@ -47,8 +47,10 @@ def check_printability(
 
     A wall under a guideline warns, since it is sampled and a guideline. It refuses when the policy itself
     sets the least wall, or when a tenth of the surface is thinner than the process makes at all. Gaps refuse
-    only where the policy sets them.
+    only where the policy sets them. A part that is refused for its many shells is not measured.
     """
+    if _refused_for_shells(geometry, policy):
+        return Printability((), geometry)
     sound = geometry.watertight and geometry.volume_mm3 > 0 and max(geometry.size_mm) >= EXTENT_MM_MIN
     room = policy.build_volume_mm
     if not sound and (room is None or fits(geometry.size_mm, room)):
@@ -76,6 +78,12 @@ def check_printability(
         overhang_share=None if hanging is None else round(hanging.share, 6),
     )
     return Printability(tuple(marked), measured)
+
+
+def _refused_for_shells(geometry: Geometry, policy: Policy) -> bool:
+    """Whether there are more shells than the policy lets pass: their rays could cost any amount."""
+    found = [row for row in sized(geometry, policy, unit_known=True) if row.code == "mesh.shells"]
+    return judge(found, policy) == "refuse"
 
 
 def _walls(placed: Placed, walls: Spread, policy: Policy) -> Iterator[Marked]:

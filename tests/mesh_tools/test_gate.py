@@ -7,7 +7,7 @@ import pytest
 from mesh_tools.errors import PolicyInvalid
 from mesh_tools.findings import Geometry, finding
 from mesh_tools.gate import PROCESSES, Policy, fit, graded, judge
-from mesh_tools.policy.words import Cavities, Rotations
+from mesh_tools.policy.words import Grade, Rotations
 from tests.mesh_tools import shapes
 from tests.mesh_tools.conftest import Gate
 
@@ -138,7 +138,7 @@ class TestGraded:
         )
 
     @pytest.mark.parametrize("cavities", [("allow", "info"), ("warn", "warn"), ("refuse", "refuse")])
-    def test_minds_cavities_as_the_policy_says(self, cavities: tuple[Cavities, str]) -> None:
+    def test_minds_cavities_as_the_policy_says(self, cavities: tuple[Grade, str]) -> None:
         policy = Policy(process="VPP", cavities=cavities[0])
         assert graded([finding("mesh.cavities", "")], policy)[0].severity == cavities[1]
 

@@ -64,7 +64,7 @@ class TestPlace:
 
 class TestManyInstances:
     def test_are_measured_together(self) -> None:
-        grid = tuple(_at(10.05 * x, 20.05 * y, 0) for x in range(60) for y in range(60))
+        grid = tuple(_at(10.05 * x, 20.05 * y, 0) for x in range(30) for y in range(30))
         found = judged(shapes.box(), placements=grid)
         assert found.geometry.gap_mm == pytest.approx((0.05, 0.05), abs=1e-3)
         assert found.geometry.wall_mm == pytest.approx((10, 10), abs=1e-3)
