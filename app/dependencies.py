@@ -10,9 +10,9 @@ from fastapi import Depends, Header, Query, Request
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 from sqlmodel import Session, select
 
-from app.auth import api_keys, dpop, replay
+from app.auth import api_keys, dpop, nonce_offer, replay
 from app.auth.principals import Principal, PrinterPrincipal, Role
-from app.errors import Forbidden, InvalidProof, Unauthenticated
+from app.errors import Forbidden, InvalidProof, NonceWanted, Unauthenticated
 from app.models import Print, Printer
 from app.tokens import Token
 from app.wiring import Services
@@ -99,20 +99,26 @@ class RequireProof(Authorisation):
                 "the request carries no DPoP proof",
                 remedy="send Authorization: DPoP <token or printer id> and one DPoP header (RFC 9449)",
             )
-        settings = services.settings
+        settings, now = services.settings, services.clock.now()
         with services.database.read() as session:
             printer, print_id = _subject(session, access_token, with_token=self.with_token)
-        verified = dpop.verify(
-            proof,
-            key=dpop.PublicKey(printer.key_x or b"", printer.key_y or b""),
-            method=request.method,
-            url=_target(request, settings.public_url),
-            access_token=access_token,
-            now=services.clock.now(),
-            window_s=settings.proof_window_s,
-        )
+        try:
+            verified = dpop.verify(
+                proof,
+                key=dpop.PublicKey(printer.key_x or b"", printer.key_y or b""),
+                method=request.method,
+                url=_target(request, settings.public_url),
+                access_token=access_token,
+                now=now,
+                window_s=settings.proof_window_s,
+                nonce_until=lambda nonce: services.nonces.good_until(nonce, printer.id, now),
+            )
+        except NonceWanted:
+            nonce_offer.offer(request, services.nonces.give(printer.id, now))
+            raise
         with services.database.write() as session:
             replay.remember(session, printer.id, verified, settings.proof_window_s)
+        nonce_offer.offer(request, services.nonces.give(printer.id, now))
         return PrinterPrincipal(printer.id, printer.organisation_id, print_id)
 
 

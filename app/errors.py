@@ -17,6 +17,7 @@ class Kind(StrEnum):
     NOT_FOUND = "not-found"
     UNAUTHENTICATED = "unauthenticated"
     INVALID_PROOF = "invalid-proof"
+    USE_DPOP_NONCE = "use-dpop-nonce"
     FORBIDDEN = "forbidden"
     INVALID = "invalid-request"
     CONFLICT = "conflict"
@@ -92,6 +93,12 @@ class InvalidProof(AppError):
     """The printer's DPoP credentials do not prove what they must (RFC 9449)."""
 
     kind = Kind.INVALID_PROOF
+
+
+class NonceWanted(InvalidProof):
+    """The printer's key signed the proof, but its time does not hold; one with the answer's nonce would."""
+
+    kind = Kind.USE_DPOP_NONCE
 
 
 class Forbidden(AppError):

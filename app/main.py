@@ -16,6 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from app import problems, worker
 from app.accounts import routes as accounts
 from app.accounts.service import ensure_operator
+from app.auth.nonce_offer import NonceOffer
 from app.body_limit import BodyLimit
 from app.clock import Clock
 from app.designs import resemblances
@@ -87,6 +88,7 @@ def assemble(
     app.include_router(designs.upload_router, responses=refusals)
     documentation.install(app)
     problems.install(app)
+    app.add_middleware(NonceOffer)
     app.add_middleware(BodyLimit, bytes_max=body_bytes_max)
     app.add_middleware(RequestRecorder, metrics=metrics)
     return app

@@ -59,6 +59,7 @@ APP_PROBLEMS: Mapping[Kind, Problem] = {
     Kind.NOT_FOUND: Problem(404, Kind.NOT_FOUND, "Not found"),
     Kind.UNAUTHENTICATED: Problem(401, Kind.UNAUTHENTICATED, "Credentials are missing or wrong"),
     Kind.INVALID_PROOF: Problem(401, Kind.INVALID_PROOF, "The printer's proof is missing or wrong"),
+    Kind.USE_DPOP_NONCE: Problem(401, Kind.USE_DPOP_NONCE, "The printer's proof needs the service's nonce"),
     Kind.FORBIDDEN: Problem(403, Kind.FORBIDDEN, "The API key lacks the role"),
     Kind.INVALID: Problem(422, Kind.INVALID, "The request is not valid"),
     Kind.CONFLICT: Problem(409, Kind.CONFLICT, "The state does not allow this"),
@@ -162,8 +163,15 @@ def document(problem: Problem, detail: str | None = None, **members: Any) -> JSO
     body = {"type": f"urn:partvault:problem:{problem.slug}", "title": problem.title, "status": problem.status}
     body |= {"detail": detail} if detail else {}
     body |= {name: value for name, value in members.items() if value is not None}
-    headers = {401: {"WWW-Authenticate": 'Bearer, DPoP algs="ES256"'}, 503: {"Retry-After": "1"}}
-    return JSONResponse(body, problem.status, headers.get(problem.status), MEDIA_TYPE)
+    return JSONResponse(body, problem.status, _headers(problem), MEDIA_TYPE)
+
+
+def _headers(problem: Problem) -> Mapping[str, str] | None:
+    if problem.slug == Kind.USE_DPOP_NONCE:
+        return {"WWW-Authenticate": 'DPoP error="use_dpop_nonce", algs="ES256"'}
+    return {401: {"WWW-Authenticate": 'Bearer, DPoP algs="ES256"'}, 503: {"Retry-After": "1"}}.get(
+        problem.status
+    )
 
 
 def render(error: Exception) -> Response:

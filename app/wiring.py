@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.auth.nonces import Nonces
 from app.clock import Clock, SystemClock
 from app.custody import wraps
 from app.database import Database, open_database, upgrade
@@ -47,6 +48,7 @@ class Services:
     sandbox: Sandbox
     metrics: Metrics
     inspections: Signal
+    nonces: Nonces
 
 
 def build(settings: Settings, clock: Clock | None = None, entropy: Entropy = secrets.token_bytes) -> Services:
@@ -74,6 +76,7 @@ def build(settings: Settings, clock: Clock | None = None, entropy: Entropy = sec
         sandbox=Sandbox(Limits(wall_base_s=settings.inspect_seconds_max)),
         metrics=Metrics(),
         inspections=Signal(),
+        nonces=Nonces(relay.reveal()),
     )
 
 

@@ -1,13 +1,15 @@
 """The service as the printer reaches it: proofs, retries, problems, download.
 
-Every try carries a fresh proof. A request that may have been received is repeated only where that is
-safe: reads, and writes under an Idempotency-Key or whose body can be counted once only (outcomes).
+Every try carries a fresh proof, with the service's newest nonce (RFC 9449, section 8) where it gave one. A
+request that may have been received is repeated only where that is safe: reads, and writes under an
+Idempotency-Key or whose body can be counted once only (outcomes).
 """
 
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Self
 from urllib.parse import urljoin, urlsplit
@@ -23,6 +25,8 @@ from printer_agent.settings import Settings
 
 _TRANSIENT = frozenset({408, 425, 429, 502, 503, 504})
 _PENDING = 202
+_NONCE_WANTED = 401
+_NONCE_CHARS_MAX = 1024
 _PROBLEM_BYTES_MAX = 1 << 20
 _PIECE = 1 << 18
 _RESUMES_MAX = 8
@@ -120,10 +124,13 @@ class PrinterClient:
         self.close()
 
     def _range(self, address: str, start: int) -> Iterator[bytes]:
-        headers = self._headers("GET", address, self._printer_id)
-        if start:
-            headers["Range"] = f"bytes={start}-"
-        with self._http.stream("GET", address, headers=headers) as response:
+        headers = {"Range": f"bytes={start}-"} if start else {}
+
+        def request() -> httpx2.Request:
+            proofs = self._headers("GET", address, self._printer_id)
+            return self._http.build_request("GET", address, headers={**headers, **proofs})
+
+        with self._proved(request, stream=True) as response:
             if response.status_code != (206 if start else 200):
                 response.read()
                 raise problem_of(response)
@@ -162,15 +169,41 @@ class PrinterClient:
     def _send(self, call: _Call) -> httpx2.Response:
         address = self._url + call.path
         headers = {} if call.idempotency_key is None else {"Idempotency-Key": call.idempotency_key}
-        for _ in range(2):
+
+        def request() -> httpx2.Request:
             proofs = self._headers(call.method, address, call.access_token)
-            response = self._http.request(call.method, address, json=call.body, headers={**headers, **proofs})
-            nonce = response.headers.get("DPoP-Nonce")
-            stale = response.status_code == 401 and nonce is not None and nonce != self._nonce
-            self._nonce = nonce or self._nonce
-            if not stale:
-                break
-        return response
+            return self._http.build_request(
+                call.method, address, json=call.body, headers={**headers, **proofs}
+            )
+
+        with self._proved(request) as response:
+            return response
+
+    @contextmanager
+    def _proved(
+        self, request: Callable[[], httpx2.Request], *, stream: bool = False
+    ) -> Iterator[httpx2.Response]:
+        """Send what `request` makes, and once more with a nonce that the service asks for (section 8).
+
+        The newest nonce goes into every later proof: so a machine whose clock is wrong is asked once.
+        """
+        response = self._http.send(request(), stream=stream)
+        if self._keep_nonce(response) and response.status_code == _NONCE_WANTED:
+            response.close()
+            response = self._http.send(request(), stream=stream)
+            self._keep_nonce(response)
+        try:
+            yield response
+        finally:
+            response.close()
+
+    def _keep_nonce(self, response: httpx2.Response) -> bool:
+        """Remember the service's newest nonce; tells whether there is one not known before."""
+        nonce = response.headers.get("DPoP-Nonce")
+        if nonce is None or nonce == self._nonce or len(nonce) > _NONCE_CHARS_MAX:
+            return False
+        self._nonce = nonce
+        return True
 
     def _headers(self, method: str, address: str, access_token: str) -> dict[str, str]:
         proof = make_proof(self._key, method, address, access_token, clock=self._clock.now, nonce=self._nonce)

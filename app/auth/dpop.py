@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -13,7 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from app.errors import InvalidProof
+from app.errors import InvalidProof, NonceWanted
 
 ALGORITHM = "ES256"
 TYPE = "dpop+jwt"
@@ -51,10 +51,10 @@ class PublicKey:
 
 @dataclass(frozen=True)
 class Proof:
-    """A proof that holds; `jti` must still be new."""
+    """A proof that holds; `jti` must still be new. After `good_until` the proof would not hold any more."""
 
     jti: str
-    issued_at: int
+    good_until: int
 
 
 def unproven() -> InvalidProof:
@@ -74,16 +74,18 @@ def verify(
     access_token: str,
     now: int,
     window_s: int,
+    nonce_until: Callable[[str], int | None],
 ) -> Proof:
     """Verify a proof against the enrolled key.
 
     1. It is a compact JWT of bounded size with `typ` dpop+jwt and `alg` ES256.
     2. Its `jwk` is a public key and is the enrolled one; the enrolled one verifies the signature.
     3. `htm` and `htu` are this request's; `ath` is the token's digest.
-    4. `iat` lies within `window_s` of `now`; `jti` is there.
+    4. `jti` is there; `nonce` is a good one, or, in a proof without, `iat` lies within `window_s` of `now`.
 
-    The caller still owes that `jti` is new (auth/replay.py). Raises InvalidProof; until the signature holds,
-    every fault gets the same answer.
+    `nonce_until` gives the last second at which a nonce is good, None where it is not. The caller still owes
+    that `jti` is new (auth/replay.py). Raises InvalidProof, and NonceWanted where a proof with a fresh nonce
+    would do; until the signature holds, every fault gets the same answer.
     """
     # (1) the token's form
     if not proof.isascii() or len(proof) > PROOF_BYTES_MAX:
@@ -106,24 +108,43 @@ def verify(
     if _without_query(_text(claims, "htu")) != _without_query(url):
         raise InvalidProof("the proof is for another URL (htu)", field="DPoP", remedy=f"sign htu {url}")
     _require_claim(claims, "ath", _b64url(hashlib.sha256(access_token.encode()).digest()))
-    # (4) the time
-    return _fresh(claims, now, window_s)
+    # (4) once, and now
+    return Proof(_identifier(claims), _until(claims, now, window_s, nonce_until))
 
 
-def _fresh(claims: Mapping[str, Any], now: int, window_s: int) -> Proof:
-    issued_at = claims.get("iat")
-    if type(issued_at) is not int or abs(now - issued_at) > window_s:
-        raise InvalidProof(
-            f"the proof's iat is more than {window_s} s from the service's clock, which says {now}",
-            field="DPoP",
-            remedy="set the machine's clock and sign a fresh proof",
-        )
+def _identifier(claims: Mapping[str, Any]) -> str:
     jti = _text(claims, "jti")
     if not JTI_CHARS_MIN <= len(jti) <= JTI_CHARS_MAX:
         raise InvalidProof(
             f"the proof's jti must have {JTI_CHARS_MIN} to {JTI_CHARS_MAX} characters", field="DPoP"
         )
-    return Proof(jti, issued_at)
+    return jti
+
+
+def _until(
+    claims: Mapping[str, Any], now: int, window_s: int, nonce_until: Callable[[str], int | None]
+) -> int:
+    """(4) a nonce says when a proof was made, whatever the machine's clock says; without, the clock does."""
+    remedy = (
+        "sign a fresh proof with the nonce of this answer's DPoP-Nonce header, and set the machine's clock"
+    )
+    issued_at = claims.get("iat")
+    if type(issued_at) is not int:
+        raise InvalidProof("the proof's iat is no whole number of seconds", field="DPoP", remedy=remedy)
+    if "nonce" in claims:
+        until = nonce_until(_text(claims, "nonce"))
+        if until is None:
+            raise NonceWanted(
+                "the proof's nonce is not a live one of its printer", field="DPoP", remedy=remedy
+            )
+        return until
+    if abs(now - issued_at) > window_s:
+        raise NonceWanted(
+            f"the proof's iat is more than {window_s} s from the service's clock, which says {now}",
+            field="DPoP",
+            remedy=remedy,
+        )
+    return issued_at + window_s
 
 
 def _is_enrolled(jwk: Any, key: PublicKey) -> bool:
@@ -139,7 +160,7 @@ def _is_enrolled(jwk: Any, key: PublicKey) -> bool:
 
 def _text(claims: Mapping[str, Any], name: str) -> str:
     value = claims.get(name)
-    if not isinstance(value, str):
+    if not isinstance(value, str) or not value.isascii():
         raise InvalidProof(
             f"the proof lacks {name}", field="DPoP", remedy="sign a proof with every RFC 9449 claim"
         )

@@ -13,9 +13,9 @@ from app.models import SeenProof
 
 
 def remember(session: Session, printer_id: str, proof: Proof, window_s: int) -> None:
-    """Store the proof; InvalidProof where it was there already."""
+    """Store the proof until `window_s` after it stops being good; InvalidProof where it was there already."""
     digest = hashlib.sha256(f"{printer_id}\x00{proof.jti}".encode()).digest()
-    session.add(SeenProof(digest=digest, expires_at=proof.issued_at + 2 * window_s))
+    session.add(SeenProof(digest=digest, expires_at=proof.good_until + window_s))
     try:
         session.flush()
     except IntegrityError:

@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from app.auth import dpop
 from app.auth.dpop import PublicKey
-from app.errors import InvalidProof
+from app.auth.nonces import SLOT_S, Nonces
+from app.errors import InvalidProof, NonceWanted
 
 NOW = 1_800_000_000
 URL = "https://vault.example/v1/prints/redeem"
@@ -32,6 +33,12 @@ def public(private: ec.EllipticCurvePrivateKey) -> PublicKey:
 
 
 KEY = public(PRIVATE)
+NONCES = Nonces(b"s" * 32)
+PRINTER = "prt_1"
+
+
+def nonce_until(nonce: str) -> int | None:
+    return NONCES.good_until(nonce, PRINTER, NOW)
 
 
 def proof(
@@ -53,13 +60,13 @@ def proof(
 
 
 def verify(text: str, **changes: Any) -> dpop.Proof:
-    request = {"method": "POST", "url": URL, "access_token": TOKEN, "now": NOW, "window_s": 60} | changes
-    return dpop.verify(text, key=KEY, **request)
+    request = {"method": "POST", "url": URL, "access_token": TOKEN, "now": NOW, "window_s": 60}
+    return dpop.verify(text, key=KEY, **({"nonce_until": nonce_until} | request | changes))
 
 
 class TestVerify:
     def test_takes_a_good_proof(self) -> None:
-        assert verify(proof()) == dpop.Proof("unique-1234", NOW)
+        assert verify(proof()) == dpop.Proof("unique-1234", NOW + 60)
 
     @pytest.mark.parametrize(
         "url", [URL + "?a=1", URL + "#f", URL.replace("vault", "VAULT"), URL.replace("e/v1", "e:443/v1")]
@@ -87,6 +94,7 @@ class TestVerify:
                 access_token=TOKEN,
                 now=1562262616,
                 window_s=1,
+                nonce_until=nonce_until,
             )
 
     @pytest.mark.parametrize(
@@ -105,9 +113,13 @@ class TestVerify:
             ({"iat": NOW - 61}, "clock"),
             ({"iat": NOW + 61}, "clock"),
             ({"iat": NOW - 600}, "clock"),
-            ({"iat": str(NOW)}, "clock"),
-            ({"iat": True}, "clock"),
-            ({"iat": None}, "clock"),
+            ({"iat": str(NOW)}, "iat"),
+            ({"iat": True}, "iat"),
+            ({"iat": None}, "iat"),
+            ({"htm": "\ud800"}, "htm"),
+            ({"nonce": "\ud800"}, "nonce"),
+            ({"nonce": 7}, "nonce"),
+            ({"nonce": ""}, "nonce"),
             ({"jti": None}, "jti"),
             ({"jti": "short"}, "jti"),
             ({"jti": "x" * 129}, "jti"),
@@ -149,6 +161,39 @@ class TestVerify:
         secret = KEY.x + KEY.y
         with pytest.raises(InvalidProof):
             verify(proof(key=secret, algorithm="HS256", header={"alg": "HS256"}))
+
+
+class TestNonce:
+    @pytest.mark.parametrize("off", [-86_400, -600, -61, 0, 61, 600, 86_400])
+    def test_stands_in_for_the_clock(self, off: int) -> None:
+        nonce = NONCES.give(PRINTER, NOW)
+        held = verify(proof({"iat": NOW + off, "nonce": nonce}))
+        assert held.good_until == nonce_until(nonce)
+
+    @pytest.mark.parametrize(
+        "nonce",
+        [
+            pytest.param(NONCES.give("prt_2", NOW), id="another printer's"),
+            pytest.param(NONCES.give(PRINTER, NOW - 2 * SLOT_S), id="expired"),
+            pytest.param(Nonces(b"t" * 32).give(PRINTER, NOW), id="another service's"),
+            pytest.param(NONCES.give(PRINTER, NOW) + "=", id="padded"),
+            pytest.param("", id="empty"),
+        ],
+    )
+    @pytest.mark.parametrize("off", [0, 600])
+    def test_must_be_a_live_one_of_the_printer(self, nonce: str, off: int) -> None:
+        with pytest.raises(NonceWanted, match="nonce"):
+            verify(proof({"iat": NOW + off, "nonce": nonce}))
+
+    def test_is_wanted_where_the_clock_is_off(self) -> None:
+        with pytest.raises(NonceWanted):
+            verify(proof({"iat": NOW - 61}))
+
+    @pytest.mark.parametrize("claims", [{"htm": "GET"}, {"ath": "x"}, {"jti": None}])
+    def test_makes_nothing_else_good(self, claims: dict[str, Any]) -> None:
+        with pytest.raises(InvalidProof) as caught:
+            verify(proof({"nonce": NONCES.give(PRINTER, NOW)} | claims))
+        assert not isinstance(caught.value, NonceWanted)
 
 
 class TestPublicKey:
