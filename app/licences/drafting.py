@@ -18,6 +18,7 @@ from app.designs.living import require_living
 from app.designs.states import RevisionState
 from app.encodings import from_hex, to_hex
 from app.errors import Conflict, Invalid, NotFound
+from app.licences.odrl_offer import Offered, is_odrl, read_offer, require_within
 from app.licences.schemas import LicenceRequest
 from app.licences.sealed_keys import require_mode
 from app.licences.terms import read_terms
@@ -48,12 +49,13 @@ class Draft:
 
 
 def draft(services: Services, principal: Principal, body: LicenceRequest) -> Draft:
-    """Look everything up and build the statement.
+    """Look everything up and build the statement; of an ODRL Offer for terms that it grants no more.
 
     Raises NotFound for rows the caller does not see, Conflict and Invalid for what cannot be licensed.
     """
-    read_terms(body.terms)
-    terms = canonical_json(body.terms)
+    offered = read_offer(body.terms) if is_odrl(body.terms) else Offered(body.terms)
+    read_terms(offered.terms)
+    terms = canonical_json(offered.terms)
     terms_salt = from_hex(body.terms_salt) if body.terms_salt else services.entropy(32)
     salt = from_hex(body.salt) if body.salt else services.entropy(32)
     starts_at, expires_at = _window(services, body)
@@ -76,6 +78,7 @@ def draft(services: Services, principal: Principal, body: LicenceRequest) -> Dra
         terms=terms_commitment(terms_salt, terms),
         salt=salt,
     )
+    require_within(offered, statement, body.printers)
     salts = {"terms_salt": to_hex(terms_salt), "salt": to_hex(salt)}
     window = {"starts_at": rfc3339(starts_at), "expires_at": rfc3339(expires_at)}
     return Draft(
@@ -87,7 +90,10 @@ def draft(services: Services, principal: Principal, body: LicenceRequest) -> Dra
         suites={row.id: row.sealing_suite or "" for row in printers},
         terms=terms.decode(),
         terms_salt=terms_salt,
-        request=body.model_dump(mode="json", exclude={"signature", "sealed_keys"}) | window | salts,
+        request=body.model_dump(mode="json", exclude={"signature", "sealed_keys"})
+        | {"terms": offered.terms}
+        | window
+        | salts,
     )
 
 

@@ -1,6 +1,9 @@
 """HTTP routes of licences."""
 
+import json
+
 from fastapi import APIRouter, Response
+from fastapi.responses import JSONResponse
 
 from app import idempotency
 from app.auth.principals import Principal
@@ -17,6 +20,7 @@ from app.dependencies import (
 from app.encodings import to_hex
 from app.licences import queries, service, transfers
 from app.licences.drafting import draft
+from app.licences.odrl import agreement
 from app.licences.schemas import (
     ConsentRequest,
     LicencePrepared,
@@ -34,6 +38,12 @@ from app.wiring import Services
 from ledger.typed_data import typed_data
 
 router = APIRouter(prefix="/v1/licences", tags=["licences"])
+
+
+class OdrlResponse(JSONResponse):
+    """A JSON-LD document (RFC 6839)."""
+
+    media_type = "application/ld+json"
 
 
 def _shown(services: Services, caller: Principal, licence_id: str) -> LicenceView:
@@ -79,6 +89,14 @@ def list_licences(
 def get_licence(licence_id: str, caller: ReaderCaller, services: ServicesDep) -> LicenceView:
     """Show a licence with the chain's counts."""
     return _shown(services, caller, licence_id)
+
+
+@router.get("/{licence_id}/odrl", response_class=OdrlResponse)
+def get_agreement(licence_id: str, caller: ReaderCaller, services: ServicesDep) -> OdrlResponse:
+    """Show what was signed as an ODRL 2.2 Agreement; the licence itself tells whether it is in force."""
+    with services.database.read() as session:
+        row = queries.licence(session, caller, licence_id)
+        return OdrlResponse(agreement(service.statement_of(row), row.printers, json.loads(row.terms)))
 
 
 @router.post("/{licence_id}/revoke", responses={202: {"model": LicenceView}})

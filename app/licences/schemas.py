@@ -45,7 +45,9 @@ class LicenceRequest(Body):
     ] = Field(default_factory=list)
     terms: JsonInput = Field(
         default_factory=dict,
-        description="conditions kept off chain: `" + "`, `".join(TERM_NAMES) + "` (docs/formats/terms.md)",
+        description="conditions kept off chain: `"
+        + "`, `".join(TERM_NAMES)
+        + "`; or an ODRL 2.2 Offer in their place (docs/formats/terms.md)",
     )
     terms_salt: Hex32 | None = None
     salt: Hex32 | None = None

@@ -6,7 +6,6 @@ worse than none. The document is committed to as its owner wrote it; reading cha
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from app.errors import Invalid
 ENTRIES_MAX = 100
 NOTE_CHARACTERS_MAX = 5000
 DAYS_MAX = 36_500
+NUMBER_MAX = 2**53
 _LABEL = re.compile(r"[ -~]{1,64}")
 _BOUND_NAMES = ("min", "max", "unit")
 
@@ -79,8 +79,10 @@ def is_label(value: Any) -> TypeGuard[str]:
 
 
 def is_number(value: Any) -> TypeGuard[float]:
-    """Tell whether a value is a finite number; `true` is none."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    """Tell whether a value is a number that every reader of JSON takes alike, within ±2^53; `true` is none."""
+    return (
+        isinstance(value, int | float) and not isinstance(value, bool) and -NUMBER_MAX <= value <= NUMBER_MAX
+    )
 
 
 def _labels(name: str, value: Any) -> tuple[str, ...]:
@@ -119,7 +121,7 @@ def _bounds(name: str, value: Any) -> Bounds:
         if each == "unit" and not is_label(inner):
             raise _refused(f"{name}.unit", "is not a label", "write it as in mm, or leave it out")
         if each != "unit" and not is_number(inner):
-            raise _refused(f"{name}.{each}", "is not a finite number", "write a number, without quotes")
+            raise _refused(f"{name}.{each}", "is not a number within ±2^53", "write a number, without quotes")
     bounds = Bounds(**value)
     if bounds.min is not None and bounds.max is not None and bounds.min > bounds.max:
         raise _refused(name, f"has min {bounds.min:g} above max {bounds.max:g}", "exchange them")
