@@ -157,11 +157,12 @@ def _body_findings(fact: _BodyFacts, scale: float) -> list[Marked]:
 
 def _marked(fact: _BodyFacts, fault: Fault, code: str, message: str, scale: float) -> Marked:
     found = finding(code, message, count=fault.count, sample=_where(fact.body, fault, scale))
-    return Marked(found, fact.number, np.array([fault.facet], np.int32))
+    return Marked(found, fact.number, fault.facets)
 
 
 def _where(body: Body, fault: Fault, scale: float) -> Point | None:
-    centre = body.corners(fault.facet, fault.facet + 1)[0].astype(np.float64).mean(axis=0)
+    first = int(fault.facets[0])
+    centre = body.corners(first, first + 1)[0].astype(np.float64).mean(axis=0)
     if not np.isfinite(centre).all():
         return None
     placed = (centre @ body.placements[0][:3] + body.placements[0][3]) * scale

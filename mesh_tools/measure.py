@@ -90,5 +90,4 @@ def _add(fault: Fault, mask: Mask, start: int) -> Fault:
     count = int(np.count_nonzero(mask))
     if not count:
         return fault
-    facet = fault.facet if fault.count else start + int(mask.argmax())
-    return Fault(fault.count + count, facet)
+    return Fault.of(fault.count + count, np.concatenate([fault.facets, start + np.flatnonzero(mask)]))

@@ -7,7 +7,8 @@ stand side by side. Only where they don't are the edges counted in detail.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,12 +23,24 @@ _BLOCK = 1 << 16
 _DOUBTFUL_MIN, _DOUBTFUL_SHIFT = 1000, 8
 
 
+FACETS_NAMED = 1 << 16
+
+
+def _none() -> Labels:
+    return np.empty(0, np.int32)
+
+
 @dataclass(frozen=True, eq=False)
 class Fault:
-    """How often a defect occurs and one facet that shows it."""
+    """How often a defect occurs, and facets (n,) that show it, up to `FACETS_NAMED` of them."""
 
     count: int = 0
-    facet: int = -1
+    facets: Labels = field(default_factory=_none)
+
+    @classmethod
+    def of(cls, count: int, facets: NDArray[np.integer[Any]]) -> Fault:
+        """The fault that `facets` show, the first ones of them kept."""
+        return cls(count, facets[:FACETS_NAMED].astype(np.int32))
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,8 +216,7 @@ def _count_edges(corners: Keys) -> tuple[Labels, Labels, tuple[Fault, Fault, Fau
     crowded = starts[counts > 2]
     winding = starts[(counts == 2) & (ahead != 1)]
     together = np.flatnonzero(~fresh)
-    faults = tuple(Fault(len(found), int(facets[found[0]]) if len(found) else -1)
-                   for found in (open_edges, crowded, winding))  # fmt: skip
+    faults = tuple(Fault.of(len(found), facets[found]) for found in (open_edges, crowded, winding))
     return facets[together - 1], facets[together], (faults[0], faults[1], faults[2])
 
 
@@ -213,7 +225,7 @@ def _duplicates(corners: Keys) -> Fault:
     sums = mix(corners.copy().reshape(-1)).reshape(-1, 3).sum(axis=1, dtype=np.uint64)
     order = np.argsort(sums, kind="stable")
     again = order[1:][sums[order[1:]] == sums[order[:-1]]]
-    return Fault(len(again), int(again.min()) if len(again) else -1)
+    return Fault.of(len(again), np.sort(again))
 
 
 def _pillows(labels: Labels) -> Fault:
@@ -222,7 +234,7 @@ def _pillows(labels: Labels) -> Fault:
         return Fault()
     sizes = np.bincount(labels)
     flat = np.flatnonzero((sizes > 0) & (sizes < 4))
-    return Fault(len(flat), int(flat[0]) if len(flat) else -1)
+    return Fault.of(len(flat), flat)
 
 
 def _distinct(keys: Keys) -> int:
@@ -233,14 +245,11 @@ def _distinct(keys: Keys) -> int:
 
 
 def _first_fault(mask: Mask) -> Fault:
-    count = int(np.count_nonzero(mask))
-    return Fault(count, int(mask.argmax())) if count else Fault()
+    return Fault.of(int(np.count_nonzero(mask)), np.flatnonzero(mask))
 
 
 def _original(fault: Fault, kept: HalfEdges | None) -> Fault:
-    if kept is None or fault.facet < 0:
-        return fault
-    return Fault(fault.count, int(kept[fault.facet]))
+    return fault if kept is None else Fault.of(fault.count, kept[fault.facets])
 
 
 def _spread(labels: Labels, kept: HalfEdges | None, facets: int) -> Labels:

@@ -1,4 +1,4 @@
-"""The words of a policy: processes, units, rotations of the build, and what becomes of cavities and overlaps."""
+"""The words of a policy: processes, units, rotations, what becomes of cavities, overlaps."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ class TestExamine:
         topology = _examine(np.concatenate([triangles, edge]))
         assert topology.sound
         assert topology.collapsed.count == 1
-        assert topology.collapsed.facet == 12
+        assert topology.collapsed.facets.tolist() == [12]
 
     def test_survives_collisions_of_the_short_edge_hash(self) -> None:
         """The packed key keeps 64 − index bits of the hash; sound pairs that collide are settled exactly."""
