@@ -13,6 +13,7 @@ from mesh_tools.foreign import KINDS, kind_of, load_foreign
 from mesh_tools.limits import Limits
 from mesh_tools.model import Model
 from mesh_tools.threemf.reader import load_3mf
+from mesh_tools.toolpath.examine import toolpath_format
 
 _STEP = b"ISO-10303-21;"
 _EXTENSIONS = {
@@ -28,6 +29,8 @@ def load(data: memoryview, filename: str, limits: Limits) -> Model:
     """Read `data` into a model; raises Refused for what is not a sound file of a known format."""
     if not len(data):
         raise Refused("input.empty", "The file has no bytes.")
+    if toolpath_format(data, filename, limits) is not None:
+        raise Refused("format.toolpath", "The file is a toolpath: it says how to move, not which shape.")
     extension = PurePosixPath(filename.replace("\\", "/")).suffix.lower()
     model = _read(data, extension, limits)
     expected = _EXTENSIONS[model.format]
@@ -65,7 +68,8 @@ def _read(data: memoryview, extension: str, limits: Limits) -> Model:
     if bytes(data[:4]) == b"PK\x03\x04" or extension == ".3mf":
         return load_3mf(data, limits)
     if _is_step(data):
-        raise Refused("format.not_printable", "The file is a STEP model (ISO 10303-21), which has no facets.")
+        message = "The file is a STEP model (ISO 10303-21): it may be kept, but has no facets to print."
+        raise Refused("format.not_printable", message)
     kind = kind_of(data, extension)
     if kind is not None:
         return load_foreign(data, kind, limits)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.cli import mesh_diff, mesh_render
+from app.cli.measures import measures
 from app.cli.mesh_policy import BuildVolume, PolicyFile, Process, Units, policy_of
 from app.cli.options import Json, group
 from app.cli.output import coloured, console, emit, findings, plain, say, table
@@ -67,8 +68,7 @@ def _write_sarif(target: Path, seen: list[tuple[Path, Inspection]]) -> None:
 
 
 def _draw(path: Path, inspection: Inspection) -> None:
-    geometry = inspection.geometry
-    size = f", {geometry.facets:,} facets, {geometry.volume_mm3:,.1f} mm³" if geometry else ""
+    size = "".join(f", {text}" for text in measures(inspection.to_json()).values())
     words = f"{inspection.format}{size}, {inspection.seconds:.2f} s"
     say(f"{coloured(inspection.verdict)}  [bold]{plain(path)}[/]  {plain(words)}")
     findings(found.to_json() for found in inspection.findings)

@@ -114,12 +114,12 @@ class SealedUpload:
         with waiting(label, quiet=self._quiet), part.file.open("rb") as stream:
             pieces = iter(lambda: stream.read(_PIECE), b"")
             seen = self._sandbox.inspect(pieces, filename=part.file.name, policy=policy, pictures=False)
-        if seen.verdict != "pass" or seen.geometry is None:
+        if seen.verdict != "pass":
             reasons = [{"code": row.code, "message": f"{row.code}: {row.message}"} for row in seen.reasons]
             raise CliError(
                 "gate_refused",
                 f"the gate refused {part.file}; nothing was sent",
-                "repair the mesh as advised, then repeat the command",
+                "repair the file as advised, then repeat the command",
                 reasons=reasons,
             )
         return seen
@@ -224,17 +224,22 @@ class SealedUpload:
             "plaintext_sha256": seen.sha256.hex(),
             "plaintext_bytes": seen.bytes,
             "ciphertext_sha256": holding.ciphertext_sha256,
-            "inspection": {name: found[name] for name in ("verdict", "findings", "geometry")},
+            "inspection": {"verdict": seen.verdict, "findings": found["findings"], **_measured(found)},
         }
         answer: dict[str, Any] = self._client.post(f"/v1/revisions/{revision['id']}/declaration", body)
         return answer
 
     def _agreed(self, revision: Mapping[str, Any], part: Part, seen: Inspection) -> dict[str, Any]:
         """(6) the manifest names what was sent, found and asked for, and the key of it is here."""
-        found = {name: seen.to_json()[name] for name in ("format", "geometry")}
+        found = {"format": seen.format, "toolpath": None, **_measured(seen.to_json())}
         expected = {**self._vault.holding_of(revision).expected, **found, "recipe": dict(part.recipe)}
         require_manifest(revision, expected)
         return expected
+
+
+def _measured(found: Mapping[str, Any]) -> dict[str, Any]:
+    """A part's geometry; or null, and the toolpath's figures."""
+    return {name: found[name] for name in ("geometry", "toolpath") if name in found}
 
 
 def custody_for(settings: ClientSettings, asked: str | None, design_id: str | None) -> str:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mesh_tools.toolpath.machine import MachineLimits
 from printer_agent.errors import GateRefused, IdentityError
 from printer_agent.machine import Machine, load_machine, save_machine
 from printer_agent.private_files import make_private_folder
 
 MK4 = Machine("MK4", (250.0, 210.0, 220.0), ("MEX",), ("PLA", "PETG"))
+LIMITS = MachineLimits(temperature_c_max=290, bed_c_max=120, feed_mm_s_max=200, acceleration_mm_s2_max=4000)
+BOLD = {"temperature_c_max": 2000, "bed_c_max": 900, "feed_mm_s_max": 9e3, "acceleration_mm_s2_max": 9e5}
 
 
 class TestMachine:
@@ -19,6 +23,12 @@ class TestMachine:
         make_private_folder(tmp_path / "home")
         save_machine(tmp_path / "home", MK4)
         assert load_machine(tmp_path / "home") == MK4
+
+    def test_keeps_its_limits_in_its_file(self, tmp_path: Path) -> None:
+        make_private_folder(tmp_path / "home")
+        limited = replace(MK4, limits=LIMITS)
+        save_machine(tmp_path / "home", limited)
+        assert load_machine(tmp_path / "home") == limited
 
     def test_is_missed(self, tmp_path: Path) -> None:
         with pytest.raises(IdentityError) as caught:
@@ -33,6 +43,9 @@ class TestMachine:
             {"build_volume_mm": "abc"},
             {"processes": []},
             {"processes": None},
+            {"limits": {}},
+            {"limits": BOLD | {"tools": 0}},
+            {"limits": BOLD | {"bed_c_max": "100"}},
         ],
     )
     def test_is_refused_when_senseless(self, change: dict[str, Any]) -> None:
@@ -70,6 +83,13 @@ class TestPolicy:
         with pytest.raises(GateRefused) as caught:
             MK4.policy(recipe)
         assert caught.value.kind == kind
+
+    @pytest.mark.parametrize("limits", [None, LIMITS])
+    @pytest.mark.parametrize("asked", [{}, {"machine": BOLD}, {"machine": {"of": "no kind"}}])
+    def test_holds_toolpaths_to_its_own_limits_alone(
+        self, limits: MachineLimits | None, asked: dict[str, Any]
+    ) -> None:
+        assert replace(MK4, limits=limits).policy({"process": "MEX", **asked}).machine == limits
 
     def test_takes_every_material_where_none_is_named(self) -> None:
         assert Machine("x", (1.0, 1.0, 1.0), ("MEX",)).policy({"material": "ABS"}).material == "ABS"

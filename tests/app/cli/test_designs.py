@@ -12,6 +12,7 @@ from app.cli.designs import draw_revision
 from tests.app.cli.conftest import Command
 from tests.app.cli.test_tour import party
 from tests.app.parts import box
+from tests.app.toolpaths import MACHINE_LIMITS, square
 
 _REVISION: dict[str, Any] = {
     "id": "rev_1", "number": 1, "state": "ready", "design_id": "dsn_1", "custody": "service",
@@ -28,6 +29,15 @@ class TestDrawRevision:
         assert "narrowest gap  0.3 mm, a hundredth below 0.4 (sampled)" in shown
         assert "overhanging    12.3% of the surface" in shown
 
+    def test_shows_what_a_toolpath_does(self, capsys: pytest.CaptureFixture[str]) -> None:
+        figures = {
+            "moves": 1234, "layers": 20, "filament_mm": 2500.0, "time_s_min": 3723.4,
+            "extruded_low": [[10, 1], [10, 2], [0.2, 3]], "extruded_high": [[30.5, 4], [40, 5], [4, 6]],
+        }  # fmt: skip
+        draw_revision(_REVISION | {"inspection": {"geometry": None, "toolpath": figures}})
+        shown = " ".join(capsys.readouterr().out.split())
+        assert "1,234 moves, 20 layers, 20.5 × 30 × 3.8 mm, 2.5 m of filament, over 1:02:03" in shown
+
     @pytest.mark.parametrize("sampled", [{}, {"wall_mm": None, "gap_mm": None, "overhang_share": None}])
     def test_leaves_out_what_was_not(
         self, sampled: dict[str, Any], capsys: pytest.CaptureFixture[str]
@@ -39,6 +49,19 @@ class TestDrawRevision:
 
 
 class TestUpload:
+    def test_takes_a_toolpath_with_its_machine(self, operator: Command, tmp_path: Path) -> None:
+        owner, _ = party(operator, "owner")
+        part, limits = tmp_path / "part.gcode", tmp_path / "mk4.json"
+        part.write_bytes(square())
+        limits.write_text(json.dumps(MACHINE_LIMITS))
+        words = ("design", "upload", part, "--build-volume", "250x210x210")
+        assert "toolpath.no_machine" in json.dumps(owner.refused(*words))
+        shown = owner(*words, "--machine", limits)
+        assert shown.code == 0, shown.err
+        assert "toolpath  " in shown.out
+        limits.write_text(json.dumps(MACHINE_LIMITS | {"tools": 0}))
+        assert "tools 0" in owner.refused(*words, "--machine", limits)["message"]
+
     def test_demands_what_is_required(self, operator: Command, tmp_path: Path) -> None:
         owner, _ = party(operator, "owner")
         part = tmp_path / "plate.stl"

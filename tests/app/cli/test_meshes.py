@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.app.cli.conftest import Command
+from tests.app.toolpaths import MADE_FOR, square
 from tests.mesh_tools import shapes
 
 
@@ -27,6 +28,13 @@ def sound(tmp_path: Path) -> Path:
 def holed(tmp_path: Path) -> Path:
     path = tmp_path / "holed.stl"
     path.write_bytes(shapes.stl_binary(shapes.corners(shapes.box())[1:]))
+    return path
+
+
+@pytest.fixture
+def toolpath(tmp_path: Path) -> Path:
+    path = tmp_path / "part.gcode"
+    path.write_bytes(square())
     return path
 
 
@@ -60,6 +68,14 @@ class TestCheck:
         result = mesh.bare("mesh", "check", sound, "--policy", policy)
         assert result.code == 2
         assert said in result.err
+
+    def test_shows_what_a_toolpath_does(self, mesh: Command, toolpath: Path, tmp_path: Path) -> None:
+        assert mesh.bare("mesh", "check", toolpath).code == 1
+        policy = tmp_path / "policy.json"
+        policy.write_text(json.dumps(MADE_FOR))
+        result = mesh.bare("mesh", "check", toolpath, "--policy", policy)
+        assert result.code == 0
+        assert "gcode, 11 moves, 2 layers, 20 × 20 × 0.2 mm" in " ".join(result.out.split())
 
 
 class TestSarif:
@@ -96,6 +112,14 @@ class TestRender:
         result = mesh.bare("mesh", "render", sound, "--view", "section", "--axis", "z", "--at", 3, "-o", out)
         assert result.code == 0
         assert out.read_bytes().startswith(b"\x89PNG")
+
+    @pytest.mark.parametrize("view", ["thumbnail", "sheet", "findings", "section", "preview"])
+    def test_draws_no_toolpath_and_says_why(self, mesh: Command, toolpath: Path, view: str) -> None:
+        result = mesh.bare("mesh", "render", toolpath, "--view", view, "--json")
+        assert result.code == 1
+        error = result.json["error"]
+        assert (error["kind"], "mesh check" in error["remedy"]) == ("format.toolpath", True)
+        assert list(toolpath.parent.iterdir()) == [toolpath]
 
     def test_says_what_to_do_where_it_cannot(self, mesh: Command, sound: Path) -> None:
         result = mesh.bare("mesh", "render", sound, "--view", "section", "--at", 99, "--json")

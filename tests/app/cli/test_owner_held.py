@@ -35,6 +35,7 @@ from mesh_tools.sandbox import Sandbox
 from storage.recipients import SealingKey
 from storage.stream import decrypt
 from tests.app.cli.conftest import Command
+from tests.app.toolpaths import MADE_FOR, square
 from tests.e2e.parties import Party, Provider
 from tests.e2e.parties import Printer as Machine
 from tests.e2e.parts import box
@@ -113,10 +114,10 @@ class Owner:
         work.ended()
         return revision
 
-    def publish(self, file: Path) -> dict[str, Any]:
+    def publish(self, file: Path, **recipe: Any) -> dict[str, Any]:
         connection = self.connection()
         work = SealedUpload(connection, self.vault, self.sandbox, quiet=True)
-        revision = work.send(Part(file, secrets.token_hex(4), None, RECIPE))
+        revision = work.send(Part(file, secrets.token_hex(4), None, RECIPE | recipe))
         return Upload(connection, quiet=True, timeout_s=60).published(revision, work.expected)
 
     def grant(self, revision: dict[str, Any], provider: Party, *printers: str) -> dict[str, Any]:
@@ -223,6 +224,25 @@ class TestUpload:
         assert caught.value.kind == "gate_refused"
         assert "mesh.open_edges" in {row["code"] for row in caught.value.reasons}
         assert (owner.designs(), owner.wire.requests) == ([], ["GET /v1/me"])
+
+    def test_carries_a_toolpath_with_its_machine(
+        self, service: ServiceProcess, owner: Owner, tmp_path: Path
+    ) -> None:
+        path = tmp_path / "part.gcode"
+        path.write_bytes(square())
+        revision = owner.publish(path, **MADE_FOR)
+        assert (revision["state"], revision["file"]["format"]) == ("published", "gcode")
+        assert json.loads(revision["manifest"])["toolpath"]["layers"] == 2
+        assert opened(service, owner, revision) == square()
+
+    def test_sends_no_toolpath_that_its_machine_cannot_run(self, owner: Owner, tmp_path: Path) -> None:
+        path = tmp_path / "part.gcode"
+        path.write_bytes(square(nozzle_c=300))
+        for recipe, code in (({}, "toolpath.no_machine"), (MADE_FOR, "toolpath.temperature")):
+            with pytest.raises(CliError) as caught:
+                owner.publish(path, **recipe)
+            assert [row["code"] for row in caught.value.reasons] == [code]
+        assert owner.designs() == []
 
     def test_adds_versions_to_a_design(self, owner: Owner, part: Path, tmp_path: Path) -> None:
         first = owner.upload(part)
@@ -371,6 +391,7 @@ class TestLyingService:
             ("/declaration", lambda v: edit(v, custody="service"), "custody 'service'"),
             ("/declaration", lambda v: edit(v, recipe={"process": "VPP"}), "recipe"),
             ("/declaration", lambda v: edit(v, geometry={}), "geometry"),
+            ("/declaration", lambda v: edit(v, toolpath={}), "toolpath"),
             ("/declaration", lambda v: edit_file(v, sha256="00" * 32), "sha256"),
             ("/declaration", lambda v: edit_file(v, filename="other.stl"), "filename"),
         ],

@@ -16,6 +16,7 @@ from storage.stream import encrypt
 from tests.app.parties import RECIPE, Party, new_party
 from tests.app.parts import box
 from tests.app.service import Service
+from tests.app.toolpaths import MADE_FOR, square
 
 
 @dataclass
@@ -80,6 +81,13 @@ class Held:
         commitment = bytes.fromhex(revision["commitment"][2:])
         body = {"signature": self.owner.sign(Publication(self.owner.address, commitment))}
         return self.owner.expect(200, "POST", f"{self.path}/publish", json=body)
+
+
+def held_toolpath(owner: Party) -> Held:
+    """A version whose content is a toolpath, with the machine it was made for."""
+    held = held_draft(owner, **MADE_FOR)
+    held.content, held.filename = square(), "part.gcode"
+    return held
 
 
 def held_draft(owner: Party, **recipe: Any) -> Held:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import Any
 
 import pytest
 
+from tests.app.designs.held import Held, held_draft, held_toolpath, keeper
 from tests.app.parties import RECIPE, Party, problem
 from tests.app.service import Service
 from tests.app.toolpaths import MACHINE_LIMITS, MADE_FOR, square
@@ -80,3 +82,60 @@ class TestRecipe:
         design = owner.expect(201, "POST", "/v1/designs", json={"name": "x"})
         body = {"recipe": RECIPE | {"machine": machine}}
         return owner.call("POST", f"/v1/designs/{design['id']}/revisions", json=body)
+
+
+@pytest.fixture
+def held(service: Service) -> Held:
+    return held_toolpath(keeper(service))
+
+
+class TestDeclaration:
+    def test_makes_the_revision_ready(self, held: Held) -> None:
+        revision = held.ready()
+        assert (revision["state"], revision["file"]["format"]) == ("ready", "gcode")
+        manifest, declared = json.loads(revision["manifest"]), held.declaration()["inspection"]
+        assert (manifest["geometry"], manifest["toolpath"]) == (None, declared["toolpath"])
+        assert held.declare().json() == revision
+
+    def test_names_a_package_as_the_gate_does(self, held: Held) -> None:
+        held.put()
+        assert held.declare(format="gcode.3mf").json()["file"]["format"] == "gcode.3mf"
+
+    @pytest.mark.parametrize(
+        ("changes", "field"),
+        [
+            ({"toolpath": {}}, "inspection.toolpath"),
+            ({"toolpath.layers": 0}, "inspection.toolpath"),
+            ({"toolpath.moves": 0}, "inspection.toolpath"),
+            ({"toolpath.low": [[90, 1], [10, 1], [0, 1]]}, "inspection.toolpath"),
+            ({"toolpath.high": [[900, 1], [30, 1], [1, 1]]}, "inspection.toolpath"),
+            ({"toolpath.bed_c": [101, 1]}, "inspection.toolpath"),
+            ({"toolpath": None}, "inspection.geometry"),
+            ({"geometry": {}}, "inspection.geometry"),
+        ],
+        ids=str,
+    )
+    def test_wants_figures_that_fit_the_machine(
+        self, held: Held, changes: dict[str, Any], field: str
+    ) -> None:
+        held.put()
+        body = held.declaration()
+        for name, value in changes.items():
+            outer, _, inner = name.partition(".")
+            if inner:
+                body["inspection"][outer][inner] = value
+            else:
+                body["inspection"][outer] = value
+        refused = held.declare(body)
+        assert (refused.status_code, problem(refused)["field"]) == (422, field)
+        assert held.seen()["state"] == "draft"
+
+    def test_wants_the_machine_in_the_recipe(self, service: Service, held: Held) -> None:
+        body = held.declaration()
+        bare = held_draft(held.owner)
+        bare.content = held.content
+        bare.put()
+        body["ciphertext_sha256"] = hashlib.sha256(bare.ciphertext).hexdigest()
+        refused = problem(bare.declare(body), "invalid-request")
+        assert refused["field"] == "inspection.toolpath"
+        assert "which machine" in refused["detail"]

@@ -59,6 +59,8 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], dict[str, Any], int, list
     ("fits exactly", {}, {}, {"size_mm": (100, 80, 60)}, NOW, []),
     ("fits when turned", {}, {}, {"size_mm": (80, 100, 60)}, NOW, []),
     ("too wide", {}, {}, {"size_mm": (101, 30, 10)}, NOW, ["build_volume"]),
+    ("toolpath that fits", {}, {}, {"size_mm": (100, 80, 60), "turns": False}, NOW, []),
+    ("toolpath across", {}, {}, {"size_mm": (80, 100, 60), "turns": False}, NOW, ["build_volume"]),
     ("too high", {}, {}, {"size_mm": (20, 30, 61)}, NOW, ["build_volume"]),
     (
         "everything at once",
