@@ -21,6 +21,7 @@ from mesh_tools.foreign import KINDS
 from mesh_tools.gate import Policy
 from mesh_tools.jobs import perform
 from mesh_tools.limits import Limits
+from mesh_tools.pictures.thumbnail import thumbnail
 from mesh_tools.printability import rays
 
 _POINTS = ((0, 0, 0), (10, 0, 0), (0, 10, 0), (0, 0, 10))
@@ -30,12 +31,12 @@ _OPC = "http://schemas.openxmlformats.org/package/2006"
 _MODEL_TYPE = "application/vnd.ms-package.3dmanufacturing-3dmodel+xml"
 _START = "http://schemas.microsoft.com/3dmanufacturing/2013/01/3dmodel"
 
-
+_PICTURE_PIXELS = 64
 _CODECS = ("ascii", "utf-8", "utf-16", "utf-16-le", "utf-16-be", "latin-1", "cp437", "unicode_escape")
 
 
 def warm_up() -> None:
-    """Inspect the samples, with pictures, and encode an answer; raises when a sound one fails.
+    """Inspect the samples, draw one small, and encode the answers; raises when a sound one fails.
 
     The rays come first: their scheduler must not make threads, neither here nor in a child.
     """
@@ -43,15 +44,16 @@ def warm_up() -> None:
         codecs.lookup(name)
     np.ma.array([0])
     rays.settle()
-    _inspect("broken.stl", _broken_stl(), pictures=True)
+    _inspect("broken.stl", _broken_stl())
+    thumbnail(stl.load_binary(memoryview(_sound_stl()), Limits()), 1.0, size=_PICTURE_PIXELS)
     for name, data in samples().items():
-        report = _inspect(name, data, pictures=False)
+        report = _inspect(name, data)
         if report["geometry"] is None or not report["geometry"]["watertight"]:
             raise RuntimeError(f"the warm-up part {name} was refused: {report['findings']}")
 
 
-def _inspect(name: str, data: bytes, *, pictures: bool) -> dict[str, Any]:
-    options = {"policy": Policy().to_json(), "pictures": pictures}
+def _inspect(name: str, data: bytes) -> dict[str, Any]:
+    options = {"policy": Policy().to_json(), "pictures": False}
     found = perform("inspect", [memoryview(data)], [name], options, Limits())
     encode(found)
     return found.value
