@@ -22,6 +22,19 @@ commands.command()(resemblances.similar)
 
 _HOLDERS = {"service": "the service", "owner": "its owner alone"}
 Wait = Annotated[float, typer.Option("--timeout", help="Seconds to wait for inspection or ledger", min=0)]
+Demands = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="NAME=VALUE, repeatable: wall_mm_min, gap_mm_min, overhang_degrees_max,"
+        " cavities, overlaps (allow, warn, refuse), rotations (none, about_z, any_axis, any)"
+    ),
+]
+LimitsFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="JSON file: limits of the machine that G-code was made for", exists=True, dir_okay=False
+    ),
+]
 RevisionId = Annotated[str, typer.Argument(help="The revision (rev_…)")]
 
 
@@ -57,19 +70,8 @@ def upload(
     ] = None,
     build_volume: Annotated[str | None, typer.Option(help="mm, as 250x210x220")] = None,
     units: Annotated[str | None, typer.Option(help="Unit of an STL: micron, mm, cm, inch, foot, m")] = None,
-    require: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="NAME=VALUE, repeatable: wall_mm_min, gap_mm_min, overhang_degrees_max,"
-            " cavities, overlaps (allow, warn, refuse), rotations (none, about_z, any_axis, any)"
-        ),
-    ] = None,
-    machine: Annotated[
-        Path | None,
-        typer.Option(
-            help="JSON file: limits of the machine that G-code was made for", exists=True, dir_okay=False
-        ),
-    ] = None,
+    require: Demands = None,
+    machine: LimitsFile = None,
     publish: Annotated[bool, typer.Option("--publish", help="Publish once it is ready")] = False,
     timeout: Wait = 300.0,
     url: Url = None,

@@ -9,7 +9,7 @@ from app.errors import Invalid
 from mesh_tools.errors import PolicyInvalid
 from mesh_tools.gate import Policy
 
-_REMEDY = "give the limits that docs/findings.md describes, or leave the machine out"
+_REMEDY = "give the limits as docs/formats/policy.md describes them, or leave the machine out"
 
 
 def gate_policy(recipe: Mapping[str, Any]) -> Policy:
