@@ -79,7 +79,7 @@ def is_label(value: Any) -> TypeGuard[str]:
 
 
 def is_number(value: Any) -> TypeGuard[float]:
-    """Tell whether a value is a number that every reader of JSON takes alike, within ±2^53; `true` is none."""
+    """Tell whether a value is a number within ±2^53, which all readers of JSON take alike; `true` is none."""
     return (
         isinstance(value, int | float) and not isinstance(value, bool) and -NUMBER_MAX <= value <= NUMBER_MAX
     )
