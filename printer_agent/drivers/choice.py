@@ -5,6 +5,7 @@ from __future__ import annotations
 from printer_agent.drivers.base import Driver
 from printer_agent.drivers.folder import FolderDriver
 from printer_agent.drivers.host import Host, HostKey
+from printer_agent.drivers.moonraker import MoonrakerDriver
 from printer_agent.drivers.octoprint import OctoPrintDriver
 from printer_agent.errors import SettingsError
 from printer_agent.private_files import read_private
@@ -18,7 +19,8 @@ def open_driver(settings: Settings) -> Driver:
     """
     if settings.driver == "folder":
         return FolderDriver(settings.watch)
-    return OctoPrintDriver(Host(settings.host_url, _key(settings), timeout_s=settings.read_timeout_s))
+    host = Host(settings.host_url, _key(settings), timeout_s=settings.read_timeout_s)
+    return OctoPrintDriver(host) if settings.driver == "octoprint" else MoonrakerDriver(host)
 
 
 def _key(settings: Settings) -> HostKey | None:

@@ -28,6 +28,7 @@ from printer_agent.errors import GateRefused
 _NOBODY = 65534
 _MEMORY = Path("/dev/shm")  # noqa: S108  a tmpfs by proc(5) and the Filesystem Hierarchy Standard
 _TOOLS = ("unshare", "setpriv", "prlimit")
+_ATTRIBUTE_AT = 84 + 48  # after header, count, normal and corners
 _PROBE_S = 20.0
 _SAID_MAX = 300
 
@@ -73,7 +74,7 @@ class PrusaSlicer:
         """
         self.check()
         with _private_folder() as folder:
-            _write(folder / "part.stl", stl)
+            _write(folder / "part.stl", _unmistakable(stl))
             _write(folder / "profile.ini", profile.encode())
             words = ["--export-gcode", "--load", "profile.ini", "--output", "out.gcode", "part.stl"]
             self._run([*self._confined(), self._program, *words], folder)
@@ -144,6 +145,16 @@ def _private_folder() -> Iterator[Path]:
             if path.is_file() and not path.is_symlink():
                 path.write_bytes(bytes(path.stat().st_size))
         shutil.rmtree(folder)
+
+
+def _unmistakable(stl: bytes) -> bytes:
+    """Set the first facet's attribute bytes, which mean nothing, to 0xFFFF.
+
+    PrusaSlicer takes a binary STL for text where the first 128 bytes after the count are all below 128, as
+    they are of many plain boxes.
+    """
+    at = _ATTRIBUTE_AT
+    return stl[:at] + b"\xff\xff" + stl[at + 2 :] if len(stl) >= at + 2 else stl
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from printer_agent.errors import IdentityError, JournalError
-from printer_agent.journal import Journal
+from printer_agent.journal import _SCHEMA, Journal
 from printer_agent.private_files import make_private_folder
 
 OFFER: dict[str, Any] = {"claim": {"sequence": 1}}
@@ -164,3 +166,48 @@ class TestJob:
     def test_refuses_an_unknown_print(self, home: Path) -> None:
         with Journal.open(home) as journal, pytest.raises(JournalError, match="no print job_7"):
             journal.job("job_7")
+
+
+class TestGrowth:
+    def test_takes_over_a_journal_of_version_1(self, tmp_path: Path) -> None:
+        home = tmp_path / "old"
+        home.mkdir(mode=0o700)
+        path = home / "journal.sqlite"
+        path.touch(0o600)
+        with closing(sqlite3.connect(path, isolation_level=None)) as old:
+            for statement in filter(str.strip, _SCHEMA.split(";")):
+                old.execute(statement)
+            old.execute("INSERT INTO starts VALUES ('rel_1', 'job_1', 5, 'COMPLETED')")
+            old.execute("PRAGMA user_version = 1")
+        for _ in range(2):
+            with Journal.open(home) as journal:
+                assert journal.was_started("rel_1")
+                assert (journal.intended("rel_1"), journal.started_by("rel_1")) == ("COMPLETED", None)
+                assert journal.unwiped() == []
+
+
+class TestCancel:
+    def test_is_for_prints_that_run(self, home: Path) -> None:
+        with Journal.open(home) as journal:
+            claimed(journal)
+            journal.released("job_1", "rel_1", 11)
+            with pytest.raises(JournalError) as caught:
+                journal.ask_cancel("job_1", 12)
+            assert (caught.value.kind, journal.cancel_asked("job_1")) == ("not_printing", False)
+            journal.begin("job_1", "rel_1", "COMPLETED", "octoprint", 12)
+            journal.ask_cancel("job_1", 13)
+            journal.ask_cancel("job_1", 14)
+            assert journal.cancel_asked("job_1")
+
+
+class TestWipes:
+    def test_are_due_from_the_end_until_they_are_noted(self, home: Path) -> None:
+        with Journal.open(home) as journal:
+            claimed(journal)
+            journal.released("job_1", "rel_1", 11)
+            journal.begin("job_1", "rel_1", "COMPLETED", "octoprint", 12)
+            assert journal.unwiped() == []
+            journal.queue_outcome("job_1", "finished", "", {}, 13)
+            assert [job.print_id for job in journal.unwiped()] == ["job_1"]
+            journal.wiped("rel_1", 14)
+            assert journal.unwiped() == []

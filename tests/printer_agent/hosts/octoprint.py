@@ -21,6 +21,9 @@ from printer_agent.drivers.host import HostKey
 
 BINARY = Path(sys.prefix) / "printers" / "octoprint" / "bin" / "octoprint"
 READY_S_MAX = 120.0
+EVENTS = ("PrintStarted", "PrintDone", "PrintFailed", "PrintCancelled")
+OUTGOING = ["softwareupdate", "tracking", "announcements", "pluginmanager", "discovery"]
+"""Plugins that ask servers outside, or tell the network about themselves."""
 QUIET = {
     "octoprint.util.comm": {"level": "CRITICAL"},
     "octoprint.plugins.virtual_printer.VirtualPrinter.serial": {"level": "CRITICAL"},
@@ -40,6 +43,16 @@ class RunningHost:
     def ask(self, method: str, path: str, **kwargs: Any) -> httpx2.Response:
         headers = {"X-Api-Key": self.key.reveal()}
         return httpx2.request(method, self.url + path, headers=headers, timeout=30, **kwargs)
+
+    @property
+    def events(self) -> Path:
+        """Where the host itself notes what happened to which file."""
+        return self.folder.parent / "events"
+
+    def happened(self, name: str) -> list[str]:
+        """The events of one file, in their order."""
+        lines = self.events.read_text().splitlines() if self.events.exists() else []
+        return [event for event, _, file in (line.partition(" ") for line in lines) if file == name]
 
     def break_down(self) -> None:
         """Let the machine fail in the middle of what it does."""
@@ -84,12 +97,12 @@ def running_octoprint(folder: Path, *, throttle_s: float = 0.0001) -> Iterator[R
     (base / "data" / "appkeys").mkdir(parents=True)
     temporary.mkdir()
     key = secrets.token_hex(16).upper()
+    port = free_port()
+    host = RunningHost(f"http://127.0.0.1:{port}", HostKey(key), base, temporary)
     app_key = {"root": [{"api_key": key, "app_id": "partvault"}]}
     (base / "data" / "appkeys" / "keys.yaml").write_text(json.dumps(app_key))
     (base / "logging.yaml").write_text(json.dumps({"loggers": QUIET}))
-    (base / "config.yaml").write_text(json.dumps(_configuration(throttle_s)))  # JSON is YAML
-    port = free_port()
-    host = RunningHost(f"http://127.0.0.1:{port}", HostKey(key), base, temporary)
+    (base / "config.yaml").write_text(json.dumps(_configuration(throttle_s, host.events)))  # JSON is YAML
     _command(base, "user", "add", "root", "--password", secrets.token_hex(8), "--admin")
     log = (folder / "octoprint.log").open("wb")
     words = ["serve", "--host", "127.0.0.1", "--port", str(port), "--iknowwhatimdoing"]
@@ -113,7 +126,7 @@ def _command(base: Path, *words: str) -> None:
     subprocess.run([BINARY, "--basedir", base, *words], check=True, capture_output=True, timeout=120)
 
 
-def _configuration(throttle_s: float) -> dict[str, Any]:
+def _configuration(throttle_s: float, events: Path) -> dict[str, Any]:
     virtual = {
         "enabled": True,
         "throttle": throttle_s,
@@ -121,14 +134,18 @@ def _configuration(throttle_s: float) -> dict[str, Any]:
         "simulateReset": False,
         "simulated_errors": [],
     }
+    told = [
+        {"event": name, "type": "system", "command": f"echo '{name} {{name}}' >> {events}"} for name in EVENTS
+    ]
     return {
+        "events": {"enabled": True, "subscriptions": told},
         "server": {
             "firstRun": False,
             "onlineCheck": {"enabled": False},
             "pluginBlacklist": {"enabled": False},
         },
         "accessControl": {"autologinLocal": False},
-        "plugins": {"virtual_printer": virtual, "_disabled": ["softwareupdate", "tracking", "announcements"]},
+        "plugins": {"virtual_printer": virtual, "_disabled": OUTGOING},
         "serial": {"port": "VIRTUAL", "autoconnect": True},
         "temperature": {"cutoff": 1},
         "gcodeAnalysis": {"runAt": "never"},

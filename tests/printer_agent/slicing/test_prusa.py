@@ -73,6 +73,14 @@ class TestSlice:
         assert b"\nG28\n" in gcode
         assert gcode.count(b"\nG1 ") > 500
 
+    @pytest.mark.parametrize("size_mm", [(60, 50, 12), (40, 40, 10), (60, 50, 12.5)])
+    def test_reads_boxes_that_look_like_text(
+        self, slicer: PrusaSlicer, sandbox: Sandbox, size_mm: tuple[float, float, float]
+    ) -> None:
+        part = box(size_mm)
+        gcode = Toolpaths(slicer, sandbox, MACHINE).of_mesh([part], "cap.stl", RECIPE)
+        assert f"\n;Z:{size_mm[2]:g}\n".encode() in gcode or size_mm[2] % 0.2
+
     def test_gives_the_gate_what_another_machine_cannot(self, slicer: PrusaSlicer, sandbox: Sandbox) -> None:
         class Hotter:
             check = staticmethod(slicer.check)
