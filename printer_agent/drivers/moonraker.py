@@ -85,11 +85,14 @@ class MoonrakerDriver:
             self._host.ask("POST", "/printer/print/cancel")
 
     def wipe(self, delivery: Delivery) -> None:
-        """Delete the file and its entries in the history."""
+        """Delete the file and its entries in the history; Moonraker refuses for what it prints."""
         path = f"{_FILES}/{segment(delivery.name)}"
-        status, _ = self._host.ask("DELETE", path, expected=(200, 403, 404))
-        if status == 403:
-            raise DriverError("busy", f"{self._host.url} still uses {delivery.name}", "the agent tries again")
+        if self._stored(delivery):
+            status, _ = self._host.ask("DELETE", path, expected=(200, 403))
+            if status == 403:
+                raise DriverError(
+                    "busy", f"{self._host.url} still uses {delivery.name}", "the agent tries again"
+                )
         for job in self._history(delivery):
             uid = segment(str(job.get("job_id")))
             self._host.ask("DELETE", f"/server/history/job?uid={uid}", expected=(200, 404))
@@ -113,8 +116,8 @@ class MoonrakerDriver:
         self._host.close()
 
     def _status(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The objects `print_stats` and `virtual_sdcard`; empty where the firmware is down (503)."""
-        _, answer = self._host.ask("GET", _STATS, expected=(200, 503))
+        """The objects `print_stats` and `virtual_sdcard`; empty where the firmware is down (404, 503)."""
+        _, answer = self._host.ask("GET", _STATS, expected=(200, 404, 503))
         status = _object(answer, "result", "status")
         return _object(status, "print_stats"), _object(status, "virtual_sdcard")
 
