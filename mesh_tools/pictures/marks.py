@@ -19,10 +19,11 @@ from mesh_tools.pictures.dimensions import draw_dimensions
 from mesh_tools.pictures.ink import INK, PAPER, SEVERITY_INK, drawable, letters
 from mesh_tools.pictures.raster import Visibility
 from mesh_tools.pictures.scene import Scene, draw_view, png, see
+from mesh_tools.pictures.shading import Shades
 
 _VIEW, _PANEL, _LINE = 700, 400, 21
 _MARGINS = (0.13, 0.10, 0.13, 0.13)
-_PLAIN = np.array([0.66, 0.70, 0.74])
+_PLAIN = np.array([0.66, 0.70, 0.74], np.float32)
 _ORDER: Final = ("info", "warn", "refuse")
 _LISTED_MAX = 12
 _PROBE = 160
@@ -70,8 +71,11 @@ def _paint(scene: Scene, model: Model, marked: Sequence[Marked]) -> NDArray[np.i
     return paint
 
 
-def _colours(paint: NDArray[np.int8], numbers: NDArray[np.int64]) -> Floats:
-    inks = [_PLAIN, *(np.array(SEVERITY_INK[severity]) / 255 * 0.85 for severity in _ORDER)]
+def _colours(paint: NDArray[np.int8], numbers: NDArray[np.int64]) -> Shades:
+    inks = [
+        _PLAIN,
+        *(np.array(SEVERITY_INK[severity], np.float32) * np.float32(0.85 / 255) for severity in _ORDER),
+    ]
     return np.stack(inks)[paint[numbers]]
 
 

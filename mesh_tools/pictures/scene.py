@@ -11,10 +11,11 @@ from PIL import Image
 from mesh_tools.model import Model
 from mesh_tools.pictures.camera import Camera, Floats
 from mesh_tools.pictures.raster import Draw, Visibility, draws
-from mesh_tools.pictures.shading import Colours, Smoothness, blur, plastic, shade
+from mesh_tools.pictures.shading import Colours, Shades, Smoothness, blur, plastic, shade
 
 _SAMPLES = 2
-_TOP, _BOTTOM = np.array([0.985, 0.989, 0.994]), np.array([0.885, 0.905, 0.93])
+_TOP = np.array([0.985, 0.989, 0.994], np.float32)
+_BOTTOM = np.array([0.885, 0.905, 0.93], np.float32)
 _SHADOW_FACETS_MAX = 2_000_000
 
 
@@ -71,7 +72,7 @@ def draw_view(
     seen = visibility.facets >= 0
     paper = _paper(width, height)
     if shadow and scene.facet_count <= _SHADOW_FACETS_MAX:
-        paper *= 1 - 0.30 * _shadow(scene, large, width, height)[:, :, None]
+        paper *= 1 - np.float32(0.30) * _shadow(scene, large, width, height)[:, :, None]
     lit = shade(visibility, scene.placed, large, scene.unit_mm, scene.smoothness, colours, glow)
     image = Image.fromarray((np.where(seen[:, :, None], lit, paper) * 255 + 0.5).astype(np.uint8), "RGB")
     return image.resize(size, Image.Resampling.LANCZOS)
@@ -84,12 +85,12 @@ def png(picture: Image.Image) -> bytes:
     return stream.getvalue()
 
 
-def _paper(width: int, height: int) -> Floats:
-    share = np.linspace(0, 1, height)[:, None, None]
+def _paper(width: int, height: int) -> Shades:
+    share = np.linspace(0, 1, height, dtype=np.float32)[:, None, None]
     return np.broadcast_to(_TOP + (_BOTTOM - _TOP) * share, (height, width, 3)).copy()
 
 
-def _shadow(scene: Scene, camera: Camera, width: int, height: int) -> Floats:
+def _shadow(scene: Scene, camera: Camera, width: int, height: int) -> Shades:
     """Soft shadow (height, width) in 0…1 that the part throws straight down on the ground."""
     down = np.eye(3)
     down[2, 2] = 0
@@ -99,7 +100,7 @@ def _shadow(scene: Scene, camera: Camera, width: int, height: int) -> Floats:
         flat = draw.placement @ down
         flat[3, 2] = scene.low[2] / scene.unit_mm
         visibility.draw(Draw(draw.body, flat, draw.first), small, scene.unit_mm)
-    mask = blur((visibility.facets >= 0).astype(np.float64), width // 256)
+    mask = blur((visibility.facets >= 0).astype(np.float32), width // 256)
     return np.repeat(np.repeat(mask, 2, axis=0), 2, axis=1)
 
 

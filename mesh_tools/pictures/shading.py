@@ -13,15 +13,16 @@ from mesh_tools.pictures.camera import Camera, Floats
 from mesh_tools.pictures.raster import Draw, Visibility, barycentric, seen_by_draw
 from mesh_tools.vertex_keys import VertexKeys
 
-Colours = Callable[[NDArray[np.int64]], Floats]
+Shades = NDArray[np.float32]
+Colours = Callable[[NDArray[np.int64]], Shades]
 """Material colours (n, 3) in 0…1 of facets, by their numbers in the picture (n,)."""
 
 SMOOTH_FACETS_MAX = 400_000
 _CREASE = math.cos(math.radians(32))
 _VALENCE_MAX = 48
 
-_PLASTIC = np.array([0.42, 0.55, 0.66])
-_SKY, _GROUND = np.array([0.44, 0.47, 0.51]), np.array([0.25, 0.24, 0.24])
+_PLASTIC = np.array([0.42, 0.55, 0.66], np.float32)
+_SKY, _GROUND = np.array([0.44, 0.47, 0.51], np.float32), np.array([0.25, 0.24, 0.24], np.float32)
 _LAMPS = (  # direction towards the lamp in picture axes (right, down, depth), colour
     ((-0.45, -0.72, -0.62), (0.86, 0.84, 0.80)),
     ((0.85, -0.15, -0.50), (0.26, 0.28, 0.32)),
@@ -46,7 +47,7 @@ class Smoothness:
         return self.corners[draw.first][chosen]
 
 
-def plastic(facets: NDArray[np.int64]) -> Floats:
+def plastic(facets: NDArray[np.int64]) -> Shades:
     """The material of a part where nothing else is to be said: grey-blue plastic."""
     return np.broadcast_to(_PLASTIC, (len(facets), 3))
 
@@ -59,20 +60,22 @@ def shade(
     smoothness: Smoothness,
     colours: Colours,
     glow: float,
-) -> Floats:
+) -> Shades:
     """Colours (height, width, 3) in 0…1 of the seen pixels; zero elsewhere.
 
     `glow` is the share of its colour that a material keeps where no lamp reaches.
     """
     facets = visibility.facets
     seen = facets >= 0
-    normals = np.zeros((*facets.shape, 3))
+    normals = np.zeros((*facets.shape, 3), np.float32)
     normals[seen] = _pixel_normals(facets, seen, placed, camera, unit_mm, smoothness)
     colour = np.zeros_like(normals)
     material = colours(facets[seen])
     colour[seen] = np.maximum(_light(normals[seen], material), glow * material)
-    dark = _crevices(visibility.depth, seen) * _outlines(normals, visibility.depth, seen)
-    return np.clip(colour * dark[:, :, None], 0, 1)
+    depth = visibility.depth.astype(np.float32)
+    dark = _crevices(depth, seen) * _outlines(normals, depth, seen)
+    shades: Shades = np.clip(colour * dark[:, :, None], 0, 1)
+    return shades
 
 
 def _pixel_normals(
@@ -136,56 +139,58 @@ def _unit(vectors: Floats) -> Floats:
     return unit
 
 
-def _light(normals: Floats, material: Floats) -> Floats:
+def _light(normals: Shades, material: Shades) -> Shades:
     """Colour (n, 3) of a matt, slightly glossy surface of that material."""
     up = -normals[:, 1:2] * 0.5 + 0.5
     colour = material * (_GROUND + (_SKY - _GROUND) * up)
-    for direction, lamp in _LAMPS:
+    for direction, light in _LAMPS:
+        lamp = np.array(light, np.float32)
         towards = np.array(direction) / np.linalg.norm(direction)
-        colour += material * np.array(lamp) * np.maximum(normals @ towards, 0)[:, None]
         half = towards + np.array([0, 0, -1.0])
         half /= np.linalg.norm(half)
-        colour += _GLOSS * np.array(lamp) * (np.maximum(normals @ half, 0) ** _SHINE)[:, None]
+        shine = np.maximum(normals @ half.astype(np.float32), 0) ** np.float32(_SHINE)
+        colour += material * np.maximum(normals @ towards.astype(np.float32), 0)[:, None] * lamp
+        colour += shine[:, None] * (lamp * np.float32(_GLOSS))
     rim = (1 + normals[:, 2:3]) ** 3
-    lit: Floats = colour + 0.10 * rim
+    lit: Shades = colour + np.float32(0.10) * rim
     return lit
 
 
-def _crevices(depth: Floats, seen: NDArray[np.bool_]) -> Floats:
+def _crevices(depth: Shades, seen: NDArray[np.bool_]) -> Shades:
     """Factor ≤ 1 that darkens pixels lying deeper than their surroundings; found at half the size."""
     small, there = depth[::2, ::2], seen[::2, ::2]
-    far = small[there].max() if there.any() else 0.0
+    far = small[there].max() if there.any() else np.float32(0)
     plain = np.where(there, small, far)
     dark = np.ones_like(plain)
     for radius, strength in ((3, 0.16), (10, 0.16), (24, 0.10)):
-        hollow = np.clip((plain - blur(plain, radius)) / (2.4 * radius), 0, 1)
-        dark -= strength * hollow
+        hollow = np.clip((plain - blur(plain, radius)) / np.float32(2.4 * radius), 0, 1)
+        dark -= np.float32(strength) * hollow
     return np.repeat(np.repeat(dark, 2, axis=0), 2, axis=1)
 
 
-def _outlines(normals: Floats, depth: Floats, seen: NDArray[np.bool_]) -> Floats:
+def _outlines(normals: Shades, depth: Shades, seen: NDArray[np.bool_]) -> Shades:
     """Factor ≤ 1 along silhouettes and creases."""
-    plain = np.where(seen, depth, 1e6)
+    plain = np.where(seen, depth, np.float32(1e6))
     line = np.zeros_like(plain)
     for axis in (0, 1):
         step = np.abs(np.diff(plain, axis=axis))
         facing = np.take(-normals[:, :, 2], range(plain.shape[axis] - 1), axis=axis)
-        jump = step > 6 / np.maximum(facing, 0.12)
+        jump = step > 6 / np.maximum(facing, np.float32(0.12))
         bend = 1 - (np.diff(normals, axis=axis) ** 2).sum(axis=2) / 2 < math.cos(math.radians(24))
-        strong = np.where(jump, 0.55, np.where(bend, 0.28, 0.0))
+        strong = np.where(jump, np.float32(0.55), np.where(bend, np.float32(0.28), np.float32(0)))
         near = [slice(None), slice(None)]
         near[axis] = slice(0, -1)
         line[tuple(near)] = np.maximum(line[tuple(near)], strong)
     return 1 - line * seen
 
 
-def blur(values: Floats, radius: int) -> Floats:
+def blur(values: Shades, radius: int) -> Shades:
     """Two box blurs of `radius` pixels along both axes: close to a Gaussian."""
     for axis in (0, 1, 0, 1):
         pad = [(0, 0), (0, 0)]
         pad[axis] = (radius + 1, radius)
-        total = np.cumsum(np.pad(values, pad, mode="edge"), axis=axis)
+        total = np.cumsum(np.pad(values, pad, mode="edge"), axis=axis, dtype=np.float64)
         size = values.shape[axis]
         upper = np.take(total, range(2 * radius + 1, 2 * radius + 1 + size), axis=axis)
-        values = (upper - np.take(total, range(size), axis=axis)) / (2 * radius + 1)
+        values = ((upper - np.take(total, range(size), axis=axis)) / (2 * radius + 1)).astype(np.float32)
     return values
