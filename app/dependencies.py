@@ -10,7 +10,7 @@ from fastapi import Depends, Header, Query, Request
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 from sqlmodel import Session, select
 
-from app.auth import api_keys, dpop, nonce_offer, replay
+from app.auth import api_keys, dpop, nonce_offer, replay, standing
 from app.auth.principals import Principal, PrinterPrincipal, Role
 from app.errors import Forbidden, InvalidProof, NonceWanted, Unauthenticated
 from app.models import Print, Printer
@@ -83,11 +83,12 @@ class RequireRole(Authorisation):
 
 class RequireProof(Authorisation):
     """The caller is a printer that proves possession of its enrolled key (DPoP), with a print token or
-    without.
+    without; `in_quarantine` says whether it may while it is in quarantine.
     """
 
-    def __init__(self, *, with_token: bool) -> None:
+    def __init__(self, *, with_token: bool, in_quarantine: bool = False) -> None:
         self.with_token = with_token
+        self.in_quarantine = in_quarantine
 
     def __call__(
         self, request: Request, services: ServicesDep, proof: Annotated[str | None, Depends(_proof)]
@@ -118,7 +119,10 @@ class RequireProof(Authorisation):
             raise
         with services.database.write() as session:
             replay.remember(session, printer.id, verified, settings.proof_window_s)
+            stopped = not self.in_quarantine and standing.open_quarantine(session, printer.id) is not None
         nonce_offer.offer(request, services.nonces.give(printer.id, now))
+        if stopped:
+            raise standing.quarantined()
         return PrinterPrincipal(printer.id, printer.organisation_id, print_id)
 
 
@@ -148,9 +152,11 @@ ProviderCaller = Annotated[Principal, Depends(RequireRole(Role.PROVIDER))]
 PartyCaller = Annotated[Principal, Depends(RequireRole(Role.OWNER, Role.PROVIDER))]
 ReaderCaller = Annotated[Principal, Depends(RequireRole(Role.OWNER, Role.PROVIDER, Role.AUDITOR))]
 OperatorCaller = Annotated[Principal, Depends(RequireRole(Role.OPERATOR))]
+WardenCaller = Annotated[Principal, Depends(RequireRole(Role.PROVIDER, Role.OPERATOR))]
 AnyCaller = Annotated[Principal, Depends(RequireRole(*Role))]
 TokenCaller = Annotated[PrinterPrincipal, Depends(RequireProof(with_token=True))]
 PrinterCaller = Annotated[PrinterPrincipal, Depends(RequireProof(with_token=False))]
+ReportingCaller = Annotated[PrinterPrincipal, Depends(RequireProof(with_token=False, in_quarantine=True))]
 
 
 def public(reason: str) -> Any:

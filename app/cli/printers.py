@@ -115,14 +115,42 @@ def retire(
     show_final(as_json, retired, draw, f"partvault printer show {printer_id}")
 
 
+@commands.command()
+def quarantine(
+    printer_id: PrinterId,
+    reason: Annotated[str, typer.Option(help="Why; shown to the provider and the operator")],
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: Json = False,
+) -> None:
+    """Stop a printer at once: nothing is authorised for it or released to it until `lift`."""
+    from app.cli.connection import connect
+
+    with connect(url, api_key) as connection:
+        stopped = connection.client.post(f"/v1/printers/{printer_id}/quarantine", {"reason": reason})
+    show(as_json, stopped, draw)
+
+
+@commands.command()
+def lift(printer_id: PrinterId, url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
+    """Lift a printer's quarantine."""
+    from app.cli.connection import connect
+
+    with connect(url, api_key) as connection:
+        freed = connection.client.post(f"/v1/printers/{printer_id}/lift")
+    show(as_json, freed, draw)
+
+
 def draw(printer: dict[str, Any]) -> None:
     """Print a printer."""
     machine, receipt = printer["machine"], printer.get("retirement_receipt") or printer.get("receipt")
+    held = printer.get("quarantine")
     sides = " × ".join(f"{side:g}" for side in machine["build_volume_mm"])
     fields(
         f"{printer['id']}  {printer['name']}",
         {
             "state": printer["state"],
+            "quarantine": f"since {held['since']}: {held['reason']}" if held else None,
             "machine": f"{machine['model']}, {sides} mm, {', '.join(machine['processes'])}",
             "materials": ", ".join(machine["materials"]) or "any",
             "key": printer.get("key_thumbprint"),

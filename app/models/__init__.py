@@ -5,16 +5,19 @@ clear.
 """
 
 from app.models.accounts import ApiKey, Organisation
+from app.models.alarms import Alarm, Sighting
 from app.models.custody import KeyDestruction, KeyRotation, WrappedSecret
 from app.models.designs import Design, Revision
 from app.models.licences import Licence, LicenceKey
 from app.models.printers import Printer
 from app.models.prints import Print, Release
+from app.models.quarantines import Quarantine
 from app.models.requests import IdempotencyRecord, SeenProof
 from app.models.shreddings import Shredding
 from app.models.similarity import PartFingerprint, Resemblance
 
 __all__ = [
+    "Alarm",
     "ApiKey",
     "Design",
     "IdempotencyRecord",
@@ -26,10 +29,12 @@ __all__ = [
     "PartFingerprint",
     "Print",
     "Printer",
+    "Quarantine",
     "Release",
     "Resemblance",
     "Revision",
     "SeenProof",
     "Shredding",
+    "Sighting",
     "WrappedSecret",
 ]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from app.auth.principals import Principal
 from app.errors import NotFound
-from app.models import Printer
+from app.models import Printer, Quarantine
 from app.printers.states import PrinterState
 
 
@@ -17,11 +17,13 @@ def printers(principal: Principal) -> SelectOfScalar[Printer]:
 
 
 def enrolled(party_id: str) -> SelectOfScalar[Printer]:
-    """The printers that an organisation has enrolled, for whoever wants a print there."""
+    """The printers that an organisation has enrolled, for whoever wants a print there; none in quarantine."""
+    held = select(Quarantine.printer_id).where(col(Quarantine.lifted_at).is_(None))
     return (
         select(Printer)
         .where(Printer.organisation_id == party_id)
         .where(Printer.state == PrinterState.ENROLLED)
+        .where(col(Printer.id).not_in(held))
     )
 
 

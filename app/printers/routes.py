@@ -6,11 +6,20 @@ from app import idempotency
 from app.accounts import queries as accounts
 from app.accounts.signing import address_of
 from app.auth.principals import Principal
-from app.dependencies import Cursor, IdempotencyKey, Limit, PartyCaller, ProviderCaller, ServicesDep, public
+from app.dependencies import (
+    Cursor,
+    IdempotencyKey,
+    Limit,
+    PartyCaller,
+    ProviderCaller,
+    ServicesDep,
+    WardenCaller,
+    public,
+)
 from app.encodings import DomainView, to_hex
 from app.models import Printer
 from app.pages import Page, page
-from app.printers import enrolment, facts, queries, service
+from app.printers import enrolment, facts, quarantine, queries, service
 from app.printers.schemas import (
     ApproveRequest,
     EnrolAnswer,
@@ -20,6 +29,7 @@ from app.printers.schemas import (
     PrinterCreate,
     PrinterCreated,
     PrinterView,
+    QuarantineRequest,
     RetireRequest,
 )
 from app.printers.views import enrolled_printer, printer_view
@@ -31,6 +41,12 @@ router = APIRouter(prefix="/v1", tags=["printers"])
 def _shown(services: Services, caller: Principal, printer_id: str) -> PrinterView:
     with services.database.read() as session:
         return printer_view(session, queries.printer(session, caller, printer_id), services.ledger.domain)
+
+
+def _warded(services: Services, printer_id: str) -> PrinterView:
+    """Show a printer to who was let through to stop it, which may be the operator."""
+    with services.database.read() as session:
+        return printer_view(session, session.get_one(Printer, printer_id), services.ledger.domain)
 
 
 @router.post("/printers", status_code=201)
@@ -123,6 +139,22 @@ def retire(
     if not service.retire(services, caller, printer_id, body.signature_bytes() if body else None):
         response.status_code = 202
     return _shown(services, caller, printer_id)
+
+
+@router.post("/printers/{printer_id}/quarantine")
+def put_in_quarantine(
+    printer_id: str, body: QuarantineRequest, caller: WardenCaller, services: ServicesDep
+) -> PrinterView:
+    """Put a printer in quarantine: from now on nothing is authorised for it or released to it."""
+    quarantine.place(services, caller, printer_id, body.reason)
+    return _warded(services, printer_id)
+
+
+@router.post("/printers/{printer_id}/lift")
+def lift_quarantine(printer_id: str, caller: WardenCaller, services: ServicesDep) -> PrinterView:
+    """Lift a printer's quarantine; the operator's own is the operator's to lift."""
+    quarantine.lift(services, caller, printer_id)
+    return _warded(services, printer_id)
 
 
 @router.get("/parties/{party_id}/printers")

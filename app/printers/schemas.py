@@ -90,6 +90,20 @@ class RetireRequest(SignedBody):
     """Retires the printer for good; an external account signs the retirement."""
 
 
+class QuarantineRequest(Body):
+    """Stops a printer until it is lifted."""
+
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+
+
+class QuarantineView(BaseModel):
+    """Why, since when and by whom a printer is in quarantine."""
+
+    reason: str
+    by_operator: bool
+    since: str
+
+
 class PrinterView(BaseModel):
     """A printer as its provider sees it."""
 
@@ -105,6 +119,7 @@ class PrinterView(BaseModel):
     typed_data: JsonObject | None
     receipt: Receipt | None
     retirement_receipt: Receipt | None
+    quarantine: QuarantineView | None = None
     created_at: str
 
 

@@ -6,24 +6,33 @@ from sqlmodel import Session
 
 from app import submission
 from app.auth.dpop import PublicKey
+from app.auth.standing import open_quarantine
 from app.clock import rfc3339
 from app.encodings import maybe_hex, maybe_time, to_base64, to_hex
-from app.models import Organisation, Printer
+from app.models import Organisation, Printer, Quarantine
 from app.printers.enrolment import enrolment_of
-from app.printers.schemas import EnrolledMachine, EnrolledPrinter, PrinterView, VouchedSealingKey
+from app.printers.schemas import (
+    EnrolledMachine,
+    EnrolledPrinter,
+    PrinterView,
+    QuarantineView,
+    VouchedSealingKey,
+)
 from app.printers.service import settle
+from app.printers.states import PrinterState
 from ledger.typed_data import Domain, Enrolment, typed_data
 
 
 def printer_view(session: Session, row: Printer, domain: Domain) -> PrinterView:
     """Show a printer as its provider sees it, in line with the outbox."""
     enrolled, retired = settle(session, row)
+    held = open_quarantine(session, row.id)
     statement = enrolment_of(row, session.get_one(Organisation, row.organisation_id))
     return PrinterView(
         id=row.id,
         name=row.name,
         machine=row.machine,
-        state=row.state,
+        state=PrinterState.QUARANTINED if held and row.state == PrinterState.ENROLLED else row.state,
         enrolment=statement.to_json() if statement else None,
         enrolment_expires_at=maybe_time(row.code_expires_at),
         printer_hash=maybe_hex(row.printer_hash),
@@ -32,8 +41,13 @@ def printer_view(session: Session, row: Printer, domain: Domain) -> PrinterView:
         typed_data=typed_data(domain, statement) if statement else None,
         receipt=submission.receipt(enrolled),
         retirement_receipt=submission.receipt(retired),
+        quarantine=_quarantine(held) if held else None,
         created_at=rfc3339(row.created_at),
     )
+
+
+def _quarantine(held: Quarantine) -> QuarantineView:
+    return QuarantineView(reason=held.reason, by_operator=held.by_operator, since=rfc3339(held.placed_at))
 
 
 def enrolled_printer(row: Printer, provider: str) -> EnrolledPrinter:

@@ -9,6 +9,7 @@ from sqlmodel import Session, col, select
 
 from app import submission
 from app.accounts.signing import address_of
+from app.auth.standing import open_quarantine
 from app.designs import manifest
 from app.designs.custody import Custody, committed_custody
 from app.designs.stored import file_of
@@ -67,6 +68,7 @@ class Case:
     passed_on: int
     counts: Counts
     now: int
+    quarantined: bool = False
 
     @property
     def permission(self) -> Permission:
@@ -94,6 +96,7 @@ class Case:
             state=self.printer.state,
             retired_on_chain=self.counts.printer is not None and self.counts.printer.retired,
             machine=self.printer.machine,
+            quarantined=self.quarantined,
         )
         return judge(Question(self.now, self.permission, device, _part(self.design, self.revision)))
 
@@ -167,7 +170,8 @@ def gather(services: Services, session: Session, licence: Licence, printer: Prin
     owner = session.get_one(Organisation, licence.owner_id)
     sealed = session.get(LicenceKey, (licence.id, printer.id))
     passed_on, now = licence_queries.passed_on(session, licence.id), submission.now(services, session)
-    return Case(licence, printer, design, revision, owner, sealed, passed_on, counts, now)
+    held = open_quarantine(session, printer.id) is not None
+    return Case(licence, printer, design, revision, owner, sealed, passed_on, counts, now, held)
 
 
 def gather_print(services: Services, session: Session, row: Print, counts: Counts) -> Case:

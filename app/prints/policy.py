@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from app.auth.standing import PRINTER_QUARANTINED
 from app.clock import rfc3339
 from app.errors import Reason
 from app.licences.states import LicenceState
@@ -58,6 +59,7 @@ class Device:
     state: str
     retired_on_chain: bool
     machine: Mapping[str, Any]
+    quarantined: bool = False
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,8 @@ def _printer_reasons(licence: Permission, printer: Device) -> Sequence[Reason]:
     elif printer.state != PrinterState.ENROLLED:
         message = f"the printer is {printer.state}, not enrolled; finish its enrolment first"
         reasons.append(Reason("unknown_printer", message))
+    if printer.quarantined:
+        reasons.append(PRINTER_QUARANTINED)
     if licence.listed and printer.id not in licence.listed:
         message = f"the licence lists {len(licence.listed)} printers and this is none of them"
         reasons.append(Reason("printer_not_allowed", message))

@@ -13,6 +13,7 @@ from app.dependencies import (
     PrinterCaller,
     ProviderCaller,
     ReaderCaller,
+    ReportingCaller,
     RequiredIdempotencyKey,
     ServicesDep,
     TokenCaller,
@@ -128,7 +129,7 @@ def download(
 
 @router.post("/prints/{print_id}/outcome", responses={202: {"model": OutcomeView}})
 def report(
-    print_id: str, body: OutcomeRequest, response: Response, caller: PrinterCaller, services: ServicesDep
+    print_id: str, body: OutcomeRequest, response: Response, caller: ReportingCaller, services: ServicesDep
 ) -> OutcomeView:
     """Report how a print ended, signed by its printer; 202 while the chain has not confirmed it."""
     status = outcome.report(services, caller, print_id, body)

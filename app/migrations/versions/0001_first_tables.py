@@ -159,6 +159,57 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_printers_state"), ["state"], unique=False)
 
     op.create_table(
+        "alarms",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("printer_id", sa.String(), nullable=False),
+        sa.Column("organisation_id", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("hour", sa.Integer(), nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("detail", sa.String(), nullable=False),
+        sa.Column("first_at", sa.BigInteger(), nullable=False),
+        sa.Column("last_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["organisation_id"],
+            ["organisations.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["printer_id"],
+            ["printers.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("printer_id", "kind", "hour"),
+    )
+    with op.batch_alter_table("alarms", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_alarms_organisation_id"), ["organisation_id"], unique=False)
+
+    op.create_table(
+        "quarantines",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("printer_id", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("by_operator", sa.Boolean(), nullable=False),
+        sa.Column("placed_by", sa.String(), nullable=False),
+        sa.Column("placed_at", sa.BigInteger(), nullable=False),
+        sa.Column("lifted_by", sa.String(), nullable=True),
+        sa.Column("lifted_at", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["printer_id"],
+            ["printers.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("quarantines", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_quarantines_printer_id"), ["printer_id"], unique=False)
+        batch_op.create_index(
+            "uq_quarantines_open",
+            ["printer_id"],
+            unique=True,
+            sqlite_where=sa.text("lifted_at IS NULL"),
+            postgresql_where=sa.text("lifted_at IS NULL"),
+        )
+
+    op.create_table(
         "revisions",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("design_id", sa.String(), nullable=False),
@@ -238,6 +289,18 @@ def upgrade() -> None:
             postgresql_where=sa.text("state IN ('requested', 'confirmed')"),
         )
 
+    op.create_table(
+        "sightings",
+        sa.Column("printer_id", sa.String(), nullable=False),
+        sa.Column("print_id", sa.String(), nullable=False),
+        sa.Column("address", sa.String(), nullable=False),
+        sa.Column("seen_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["printer_id"],
+            ["printers.id"],
+        ),
+        sa.PrimaryKeyConstraint("printer_id"),
+    )
     op.create_table(
         "licences",
         sa.Column("id", sa.String(), nullable=False),
@@ -585,6 +648,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_licences_owner_id"))
 
     op.drop_table("licences")
+    op.drop_table("sightings")
     with op.batch_alter_table("shreddings", schema=None) as batch_op:
         batch_op.drop_index(
             "uq_shreddings_open",
@@ -602,6 +666,19 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_revisions_design_id"))
 
     op.drop_table("revisions")
+    with op.batch_alter_table("quarantines", schema=None) as batch_op:
+        batch_op.drop_index(
+            "uq_quarantines_open",
+            sqlite_where=sa.text("lifted_at IS NULL"),
+            postgresql_where=sa.text("lifted_at IS NULL"),
+        )
+        batch_op.drop_index(batch_op.f("ix_quarantines_printer_id"))
+
+    op.drop_table("quarantines")
+    with op.batch_alter_table("alarms", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_alarms_organisation_id"))
+
+    op.drop_table("alarms")
     with op.batch_alter_table("printers", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_printers_state"))
         batch_op.drop_index(batch_op.f("ix_printers_organisation_id"))

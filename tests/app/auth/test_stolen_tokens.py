@@ -1,4 +1,4 @@
-"""A print token in the wrong hands, or with the wrong proof: each case refused, and what each answer tells."""
+"""A print token in the wrong hands, or with the wrong proof: each case refused, and what each answer says."""
 
 from __future__ import annotations
 

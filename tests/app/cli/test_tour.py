@@ -115,6 +115,9 @@ class TestManagedAccounts:
         assert owner.ok("licence", "revoke", licence["id"])["state"] == "revoked"
         checked = provider("print", "check", "--licence", licence["id"], "--printer", machine["id"], "--json")
         assert {reason["code"] for reason in checked.json["reasons"]} >= {"licence_revoked"}
+        stopped = provider.ok("printer", "quarantine", machine["id"], "--reason", "its door was open")
+        assert (stopped["state"], stopped["quarantine"]["reason"]) == ("quarantined", "its door was open")
+        assert provider.ok("printer", "lift", machine["id"])["state"] == "enrolled"
         assert provider.ok("printer", "retire", machine["id"])["state"] == "retired"
 
 

@@ -46,6 +46,7 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], dict[str, Any], int, list
     ("retired", {}, {"state": "retired"}, {}, NOW, ["printer_retired"]),
     ("retirement under way", {}, {"state": "retiring"}, {}, NOW, ["printer_retired"]),
     ("retired on chain by somebody else", {}, {"retired_on_chain": True}, {}, NOW, ["printer_retired"]),
+    ("in quarantine", {}, {"quarantined": True}, {}, NOW, ["printer_quarantined"]),
     ("not approved", {}, {"state": "awaiting_approval"}, {}, NOW, ["unknown_printer"]),
     ("listed", {"listed": ("prt_0", "prt_1")}, {}, {}, NOW, []),
     ("not listed", {"listed": ("prt_0",)}, {}, {}, NOW, ["printer_not_allowed"]),
