@@ -10,6 +10,7 @@ import pytest
 from tests.app.cli.conftest import Command
 from tests.app.toolpaths import MADE_FOR, square
 from tests.mesh_tools import shapes
+from tests.mesh_tools.toolpath.test_examine import plates
 
 
 @pytest.fixture
@@ -120,6 +121,15 @@ class TestRender:
         error = result.json["error"]
         assert (error["kind"], "mesh check" in error["remedy"]) == ("format.toolpath", True)
         assert list(toolpath.parent.iterdir()) == [toolpath]
+
+    @pytest.mark.parametrize("words", [("render",), ("canonical",)])
+    def test_draws_no_model_that_lies_beside_a_toolpath(
+        self, mesh: Command, tmp_path: Path, words: tuple[str, ...]
+    ) -> None:
+        path = tmp_path / "part.3mf"
+        path.write_bytes(plates(square().decode()))
+        result = mesh.bare("mesh", *words, path, "--json")
+        assert (result.code, result.json["error"]["kind"]) == (1, "format.toolpath")
 
     def test_says_what_to_do_where_it_cannot(self, mesh: Command, sound: Path) -> None:
         result = mesh.bare("mesh", "render", sound, "--view", "section", "--at", 99, "--json")

@@ -78,6 +78,13 @@ class TestVerdict:
         assert [found["code"] for found in seen["inspection"]["findings"]] == [code]
         assert seen["file"]["bytes"] == len(content)
 
+    def test_says_what_to_send_in_place_of_a_step_model(self, owner: Party) -> None:
+        seen = owner.inspected(b"ISO-10303-21;\nHEADER;\nENDSEC;\n", "part.step")
+        (found,) = seen["inspection"]["findings"]
+        assert "may be kept, but has no facets to print" in found["message"]
+        assert "Export a mesh (3MF or STL)" in found["advice"]
+        assert seen["file"]["format"] == "step"
+
     def test_refuses_what_the_recipe_cannot_hold(self, owner: Party) -> None:
         seen = owner.inspected(box((50, 50, 50)), build_volume_mm=[40, 40, 40])
         assert seen["state"] == "refused"

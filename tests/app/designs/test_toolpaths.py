@@ -12,6 +12,7 @@ from tests.app.designs.held import Held, held_draft, held_toolpath, keeper
 from tests.app.parties import RECIPE, Party, problem
 from tests.app.service import Service
 from tests.app.toolpaths import MACHINE_LIMITS, MADE_FOR, square
+from tests.mesh_tools.toolpath.test_examine import binary, plates
 
 
 class TestVerdict:
@@ -23,6 +24,15 @@ class TestVerdict:
         assert manifest["toolpath"] == seen["inspection"]["toolpath"]
         assert (manifest["toolpath"]["layers"], manifest["toolpath"]["temperature_c"]) == (2, [215, 5])
         assert manifest["recipe"]["machine"] == MACHINE_LIMITS
+
+    @pytest.mark.parametrize(
+        ("name", "content"),
+        [("part.bgcode", binary(square().decode())), ("part.gcode.3mf", plates(square().decode()))],
+        ids=["binary", "package"],
+    )
+    def test_takes_it_in_every_container(self, owner: Party, name: str, content: bytes) -> None:
+        seen = owner.inspected(content, name, **MADE_FOR)
+        assert (seen["state"], seen["file"]["format"]) == ("ready", name.removeprefix("part."))
 
     def test_leaves_the_manifest_of_a_part_without_one(self, owner: Party) -> None:
         assert "toolpath" not in json.loads(owner.inspected()["manifest"])
