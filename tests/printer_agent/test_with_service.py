@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from printer_agent.errors import GateRefused, JournalError, ServiceProblem
 from printer_agent.inbox import inbox_of
 from printer_agent.print_token import PrintToken
 from printer_agent.settings import Settings
+from tests.app.toolpaths import MACHINE_LIMITS, MADE_FOR, square
 from tests.e2e.conftest import Market
 from tests.e2e.parts import box
 from tests.e2e.service_process import ServiceProcess
@@ -88,6 +89,15 @@ class Machine:
     def delivered(self) -> list[Path]:
         watch = self.home / "watch"
         return sorted(watch.iterdir()) if watch.exists() else []
+
+    def limit(self, **changes: Any) -> None:
+        """Write limits for toolpaths into the machine's description, as its operator would."""
+        path = self.home / "machine.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "limits": MACHINE_LIMITS | changes}))
+
+    def licensed(self, revision: dict[str, Any]) -> Machine:
+        """The same machine under a licence for another revision."""
+        return replace(self, licence=self.market.owner.license(revision, self.market.provider, prints=5))
 
     def counts(self) -> tuple[int, int]:
         shown = self.market.owner.expect(200, "GET", f"/v1/licences/{self.licence['id']}")
@@ -197,6 +207,37 @@ class TestPrint:
         with pytest.raises(ServiceProblem, match="revoked"):
             machine.print(token)
         assert machine.delivered() == []
+
+
+class TestToolpath:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def toolpath(cls, market: Market) -> dict[str, Any]:
+        uploaded = market.owner.upload(square(), "part.gcode", **MADE_FOR)
+        return market.owner.publish(uploaded)
+
+    def test_is_delivered_within_the_machines_own_limits(
+        self, machine: Machine, toolpath: dict[str, Any]
+    ) -> None:
+        machine.limit()
+        mine = machine.licensed(toolpath)
+        assert mine.print(mine.token()).result == "completed"
+        assert [path.read_bytes() for path in mine.delivered()] == [square()]
+
+    @pytest.mark.parametrize(
+        ("limits", "code"),
+        [({"temperature_c_max": 200}, "toolpath.temperature"), (None, "toolpath.no_machine")],
+        ids=["lower", "none"],
+    )
+    def test_is_refused_whatever_its_recipe_allows(
+        self, machine: Machine, toolpath: dict[str, Any], limits: dict[str, Any] | None, code: str
+    ) -> None:
+        if limits is not None:
+            machine.limit(**limits)
+        mine = machine.licensed(toolpath)
+        with pytest.raises(GateRefused, match=code):
+            mine.print(mine.token())
+        assert (mine.delivered(), mine.states()) == ([], ["failed"])
 
 
 class TestRun:
