@@ -158,6 +158,7 @@ class Relations:
             "file_format": (row.file_format, file.get("format")),
             "inspection.verdict": (inspection.get("verdict"), "pass"),
             "inspection.geometry": (inspection.get("geometry"), manifest.get("geometry")),
+            "inspection.toolpath": (inspection.get("toolpath"), manifest.get("toolpath")),
             "inspection.format": (inspection.get("format"), file.get("format")),
             "inspection.sha256": (inspection.get("sha256"), file.get("sha256")),
             "inspection.bytes": (inspection.get("bytes"), file.get("bytes")),

@@ -101,7 +101,7 @@ def require_ready(revision: Mapping[str, Any]) -> None:
     raise CliError(
         "gate_refused",
         f"the gate refused revision {revision['id']}",
-        "repair the mesh as advised, then upload it as a new version with --design "
+        "repair the file as advised, then upload it as a new version with --design "
         + str(revision["design_id"]),
         reasons=[{"code": row["code"], "message": f"{row['code']}: {row['message']}"} for row in reasons],
     )

@@ -15,6 +15,7 @@ Corner = tuple[float, float, float]
 
 DIALECTS: Final = ("marlin", "klipper", "reprapfirmware")
 TOOLS_MAX: Final = 64
+_FIGURE_MAX: Final = 1e7
 _MACRO = re.compile(r"[A-Z_][A-Z0-9_]{2,63}|[GM][0-9]{1,4}(\.[0-9])?")
 _ABOVE_ZERO = ("temperature_c_max", "feed_mm_s_max", "acceleration_mm_s2_max")
 _NOT_BELOW_ZERO = ("bed_c_max", "chamber_c_max")
@@ -96,6 +97,8 @@ class MachineLimits:
 def _number(value: object, name: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise PolicyInvalid(f"{name} {value!r} is not a number")
+    if abs(value) > _FIGURE_MAX:
+        raise PolicyInvalid(f"{name} is beyond any machine's: above {_FIGURE_MAX:g}")
     return float(value)
 
 
