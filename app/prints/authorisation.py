@@ -33,11 +33,7 @@ class Wanted:
 
 def check(services: Services, principal: Principal, wanted: Wanted) -> tuple[Reason, ...]:
     """Give every reason against the print, without authorising it."""
-    case = _look(services, principal, wanted)
-    with services.database.read() as session:
-        held = _held_numbers(session, case)
-    _, count = judge_count(case.permission, held)
-    return (*case.reasons(), *count)
+    return _reasons(services, _look(services, principal, wanted))
 
 
 def authorise(services: Services, request: Attempt, principal: Principal, wanted: Wanted) -> Made:
@@ -57,8 +53,9 @@ def authorise(services: Services, request: Attempt, principal: Principal, wanted
     if made is not None:
         return made
     case = _look(services, principal, wanted)
-    # (2) policy
-    _require_none(services, case.reasons())
+    # (2) policy; the count alone is left to (4), where a racing retry finds what the first one got
+    if case.reasons():
+        _require_none(services, _reasons(services, case))
     # (3) integrity
     with services.database.read() as session:
         cases.listed_hashes(session, case.licence)
@@ -66,6 +63,13 @@ def authorise(services: Services, request: Attempt, principal: Principal, wanted
     cases.check_object(services, case.revision)
     # (4) the number and the token
     return _issue(services, request, principal, wanted, case.counts)
+
+
+def _reasons(services: Services, case: Case) -> tuple[Reason, ...]:
+    """Every reason against the print, that there is no number for it included."""
+    with services.database.read() as session:
+        _, count = judge_count(case.permission, _held_numbers(session, case))
+    return (*case.reasons(), *count)
 
 
 def _look(services: Services, principal: Principal, wanted: Wanted) -> Case:
@@ -93,10 +97,9 @@ def _issue(
             return made
         session.get(Licence, wanted.licence_id, with_for_update=True)
         case = cases.gather(services, session, *_rows(session, principal, wanted), counts)
-        _require_none(services, case.reasons())
         expire_due(session, case.now, licence_id=case.licence.id)
-        sequence, reasons = judge_count(case.permission, _held_numbers(session, case))
-        _require_none(services, reasons)
+        sequence, count = judge_count(case.permission, _held_numbers(session, case))
+        _require_none(services, (*case.reasons(), *count))
         token = new_token(PRINT_TOKEN_PREFIX, services.entropy)
         expires_at = case.now + services.settings.token_ttl_s
         row = Print(

@@ -62,6 +62,23 @@ class TestReasons:
         provider.authorise(licence, printer)
         assert provider.check(licence, printer) == ["count_reserved"]
 
+    def test_are_the_same_of_print_and_count_together(
+        self, owner: Party, provider: Party, printer: Printer, revision: dict[str, Any]
+    ) -> None:
+        licence = owner.license(revision, provider, prints=1, terms={"processes": ["MEX"]})
+        provider.authorise(licence, printer)
+        other = owner.license(
+            revision, provider, prints=1, terms={"processes": ["VPP"], "sites": ["Hamburg"]}
+        )
+        owner.revoke(licence)
+        for asked, codes in (
+            (licence, ["licence_revoked", "count_reserved"]),
+            (other, ["terms_process", "site"]),
+        ):
+            assert provider.check(asked, printer) == codes
+            refused = problem(provider.ask(asked, printer), "print-not-permitted")
+            assert [reason["code"] for reason in refused["reasons"]] == codes
+
 
 class TestNumber:
     def test_is_the_lowest_free_one(
