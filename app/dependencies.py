@@ -4,15 +4,17 @@ Every route names one `Authorisation` (a role, a printer's proof, or `PUBLIC` in
 all routes.
 """
 
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import Depends, Header, Query, Request
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 from sqlmodel import Session, select
 
-from app.auth import api_keys, dpop, nonce_offer, replay, standing
+from app.auth import after_answer, alarms, api_keys, dpop, nonce_offer, replay, standing
+from app.auth.alarms import AlarmKind, ImpossibleUse
 from app.auth.principals import Principal, PrinterPrincipal, Role
-from app.errors import Forbidden, InvalidProof, NonceWanted, Unauthenticated
+from app.errors import Forbidden, InvalidProof, NonceWanted, Replayed, Unauthenticated, Unproven
 from app.models import Print, Printer
 from app.tokens import Token
 from app.wiring import Services
@@ -100,30 +102,82 @@ class RequireProof(Authorisation):
                 "the request carries no DPoP proof",
                 remedy="send Authorization: DPoP <token or printer id> and one DPoP header (RFC 9449)",
             )
-        settings, now = services.settings, services.clock.now()
         with services.database.read() as session:
             printer, print_id = _subject(session, access_token, with_token=self.with_token)
+        attempt = _Attempt(request, services, printer, print_id, services.clock.now())
+        verified = attempt.verify(proof, access_token)
+        if attempt.remember(verified) and not self.in_quarantine:
+            raise standing.quarantined()
+        return PrinterPrincipal(printer.id, printer.organisation_id, print_id)
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """A request that names a printer, which has yet to prove to be that printer."""
+
+    request: Request
+    services: Services
+    printer: Printer
+    print_id: str | None
+    now: int
+
+    def verify(self, proof: str, access_token: str) -> dpop.Proof:
+        """Verify the proof; a live token in a stranger's hands is an alarm, after the same answer to all."""
+        settings, nonces = self.services.settings, self.services.nonces
         try:
             verified = dpop.verify(
                 proof,
-                key=dpop.PublicKey(printer.key_x or b"", printer.key_y or b""),
-                method=request.method,
-                url=_target(request, settings.public_url),
+                key=dpop.PublicKey(self.printer.key_x or b"", self.printer.key_y or b""),
+                method=self.request.method,
+                url=_target(self.request, settings.public_url),
                 access_token=access_token,
-                now=now,
+                now=self.now,
                 window_s=settings.proof_window_s,
-                nonce_until=lambda nonce: services.nonces.good_until(nonce, printer.id, now),
+                nonce_until=lambda nonce: nonces.good_until(nonce, self.printer.id, self.now),
             )
-        except NonceWanted:
-            nonce_offer.offer(request, services.nonces.give(printer.id, now))
+        except Unproven:
+            if self.print_id is not None:
+                detail = f"{self._address} sent a live token with a proof by another key, or by none"
+                self._sound(AlarmKind.WRONG_KEY, detail)
             raise
-        with services.database.write() as session:
-            replay.remember(session, printer.id, verified, settings.proof_window_s)
-            stopped = not self.in_quarantine and standing.open_quarantine(session, printer.id) is not None
-        nonce_offer.offer(request, services.nonces.give(printer.id, now))
-        if stopped:
-            raise standing.quarantined()
-        return PrinterPrincipal(printer.id, printer.organisation_id, print_id)
+        except NonceWanted:
+            nonce_offer.offer(self.request, nonces.give(self.printer.id, self.now))
+            raise
+        nonce_offer.offer(self.request, nonces.give(self.printer.id, self.now))
+        return verified
+
+    def remember(self, verified: dpop.Proof) -> bool:
+        """Let the proof count once; tells whether the printer is in quarantine."""
+        window_s, impossible = self.services.settings.proof_window_s, None
+        try:
+            with self.services.database.write() as session:
+                replay.remember(session, self.printer.id, verified, window_s)
+                if self.print_id is not None:
+                    impossible = alarms.see(session, self.printer, self.print_id, self._address, self.now)
+                quarantined = standing.open_quarantine(session, self.printer.id) is not None
+        except Replayed:
+            detail = f"{self._address} sent a proof for {self.request.method} that was used before"
+            self._sound(AlarmKind.PROOF_REPLAYED, detail)
+            raise
+        if impossible is not None:
+            self._sound(impossible.kind, impossible.detail)
+        return quarantined
+
+    @property
+    def _address(self) -> str:
+        host = self.request.client.host if self.request.client else "an unknown address"
+        return host[: alarms.ADDRESS_CHARS_MAX]
+
+    def _sound(self, kind: AlarmKind, detail: str) -> None:
+        printer, services = self.printer, self.services
+        use = ImpossibleUse(kind, printer.id, printer.organisation_id, detail, self.now)
+
+        def count() -> None:
+            services.metrics.alarms.labels(kind).inc()
+            with services.database.write() as session:
+                alarms.count(session, use, services.entropy)
+
+        after_answer.defer(self.request, count)
 
 
 def _subject(session: Session, access_token: str, *, with_token: bool) -> tuple[Printer, str | None]:

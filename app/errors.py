@@ -95,6 +95,14 @@ class InvalidProof(AppError):
     kind = Kind.INVALID_PROOF
 
 
+class Unproven(InvalidProof):
+    """Nothing shows that the enrolled key made the proof; answered as an unknown token is."""
+
+
+class Replayed(InvalidProof):
+    """The enrolled key made the proof, but it was used before."""
+
+
 class NonceWanted(InvalidProof):
     """The printer's key signed the proof, but its time does not hold; one with the answer's nonce would."""
 

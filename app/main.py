@@ -16,6 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from app import problems, worker
 from app.accounts import routes as accounts
 from app.accounts.service import ensure_operator
+from app.auth.after_answer import AfterAnswer
 from app.auth.nonce_offer import NonceOffer
 from app.body_limit import BodyLimit
 from app.clock import Clock
@@ -89,6 +90,7 @@ def assemble(
     documentation.install(app)
     problems.install(app)
     app.add_middleware(NonceOffer)
+    app.add_middleware(AfterAnswer)
     app.add_middleware(BodyLimit, bytes_max=body_bytes_max)
     app.add_middleware(RequestRecorder, metrics=metrics)
     return app

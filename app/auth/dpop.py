@@ -13,7 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from app.errors import InvalidProof, NonceWanted
+from app.errors import InvalidProof, NonceWanted, Unproven
 
 ALGORITHM = "ES256"
 TYPE = "dpop+jwt"
@@ -57,9 +57,9 @@ class Proof:
     good_until: int
 
 
-def unproven() -> InvalidProof:
+def unproven() -> Unproven:
     """The one answer for an unknown token, a foreign key and a bad signature, so that none tells which."""
-    return InvalidProof(
+    return Unproven(
         "the token or printer is unknown, or the proof is not signed by its enrolled key",
         remedy="send Authorization: DPoP <token> and a fresh proof signed with the enrolled key",
     )

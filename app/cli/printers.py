@@ -141,6 +141,16 @@ def lift(printer_id: PrinterId, url: Url = None, api_key: ApiKey = None, as_json
     show(as_json, freed, draw)
 
 
+@commands.command("alarms")
+def alarms_(url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
+    """List impossible uses of your printers' keys and tokens: replayed proofs, wrong keys, two places."""
+    from app.cli.connection import connect
+
+    with connect(url, api_key) as connection:
+        rows = connection.client.pages("/v1/alarms")
+    show(as_json, rows, _draw_alarms)
+
+
 def draw(printer: dict[str, Any]) -> None:
     """Print a printer."""
     machine, receipt = printer["machine"], printer.get("retirement_receipt") or printer.get("receipt")
@@ -173,6 +183,17 @@ def _draw_enrolment(made: dict[str, Any]) -> None:
     fields(f"{made['id']}  {made['name']}", values)
     say(f"  beside the machine:  {plain(made['command'])}")
     say(f"  then here:           partvault printer approve {plain(made['id'])}")
+
+
+def _draw_alarms(rows: list[dict[str, Any]]) -> None:
+    columns = {
+        "last": lambda row: row["last_at"],
+        "printer": lambda row: row["printer_id"],
+        "kind": lambda row: row["kind"],
+        "count": lambda row: row["count"],
+        "detail": lambda row: row["detail"],
+    }
+    console().print(table(rows, columns))
 
 
 def _draw_rows(rows: list[dict[str, Any]]) -> None:

@@ -28,6 +28,10 @@ class Metrics:
         self.releases = Counter("partvault_releases", "Keys released to printers", registry=self.registry)
         self.refusals = Counter("partvault_refusals", "Prints refused", ["code"], registry=self.registry)
 
+        self.alarms = Counter(
+            "partvault_alarms", "Impossible uses of printers' credentials", ["kind"], registry=self.registry
+        )
+
     def render(self) -> bytes:
         """Give the text exposition format."""
         return generate_latest(self.registry)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
-from app.auth.principals import Principal
+from app.auth.principals import Principal, Role
 from app.errors import NotFound
-from app.models import Printer, Quarantine
+from app.models import Alarm, Printer, Quarantine
 from app.printers.states import PrinterState
 
 
@@ -25,6 +25,14 @@ def enrolled(party_id: str) -> SelectOfScalar[Printer]:
         .where(Printer.state == PrinterState.ENROLLED)
         .where(col(Printer.id).not_in(held))
     )
+
+
+def alarms(principal: Principal) -> SelectOfScalar[Alarm]:
+    """The alarms about the caller's printers; the operator's are all."""
+    query = select(Alarm)
+    if principal.has(Role.OPERATOR):
+        return query
+    return query.where(Alarm.organisation_id == principal.organisation_id)
 
 
 def printer(session: Session, principal: Principal, printer_id: str) -> Printer:

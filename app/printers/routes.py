@@ -17,10 +17,11 @@ from app.dependencies import (
     public,
 )
 from app.encodings import DomainView, to_hex
-from app.models import Printer
+from app.models import Alarm, Printer
 from app.pages import Page, page
 from app.printers import enrolment, facts, quarantine, queries, service
 from app.printers.schemas import (
+    AlarmView,
     ApproveRequest,
     EnrolAnswer,
     EnrolledPrinter,
@@ -32,7 +33,7 @@ from app.printers.schemas import (
     QuarantineRequest,
     RetireRequest,
 )
-from app.printers.views import enrolled_printer, printer_view
+from app.printers.views import alarm_view, enrolled_printer, printer_view
 from app.wiring import Services
 
 router = APIRouter(prefix="/v1", tags=["printers"])
@@ -155,6 +156,15 @@ def lift_quarantine(printer_id: str, caller: WardenCaller, services: ServicesDep
     """Lift a printer's quarantine; the operator's own is the operator's to lift."""
     quarantine.lift(services, caller, printer_id)
     return _warded(services, printer_id)
+
+
+@router.get("/alarms")
+def list_alarms(
+    caller: WardenCaller, services: ServicesDep, limit: Limit = 50, cursor: Cursor = None
+) -> Page[AlarmView]:
+    """List impossible uses of your printers' credentials; the operator sees those of all printers."""
+    with services.database.read() as session:
+        return page(session, queries.alarms(caller), Alarm.id, alarm_view, limit, cursor)
 
 
 @router.get("/parties/{party_id}/printers")

@@ -104,6 +104,18 @@ class QuarantineView(BaseModel):
     since: str
 
 
+class AlarmView(BaseModel):
+    """One kind of impossible use of one printer's credentials in one hour; `detail` tells of the latest."""
+
+    id: str
+    printer_id: str
+    kind: str
+    count: int
+    detail: str
+    first_at: str
+    last_at: str
+
+
 class PrinterView(BaseModel):
     """A printer as its provider sees it."""
 

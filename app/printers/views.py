@@ -9,9 +9,10 @@ from app.auth.dpop import PublicKey
 from app.auth.standing import open_quarantine
 from app.clock import rfc3339
 from app.encodings import maybe_hex, maybe_time, to_base64, to_hex
-from app.models import Organisation, Printer, Quarantine
+from app.models import Alarm, Organisation, Printer, Quarantine
 from app.printers.enrolment import enrolment_of
 from app.printers.schemas import (
+    AlarmView,
     EnrolledMachine,
     EnrolledPrinter,
     PrinterView,
@@ -43,6 +44,19 @@ def printer_view(session: Session, row: Printer, domain: Domain) -> PrinterView:
         retirement_receipt=submission.receipt(retired),
         quarantine=_quarantine(held) if held else None,
         created_at=rfc3339(row.created_at),
+    )
+
+
+def alarm_view(row: Alarm) -> AlarmView:
+    """Show an alarm to the operator and the printer's provider."""
+    return AlarmView(
+        id=row.id,
+        printer_id=row.printer_id,
+        kind=row.kind,
+        count=row.count,
+        detail=row.detail,
+        first_at=rfc3339(row.first_at),
+        last_at=rfc3339(row.last_at),
     )
 
 

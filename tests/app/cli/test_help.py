@@ -79,7 +79,7 @@ class TestNouns:
             *("licence grant", "licence list", "licence show", "licence revoke"),
             *("licence consent", "licence transfer", "licence transfers"),
             *("printer enrol", "printer list", "printer show", "printer approve", "printer retire"),
-            *("printer quarantine", "printer lift"),
+            *("printer quarantine", "printer lift", "printer alarms"),
             *("mesh diff", "mesh canonical", "design similar"),
             *("print check", "print authorise", "print list", "print show"),
         }
