@@ -20,7 +20,7 @@ from mesh_tools.comparison.solid import Floats, Solid
 _ALIKE = 0.06
 _AROUND, _COVERING = 120, 3000
 COARSE_POINTS, FINE_POINTS = 160, 2000
-_KEPT, _REFINED = 8, 4
+_KEPT, _REFINED = 40, 4
 _TRIM = 0.8
 _ROUNDS_COARSE, ROUNDS_FINE = 12, 40
 _CAUCHY = 2.0
@@ -42,8 +42,8 @@ def aligned(
         for index, motion in enumerate(_candidates(master.solid, file.solid, scale, mirror=mirror))
     )[:_KEPT]
     better = [refined(master, points, motion, _ROUNDS_COARSE) for _, _, motion in rough]
-    ranked = sorted(range(len(better)), key=lambda at: _misfit(master, better[at].of_points(points)))
     points = sampled(file, FINE_POINTS)
+    ranked = sorted(range(len(better)), key=lambda at: _misfit(master, better[at].of_points(points), 1.0))
     for at in ranked[:_REFINED]:
         motion = refined(master, points, better[at], ROUNDS_FINE, scaling=scaling)
         if abs(motion.scale / scale - 1) <= _RESCALED_MAX:
@@ -91,9 +91,12 @@ def sampled(surface: Pieces, wanted: int) -> Floats:
     return drawn
 
 
-def _misfit(master: Pieces, placed: Floats) -> float:
+def _misfit(master: Pieces, placed: Floats, share: float = _TRIM) -> float:
+    """Mean distance of the nearer `share` of the points. All must count to tell one tooth of a gear from the
+    next: they differ in a keyway alone.
+    """
     distance, _ = master.tree.query(placed)
-    return float(np.sort(distance)[: int(_TRIM * len(distance))].mean())
+    return float(np.sort(distance)[: int(share * len(distance))].mean())
 
 
 def _candidates(master: Solid, file: Solid, scale: float, *, mirror: bool) -> Iterator[Motion]:

@@ -25,6 +25,7 @@ UNITS = (0.001, 0.01, 0.1, 1 / 304.8, 1 / 25.4, 1.0, 25.4, 304.8, 10.0, 100.0, 1
 _UNIT_SLACK = 0.05
 _QUICK_POINTS = 1500
 _IN_PLACE, _NEARLY_IN_PLACE, _BETTER = 0.5, 0.95, 0.02
+_ALL_BUT_SPECKS = 0.998
 _AREA_SLACK = 0.03
 
 
@@ -54,18 +55,18 @@ def compare(master: Solid, file: Solid) -> Comparison:
     """
     test = _Test(master, file)
     # (1) as it stands
-    fit = test.fit(Motion.none())
-    if fit.whole:
+    fit = test.fit(Motion.none()) if test.share_in_place >= _IN_PLACE else None
+    if fit is not None and fit.whole:
         return test.answer("same" if _same_facets(master, file) else "remeshed", fit)
     # (2) moved or mirrored, (3) rescaled
     for kind, motion in test.motions():
-        if test.tried(motion) == 1.0:
+        if test.tried(motion) >= _ALL_BUT_SPECKS:
             other = test.fit(motion)
             if other.whole:
                 return test.answer(kind, other)
     # (4) altered
     best = test.best_motion()
-    return test.answer("altered", fit if best is None else test.fit(best))
+    return test.answer("altered", fit if fit and best is None else test.fit(best or Motion.none()))
 
 
 class _Test:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,23 +62,22 @@ def _look_around(points: Floats, surface: Pieces, rows: Rows, found: Nearest, en
     """Note all pieces that may be within `enough` of the points of `rows`."""
     near = surface.tree.query_ball_point(points[rows], enough[rows] + surface.cover)
     counts = np.array([len(each) for each in near])
-    _note(
-        points,
-        surface,
-        np.repeat(rows, counts),
-        np.concatenate([np.asarray(each, np.int64) for each in near]),
-        found,
-    )
+    pieces = np.fromiter(itertools.chain.from_iterable(near), np.int64, int(counts.sum()))
+    rows = np.repeat(rows, counts)
+    away = points[rows] - surface.centres[pieces]
+    may = np.einsum("ij,ij->i", away, away) <= (found.distance[rows] + surface.radii[pieces]) ** 2
+    _note(points, surface, rows[may], pieces[may], found)
 
 
 def _note(points: Floats, surface: Pieces, rows: Rows, pieces: Rows, found: Nearest) -> None:
-    """Keep for each row the nearest of its `pieces`; `rows` repeats a row for each of them."""
+    """Keep for each row the nearest of its `pieces`; `rows`, ascending, repeats a row for each of them."""
+    if not len(rows):
+        return
     apart = point_triangle(points[rows], surface.corners[pieces])
-    order = np.lexsort((apart, rows))
-    _, first = np.unique(rows[order], return_index=True)
-    best = order[first]
-    better = best[apart[best] < found.distance[rows[best]]]
-    found.distance[rows[better]], found.piece[rows[better]] = apart[better], pieces[better]
+    starts = np.flatnonzero(np.diff(rows, prepend=-1))
+    least = np.repeat(np.minimum.reduceat(apart, starts), np.diff(starts, append=len(rows)))
+    first = np.flatnonzero((apart == least) & (apart < found.distance[rows]))[::-1]
+    found.distance[rows[first]], found.piece[rows[first]] = apart[first], pieces[first]
 
 
 def point_triangle(points: Floats, triangles: Floats) -> Floats:

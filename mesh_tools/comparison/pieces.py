@@ -61,9 +61,15 @@ class Pieces:
         return centres
 
     @cached_property
+    def radii(self) -> Floats:
+        """No point of a piece is farther from its centre than this (m,), mm."""
+        radii: Floats = np.linalg.norm(self.corners - self.centres[:, None], axis=2).max(axis=1)
+        return radii
+
+    @cached_property
     def cover(self) -> float:
-        """No point of a piece is farther from its centre than this, mm."""
-        return float(np.linalg.norm(self.corners - self.centres[:, None], axis=2).max())
+        """The largest of `radii`."""
+        return float(self.radii.max())
 
     @cached_property
     def normals(self) -> Floats:

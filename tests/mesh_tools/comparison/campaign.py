@@ -1,76 +1,26 @@
-"""What is done to parts: exports that leave the shape alone, and tampering that does not.
+"""Tampering planted in ten parts, and true copies of them, held against the masters.
 
-`python -m tests.mesh_tools.comparison.campaign SEEDS` runs all over ten parts and writes the answers' table.
+`python -m tests.mesh_tools.comparison.campaign --seeds 100..119 --parts 0..9` runs it, or a piece of it, and
+writes what was judged wrongly and the table of answers.
 """
 
 from __future__ import annotations
 
+import argparse
 import itertools
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 from manifold3d import Manifold
-from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
 from mesh_tools.comparison.compare import compare
 from mesh_tools.comparison.result import Comparison
 from mesh_tools.comparison.solid import Solid
+from tests.mesh_tools.comparison.exports import EXPORTS, Corners, Random, moved
 from tests.mesh_tools.comparison.parts import PARTS, Design, facets_of
-
-Corners = NDArray[np.float64]
-Random = np.random.Generator
-
-
-def ordered_anew(corners: Corners, random: Random) -> Corners:
-    """Facets shuffled, each begun at another corner."""
-    turned = (random.integers(0, 3, len(corners))[:, None] + np.arange(3)) % 3
-    return corners[np.arange(len(corners))[:, None], turned][random.permutation(len(corners))]
-
-
-def single_precision(corners: Corners, random: Random) -> Corners:
-    return corners.astype(np.float32).astype(float)
-
-
-def six_digits(corners: Corners, random: Random) -> Corners:
-    return np.vectorize(lambda value: float(f"{value:.6g}"))(corners)
-
-
-def on_a_grid(corners: Corners, random: Random) -> Corners:
-    """Welded to 0.005 mm, as repair tools do; what collapses is dropped."""
-    welded = np.round(corners / 0.005) * 0.005
-    flat = (welded == np.roll(welded, 1, axis=1)).all(axis=2).any(axis=1)
-    return welded[~flat]
-
-
-def bisected(corners: Corners, random: Random) -> Corners:
-    """Every facet cut in four."""
-    a, b, c = corners[:, 0], corners[:, 1], corners[:, 2]
-    ab, bc, ca = (a + b) / 2, (b + c) / 2, (c + a) / 2
-    return np.concatenate([np.stack(t, 1) for t in ((a, ab, ca), (ab, b, bc), (ca, bc, c), (ab, bc, ca))])
-
-
-def turned_edges(corners: Corners, random: Random) -> Corners:
-    """Every facet cut in three at a point of its own, then shared edges of flat pairs flipped."""
-    weights = random.dirichlet([3, 3, 3], len(corners))
-    middle = np.einsum("nk,nkj->nj", weights, corners)
-    parts = [np.stack([corners[:, k], corners[:, (k + 1) % 3], middle], 1) for k in range(3)]
-    return np.concatenate(parts)
-
-
-EXPORTS: dict[str, Callable[[Corners, Random], Corners]] = {
-    export.__name__: export
-    for export in (ordered_anew, single_precision, six_digits, on_a_grid, bisected, turned_edges)
-}  # fmt: skip
-
-
-def moved(corners: Corners, random: Random) -> Corners:
-    """Turned and shifted at random."""
-    turn = Rotation.random(rng=random).as_matrix()
-    return corners @ turn.T + random.uniform(-80, 80, 3)
 
 
 def as_exported(part: Manifold, random: Random) -> Corners:
@@ -142,29 +92,72 @@ def untouched(name: str, seed: int, export: str) -> Comparison:
     return compare(master, Solid(moved(corners, random) if seed % 2 else corners))
 
 
-def misses(parts: Iterable[str], seeds: Iterable[int], counts: dict[str, Counter[str]]) -> list[str]:
-    """Run the campaign over parts and seeds; gives what was judged wrongly, and counts the answers."""
-    wrong = []
-    for name, seed in itertools.product(parts, seeds):
-        for how in TAMPERINGS:
-            found = tampered(name, seed, how)
-            counts[how][found.kind] += 1
-            if found.accepted:
-                wrong.append(f"{name} {seed}: {how} passed as {found.kind}")
-        for export in EXPORTS:
-            found = untouched(name, seed, export)
-            counts[export][found.kind] += 1
-            if not found.accepted:
-                wrong.append(f"{name} {seed}: {export} refused as {found.kind}, {found.reasons}")
-    return wrong
+@dataclass(frozen=True)
+class Judged:
+    """One comparison of the campaign: what was done to which part, and the answer."""
+
+    part: str
+    seed: int
+    done: str
+    found: Comparison
+
+    @property
+    def planted(self) -> bool:
+        return self.done in TAMPERINGS
+
+    @property
+    def right(self) -> bool:
+        return self.planted != self.found.accepted
+
+    def __str__(self) -> str:
+        return f"{self.part} {self.seed}: {self.done} judged {self.found.kind} {self.found.reasons}"
+
+
+def judged(name: str, seed: int) -> Iterator[Judged]:
+    """Every tampering and every export of one part and seed."""
+    for how in TAMPERINGS:
+        yield Judged(name, seed, how, tampered(name, seed, how))
+    for export in EXPORTS:
+        yield Judged(name, seed, export, untouched(name, seed, export))
+
+
+def table(campaign: Iterable[Judged]) -> str:
+    """What was done, how often it was judged rightly, and the answers."""
+    answers: dict[str, Counter[str]] = defaultdict(Counter)
+    right: Counter[str] = Counter()
+    for one in campaign:
+        answers[one.done][one.found.kind] += 1
+        right[one.done] += one.right
+    rows = [
+        f"{done:18} {right[done]:4} of {kinds.total():4} right  {dict(kinds)}"
+        for done, kinds in answers.items()
+    ]
+    return "\n".join(rows) + "\n"
+
+
+def _span(text: str) -> range:
+    """`3..7` is 3 to 7, both included; `3` is 3 alone."""
+    first, _, last = text.partition("..")
+    return range(int(first), int(last or first) + 1)
 
 
 def main() -> None:
-    """Run the campaign and write its table to standard output."""
-    counts: dict[str, Counter[str]] = defaultdict(Counter)
-    wrong = misses(PARTS, range(int(sys.argv[1])), counts)
-    rows = [f"{what:18} {dict(found)}" for what, found in counts.items()]
-    sys.stdout.write("\n".join([*wrong, *rows, ""]))
+    """Run the campaign, or a piece of it; every part and seed is told as it is done, seed by seed."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--parts", type=_span, default=range(len(PARTS)), help="by number, as 0..9")
+    options.add_argument("--seeds", type=_span, default=range(20), help="as 0..19")
+    chosen = options.parse_args()
+    names = [list(PARTS)[number] for number in chosen.parts]
+    every = list(itertools.product(chosen.seeds, names))
+    done: list[Judged] = []
+    for count, (seed, name) in enumerate(every, 1):
+        here = list(judged(name, seed))
+        wrong = [str(one) for one in here if not one.right]
+        progress = f"[{count}/{len(every)}] {name} {seed}: {len(wrong)} of {len(here)} wrong"
+        sys.stdout.write("\n".join([progress, *wrong, ""]))
+        sys.stdout.flush()
+        done += here
+    sys.stdout.write(table(done))
 
 
 if __name__ == "__main__":

@@ -148,7 +148,7 @@ def impeller(d: Design) -> Manifold:
 def block(d: Design) -> Manifold:
     """A valve block with crossing bores."""
     s = d.size
-    body = box(44 * s, 34 * s, 26 * s) - box(50 * s, 8 * s, 5 * s + d.shave, (-3 * s, -1 * s, 21 * s))
+    body = box(44 * s, 34 * s, 26 * s) - box(50 * s, 8 * s, 9 * s, (-3 * s, -1 * s, 21 * s - d.shave))
     body -= lying(4 * s, 60 * s, (-5 * s, 17 * s, 10 * s), d) + rod(
         3 * s, 60 * s, (13 * s + d.hole_shift, 17 * s, 8 * s), d
     )

@@ -7,7 +7,7 @@ from scipy.spatial.transform import Rotation
 
 from mesh_tools.comparison.compare import compare
 from mesh_tools.comparison.solid import Solid
-from tests.mesh_tools.comparison.campaign import bisected, moved, ordered_anew
+from tests.mesh_tools.comparison.exports import bisected, moved, ordered_anew
 from tests.mesh_tools.comparison.parts import Design, bracket, facets_of
 from tests.mesh_tools.shapes import Shape, box, cylinder, inverted, joined, sphere, torus
 

@@ -15,7 +15,7 @@ from manifold3d import Manifold
 from mesh_tools.comparison.solid import Solid
 from mesh_tools.fingerprint.measure import fingerprint
 from mesh_tools.fingerprint.vector import RESEMBLES, SAME, Fingerprint, Vectors, distances
-from tests.mesh_tools.comparison.campaign import bisected, moved, ordered_anew
+from tests.mesh_tools.comparison.exports import bisected, moved, ordered_anew
 from tests.mesh_tools.comparison.parts import PARTS, Design, facets_of
 
 Corners = np.ndarray
