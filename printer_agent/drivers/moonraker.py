@@ -14,7 +14,7 @@ from printer_agent.drivers.host import Host, segment
 from printer_agent.errors import DriverError
 
 _FILES = "/server/files/gcodes"
-_STATS = "/printer/objects/query?print_stats&virtual_sdcard"
+_STATS = "/printer/objects/query?print_stats&virtual_sdcard&webhooks"
 _HISTORY = "/server/history/list?limit=50&order=desc"
 _BUSY: Final = frozenset({"printing", "paused"})
 _ENDS: Final[Mapping[str, Phase]] = {
@@ -27,6 +27,12 @@ _ENDS: Final[Mapping[str, Phase]] = {
     "interrupted": Phase.FAILED,
 }
 """Statuses of a job in Moonraker's history; `in_progress` and any other say nothing of an end."""
+_STATES: Final[Mapping[str, Phase]] = {
+    "complete": Phase.COMPLETED,
+    "cancelled": Phase.CANCELLED,
+    "error": Phase.FAILED,
+}
+"""How the firmware says that its last job ended; Moonraker's history has no job that extruded nothing."""
 
 
 class MoonrakerDriver:
@@ -65,27 +71,34 @@ class MoonrakerDriver:
         return f"started on {self._host.url} as {delivery.name}"
 
     def look(self, delivery: Delivery) -> Sighting:
-        """Ask for the running job, then for the history, then for the file."""
-        stats, card = self._status()
-        if stats.get("filename") == delivery.name and stats.get("state") in _BUSY:
-            progress = card.get("progress")
-            percent = 100 * float(progress) if isinstance(progress, int | float) else None
-            return Sighting(Phase.PRINTING, percent, str(stats["state"]))
+        """Ask the history, then the firmware for its last job, then for the file."""
+        status = self._status()
+        stats, webhooks = _object(status, "print_stats"), _object(status, "webhooks")
+        mine = stats.get("filename") == delivery.name
+        message = str(stats.get("message") or "") if mine else ""
         for job in self._history(delivery):
             phase = _ENDS.get(str(job.get("status")))
             if phase is not None:
-                detail = str(stats.get("message") or "") if stats.get("filename") == delivery.name else ""
-                return Sighting(phase, detail=detail or f"the host's history says {job['status']}")
+                return Sighting(phase, detail=message or f"the host's history says {job['status']}")
+        state = str(stats.get("state")) if mine else ""
+        if state in _STATES:
+            return Sighting(_STATES[state], detail=message or f"the firmware says {state}")
+        if state in _BUSY and webhooks.get("state") == "ready":
+            progress = _object(status, "virtual_sdcard").get("progress")
+            percent = 100 * float(progress) if isinstance(progress, int | float) else None
+            return Sighting(Phase.PRINTING, percent, state)
+        if state in _BUSY:
+            return Sighting(Phase.FAILED, detail=str(webhooks.get("state_message") or "the firmware stopped"))
         return Sighting(Phase.PLACED if self._stored(delivery) else Phase.ABSENT)
 
     def cancel(self, delivery: Delivery) -> None:
         """Cancel the running job where it is this one."""
-        stats, _ = self._status()
+        stats = _object(self._status(), "print_stats")
         if stats.get("filename") == delivery.name and stats.get("state") in _BUSY:
             self._host.ask("POST", "/printer/print/cancel")
 
     def wipe(self, delivery: Delivery) -> None:
-        """Delete the file and its entries in the history; Moonraker refuses for what it prints."""
+        """Delete the file, its entries in the history and the firmware's memory of it; 403 is a busy host."""
         path = f"{_FILES}/{segment(delivery.name)}"
         if self._stored(delivery):
             status, _ = self._host.ask("DELETE", path, expected=(200, 403))
@@ -96,6 +109,8 @@ class MoonrakerDriver:
         for job in self._history(delivery):
             uid = segment(str(job.get("job_id")))
             self._host.ask("DELETE", f"/server/history/job?uid={uid}", expected=(200, 404))
+        if _object(self._status(), "print_stats").get("filename") == delivery.name:
+            self._host.ask("POST", "/printer/gcode/script?script=SDCARD_RESET_FILE", expected=(200, 400, 503))
 
     def check(self) -> str:
         """Whether the host answers, takes the key, and its firmware stands ready and idle."""
@@ -106,7 +121,7 @@ class MoonrakerDriver:
             raise DriverError(
                 "not_ready", f"the firmware behind {self._host.url} is {state!r}", "restart it on the host"
             )
-        stats, _ = self._status()
+        stats = _object(self._status(), "print_stats")
         if stats.get("state") in _BUSY:
             raise DriverError("not_ready", f"{self._host.url} is {stats['state']}", "wait until it has ended")
         return f"Moonraker {info.get('moonraker_version', '')} at {self._host.url} is ready"
@@ -115,11 +130,10 @@ class MoonrakerDriver:
         """Close the connections."""
         self._host.close()
 
-    def _status(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The objects `print_stats` and `virtual_sdcard`; empty where the firmware is down (404, 503)."""
+    def _status(self) -> dict[str, Any]:
+        """What the firmware says of itself; empty where it is down (404, 503)."""
         _, answer = self._host.ask("GET", _STATS, expected=(200, 404, 503))
-        status = _object(answer, "result", "status")
-        return _object(status, "print_stats"), _object(status, "virtual_sdcard")
+        return _object(answer, "result", "status")
 
     def _history(self, delivery: Delivery) -> list[dict[str, Any]]:
         _, answer = self._host.ask("GET", _HISTORY)
@@ -128,8 +142,7 @@ class MoonrakerDriver:
         return [job for job in listed if isinstance(job, dict) and job.get("filename") == delivery.name]
 
     def _stored(self, delivery: Delivery) -> bool:
-        path = f"/server/files/metadata?filename={segment(delivery.name)}"
-        status, _ = self._host.ask("GET", path, expected=(200, 404))
+        status, _ = self._host.ask("HEAD", f"{_FILES}/{segment(delivery.name)}", expected=(200, 404))
         return status == 200
 
     def _take_back(self, delivery: Delivery) -> None:
