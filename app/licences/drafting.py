@@ -53,8 +53,7 @@ def draft(services: Services, principal: Principal, body: LicenceRequest) -> Dra
 
     Raises NotFound for rows the caller does not see, Conflict and Invalid for what cannot be licensed.
     """
-    offered = read_offer(body.terms) if is_odrl(body.terms) else Offered(body.terms)
-    read_terms(offered.terms)
+    offered = _offered(body.terms)
     terms = canonical_json(offered.terms)
     terms_salt = from_hex(body.terms_salt) if body.terms_salt else services.entropy(32)
     salt = from_hex(body.salt) if body.salt else services.entropy(32)
@@ -79,8 +78,6 @@ def draft(services: Services, principal: Principal, body: LicenceRequest) -> Dra
         salt=salt,
     )
     require_within(offered, statement, body.printers)
-    salts = {"terms_salt": to_hex(terms_salt), "salt": to_hex(salt)}
-    window = {"starts_at": rfc3339(starts_at), "expires_at": rfc3339(expires_at)}
     return Draft(
         statement=statement,
         owner=owner,
@@ -90,11 +87,29 @@ def draft(services: Services, principal: Principal, body: LicenceRequest) -> Dra
         suites={row.id: row.sealing_suite or "" for row in printers},
         terms=terms.decode(),
         terms_salt=terms_salt,
-        request=body.model_dump(mode="json", exclude={"signature", "sealed_keys"})
-        | {"terms": offered.terms}
-        | window
-        | salts,
+        request=_settled(body, offered.terms, statement, terms_salt),
     )
+
+
+def _settled(
+    body: LicenceRequest, terms: dict[str, Any], statement: Licence, terms_salt: bytes
+) -> dict[str, Any]:
+    """The request with all that was made or read filled in, so that it gives the same statement again."""
+    return body.model_dump(mode="json", exclude={"signature", "sealed_keys"}) | {
+        "terms": terms,
+        "starts_at": rfc3339(statement.starts_at),
+        "expires_at": rfc3339(statement.expires_at),
+        "terms_salt": to_hex(terms_salt),
+        "salt": to_hex(statement.salt),
+    }
+
+
+def _offered(terms: dict[str, Any]) -> Offered:
+    """Read terms, or the ODRL Offer that stands in their place; Invalid names what is wrong with them."""
+    if is_odrl(terms):
+        return read_offer(terms)
+    read_terms(terms)
+    return Offered(terms)
 
 
 def _window(services: Services, body: LicenceRequest) -> tuple[int, int]:

@@ -109,7 +109,7 @@ def _conditions(terms: Mapping[str, Any]) -> Iterator[Constraint]:
 
 
 def _bounds(operand: str, bounds: Mapping[str, Any]) -> Iterator[Constraint]:
-    unit = {"unit": UNIT + quote(bounds["unit"], safe="")} if "unit" in bounds else {}
+    unit = {"unit": {"@id": UNIT + quote(bounds["unit"], safe="")}} if "unit" in bounds else {}
     for name, operator in (("min", "gteq"), ("max", "lteq")):
         if name in bounds:
             yield _constraint(operand, operator, bounds[name]) | unit

@@ -72,8 +72,8 @@ class TestAgreement:
             ("pv:printer", "isAnyOf", [{"@id": "urn:partvault:printer:prt_1"}]),
             ("pv:process", "isAnyOf", ["MEX"]),
             ("spatial", "isAnyOf", ["Hamburg"]),
-            ("pv:parameter:layer%20mm", "gteq", 0.1, "pv:unit:mm"),
-            ("pv:parameter:layer%20mm", "lteq", 0.3, "pv:unit:mm"),
+            ("pv:parameter:layer%20mm", "gteq", 0.1, {"@id": "pv:unit:mm"}),
+            ("pv:parameter:layer%20mm", "lteq", 0.3, {"@id": "pv:unit:mm"}),
             ("pv:calibrationAge", "lteq", {"@type": "xsd:duration", "@value": "P30D"}),
         ]
         assert said["pv:price"] == {"@type": "@json", "@value": {"EUR": 5}}
