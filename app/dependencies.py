@@ -7,6 +7,7 @@ all routes.
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+import structlog
 from fastapi import Depends, Header, Query, Request
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 from sqlmodel import Session, select
@@ -19,6 +20,7 @@ from app.models import Print, Printer
 from app.tokens import Token
 from app.wiring import Services
 
+_log = structlog.get_logger("app.alarms")
 _bearer = HTTPBearer(auto_error=False, scheme_name="API key", description="`pv_<key id>_<secret>`")
 _proof = APIKeyHeader(
     name="DPoP",
@@ -174,6 +176,7 @@ class _Attempt:
 
         def count() -> None:
             services.metrics.alarms.labels(kind).inc()
+            _log.warning("alarm", kind=kind, printer=printer.id, detail=detail)
             with services.database.write() as session:
                 alarms.count(session, use, services.entropy)
 

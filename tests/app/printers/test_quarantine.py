@@ -83,6 +83,21 @@ class TestPlace:
         assert machine.redeem(token, "the-same-retry").content == released.content
         assert machine.download(released.json()).status_code == 200
 
+    def test_holds_as_soon_as_another_process_has_committed_it(
+        self, service: Service, workshop: Party, machine: Printer, licence: dict[str, Any]
+    ) -> None:
+        """Nothing of it is remembered in a process: a row by another connection stops the next request."""
+        token = workshop.authorise(licence, machine)["token"]
+        statement = (
+            "insert into quarantines (id, printer_id, reason, by_operator, placed_by, placed_at)"
+            " values (?, ?, 'r', 0, 'key_1', 0)"
+        )
+        service.execute(statement, f"qua_{machine.id}", machine.id)
+        assert stopped(machine.claim(token))
+        assert stopped(workshop.ask(licence, machine))
+        service.execute("update quarantines set lifted_at = 1 where printer_id = ?", machine.id)
+        assert machine.claim(token).status_code == 200
+
     def test_lets_the_printer_say_how_its_print_ended(
         self, workshop: Party, machine: Printer, licence: dict[str, Any]
     ) -> None:
