@@ -44,9 +44,12 @@ class SlicerLimits:
 
 
 class PrusaSlicer:
-    """Slices by a PrusaSlicer program."""
+    """Slices by a PrusaSlicer program, in new folders below `folder`, which lies in memory."""
 
-    def __init__(self, program: str = "prusa-slicer", limits: SlicerLimits | None = None) -> None:
+    def __init__(
+        self, program: str = "prusa-slicer", limits: SlicerLimits | None = None, folder: Path = _MEMORY
+    ) -> None:
+        self._folder = folder
         self._program = program
         self._limits = limits or SlicerLimits()
 
@@ -55,8 +58,8 @@ class PrusaSlicer:
         missing = [name for name in (self._program, *_TOOLS) if shutil.which(name) is None]
         if missing:
             raise GateRefused("no_slicer", f"{', '.join(missing)} is not installed", "install prusa-slicer")
-        if not os.path.ismount(_MEMORY):
-            raise GateRefused("no_slicer", f"{_MEMORY} is not in memory", "mount a tmpfs there")
+        if not os.path.ismount(_MEMORY) or not self._folder.is_relative_to(_MEMORY):
+            raise GateRefused("no_slicer", f"{self._folder} is not in memory", f"mount a tmpfs at {_MEMORY}")
         probe = [*self._confined(), "true"]
         done = subprocess.run(probe, capture_output=True, timeout=_PROBE_S, check=False)  # noqa: S603
         if done.returncode != 0:
@@ -73,7 +76,7 @@ class PrusaSlicer:
         Raises GateRefused ("no_slicer", "slicer") where it cannot be had, breaks, or passes a limit.
         """
         self.check()
-        with _private_folder() as folder:
+        with _private_folder(self._folder) as folder:
             _write(folder / "part.stl", _unmistakable(stl))
             _write(folder / "profile.ini", profile.encode())
             words = ["--export-gcode", "--load", "profile.ini", "--output", "out.gcode", "part.stl"]
@@ -133,9 +136,9 @@ class PrusaSlicer:
 
 
 @contextmanager
-def _private_folder() -> Iterator[Path]:
+def _private_folder(parent: Path) -> Iterator[Path]:
     """A folder in memory that only the slicer's user may enter; every file is overwritten before it goes."""
-    folder = Path(tempfile.mkdtemp(prefix="partvault-slice-", dir=_MEMORY))
+    folder = Path(tempfile.mkdtemp(prefix="partvault-slice-", dir=parent))
     try:
         if os.geteuid() == 0:
             os.chown(folder, _NOBODY, _NOBODY)

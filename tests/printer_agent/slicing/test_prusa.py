@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
-import stat
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -54,17 +55,19 @@ def program(folder: Path, text: str) -> str:
 
 @pytest.fixture
 def open_folder() -> Iterator[Path]:
-    import shutil
-    import tempfile
-
     folder = Path(tempfile.mkdtemp(prefix="partvault-test-"))
     folder.chmod(0o755)
     yield folder
     shutil.rmtree(folder)
 
 
-def left_over() -> list[Path]:
-    return list(MEMORY.glob("partvault-slice-*"))
+@pytest.fixture
+def memory() -> Iterator[Path]:
+    """A folder in memory of this test's own."""
+    folder = Path(tempfile.mkdtemp(prefix="partvault-test-", dir=MEMORY))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
 
 
 class TestSlice:
@@ -112,9 +115,9 @@ class TestWalls:
             assert "65534" in lines
             assert "CapBnd:\t0000000000000000" in lines
 
-    def test_leave_nothing_behind(self, slicer: PrusaSlicer) -> None:
-        slicer.slice(box(), profile(RECIPE, MACHINE))
-        assert left_over() == []
+    def test_leave_nothing_behind(self, slicer: PrusaSlicer, memory: Path) -> None:
+        PrusaSlicer(folder=memory).slice(box(), profile(RECIPE, MACHINE))
+        assert list(memory.iterdir()) == []
 
     @pytest.mark.parametrize(
         ("text", "reason"),
@@ -128,18 +131,12 @@ class TestWalls:
         ],
     )
     def test_hold_against_a_hostile_slicer(
-        self, slicer: PrusaSlicer, open_folder: Path, text: str, reason: str
+        self, slicer: PrusaSlicer, open_folder: Path, memory: Path, text: str, reason: str
     ) -> None:
         limits = SlicerLimits(wall_s_max=2, output_bytes_max=1 << 20)
         with pytest.raises(GateRefused, match=reason):
-            PrusaSlicer(program(open_folder, text), limits).slice(b"stl", "ini")
-        assert left_over() == []
-
-    def test_are_private(self) -> None:
-        from printer_agent.slicing.prusa import _private_folder
-
-        with _private_folder() as folder:
-            assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+            PrusaSlicer(program(open_folder, text), limits, memory).slice(b"stl", "ini")
+        assert list(memory.iterdir()) == []
 
     def test_say_when_there_is_no_slicer(self) -> None:
         with pytest.raises(GateRefused, match="no-such-slicer is not installed"):
