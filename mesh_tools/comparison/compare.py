@@ -48,7 +48,7 @@ class _Fit:
 def compare(master: Solid, file: Solid) -> Comparison:
     """Compare two parts whose bytes differ.
 
-    1. As it stands: `same` or `remeshed`.
+    1. As it stands, unless a few samples tell that most of it lies off: `same` or `remeshed`.
     2. Where volume, area and inertia allow it, after rigid motions (`moved`) and reflections (`mirrored`).
     3. After the change of scale that the volumes suggest: `rescaled`, or `mirrored` with a factor.
     4. Else `altered`, with the places, seen from the motion that brings most of the surface into place.
@@ -66,7 +66,9 @@ def compare(master: Solid, file: Solid) -> Comparison:
                 return test.answer(kind, other)
     # (4) altered
     best = test.best_motion()
-    return test.answer("altered", fit if fit and best is None else test.fit(best or Motion.none()))
+    if fit is None or best is not None:
+        fit = test.fit(best or Motion.none())
+    return test.answer("altered", fit)
 
 
 class _Test:
