@@ -35,7 +35,8 @@ class TestMachineLimits:
         ("name", "value"),
         [
             ("temperature_c_max", "300"), ("temperature_c_max", True), ("temperature_c_max", 0),
-            ("temperature_c_max", -1), ("feed_mm_s_max", 10**400), ("temperature_c_max", float("nan")), ("bed_c_max", float("inf")),
+            ("temperature_c_max", -1), ("temperature_c_max", float("nan")), ("bed_c_max", float("inf")),
+            ("feed_mm_s_max", 10**400),
             ("bed_c_max", None), ("feed_mm_s_max", 0), ("acceleration_mm_s2_max", 0), ("chamber_c_max", -1),
             ("dialect", "grbl"), ("dialect", None), ("tools", 0), ("tools", 1.0), ("tools", True),
             ("tools", 65),
