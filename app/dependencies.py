@@ -124,7 +124,7 @@ class _Attempt:
     now: int
 
     def verify(self, proof: str, access_token: str) -> dpop.Proof:
-        """Verify the proof; a live token in a stranger's hands is an alarm, after the same answer to all."""
+        """Verify the proof; its token in a stranger's hands is an alarm, after the same answer as ever."""
         settings, nonces = self.services.settings, self.services.nonces
         try:
             verified = dpop.verify(
@@ -139,7 +139,8 @@ class _Attempt:
             )
         except Unproven:
             if self.print_id is not None:
-                detail = f"{self._address} sent a live token with a proof by another key, or by none"
+                proven = "a proof that the printer's key did not sign"
+                detail = f"{self._address} sent the token of print {self.print_id} with {proven}"
                 self._sound(AlarmKind.WRONG_KEY, detail)
             raise
         except NonceWanted:

@@ -36,7 +36,7 @@ class AlarmKind(StrEnum):
     PROOF_REPLAYED = "proof_replayed"
     """A proof the key did sign came a second time: somebody recorded it, or a proxy repeats requests."""
     WRONG_KEY = "wrong_key"
-    """A live print token came with a proof that the enrolled key did not sign: it is in other hands."""
+    """The token of a print came with a proof that the enrolled key did not sign: it is in other hands."""
     TWO_PLACES = "two_places"
     """Tokens of two prints were used from two addresses within a minute: the key is in two places."""
 
