@@ -26,6 +26,7 @@ from app.cli.statements import (
     require_manifest,
     sign_licence,
 )
+from app.licences.odrl_offer import Offered, is_odrl, read_offer, require_within
 
 _WAIT_S = 60.0
 _POLL_S = 0.2
@@ -139,6 +140,7 @@ def _signed(
     revision = connection.client.get(f"/v1/revisions/{wish.revision_id}")
     publication = publication_of(revision, account)
     require_manifest(revision, {"revision_id": wish.revision_id})
+    offered = read_offer(wish.terms) if is_odrl(wish.terms) else Offered(dict(wish.terms))
     asked = LicenceWish(
         revision_hash=publication.struct_hash(),
         provider_address=provider_address,
@@ -146,11 +148,12 @@ def _signed(
         reprints=wish.reprints,
         starts_at=int(wish.starts_at.timestamp()),
         expires_at=int(wish.expires_at.timestamp()),
-        terms=wish.terms,
+        terms=offered.terms,
         terms_salt=bytes.fromhex(request["terms_salt"][2:]),
         salt=bytes.fromhex(request["salt"][2:]),
         printer_hashes=tuple(digest for _, digest in listed),
     )
+    require_within(offered, licence_of(account, asked), [name for name, _ in listed])
     prepared = connection.client.post("/v1/licences/prepare", request)
     signature = sign_licence(connection, account, asked, prepared)
     signed = {**request, "signature": signature}

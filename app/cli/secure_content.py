@@ -30,7 +30,7 @@ _MODEL = "model.3mf"
 
 def secure(
     file: Annotated[Path, typer.Argument(help="Print file", exists=True, dir_okay=False, readable=True)],
-    out: Annotated[Path, typer.Option("--out", help="The encrypted package to write")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The encrypted package to write")],
     consumers: Annotated[
         list[str], typer.Option("--for", help="Public RSA key of a consumer, as KEY.pem or ID=KEY.pem")
     ],
@@ -78,7 +78,7 @@ def open_(
     ] = False,
     product: Annotated[str | None, typer.Option(help="Refuse any other product")] = None,
     version: Annotated[str | None, typer.Option("--part-version", help="Refuse any other version")] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Write the plain 3MF here")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the plain 3MF here")] = None,
     policy: PolicyFile = None,
     process: Process = None,
     build_volume: BuildVolume = None,
