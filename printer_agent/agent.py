@@ -146,6 +146,10 @@ class Agent:
         stored = self._tools.journal.job(print_id_)
         if stored.release_id is None or not self._tools.journal.was_started(stored.release_id):
             raise JournalError("not_started", f"print {print_id_} has not started here", "nothing to report")
+        if self._tools.driver.follows and stored.state == JobState.STARTED:
+            raise JournalError(
+                "still_printing", f"print {print_id_} still runs on its host", "cancel it first"
+            )
         self._outcomes.judge(stored, self._tools.driver.name, result, detail)
         self._started.wipe(self._tools.journal.job(print_id_))
         self.send_outcomes()

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from ledger.typed_data import Result
 from mesh_tools.sandbox import Sandbox
 from printer_agent.drivers.base import Delivery, Phase, Sighting
 from printer_agent.errors import DriverError, JournalError, NotReady
@@ -125,6 +126,17 @@ class TestFollow:
         bench.host.meanwhile = ask
         summary = bench.print(bench.service.authorise())
         assert (summary.state, summary.result, bench.host.left) == ("reported", "cancelled", {})
+
+    def test_takes_no_report_of_a_print_that_runs(self, bench: FollowingBench) -> None:
+        def die() -> None:
+            raise Crash
+
+        bench.host.meanwhile = die
+        with pytest.raises(Crash):
+            bench.print(bench.service.authorise())
+        with pytest.raises(JournalError) as caught:
+            bench.process(lambda agent: agent.report("job_1", Result.COMPLETED, "looks well"))
+        assert caught.value.kind == "still_printing"
 
     def test_consumes_nothing_while_another_prints(self, bench: FollowingBench) -> None:
         bench.host.left["other"] = 1
