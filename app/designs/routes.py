@@ -175,7 +175,7 @@ def get_revision(revision_id: str, caller: OwnerCaller, services: ServicesDep) -
     responses={200: {"content": {"image/png": {}}}},
 )
 def get_thumbnail(revision_id: str, caller: OwnerCaller, services: ServicesDep) -> Response:
-    """Show the picture of a version."""
+    """Show the picture of a version: the part, or what it was refused for, painted on it."""
     with services.database.read() as session:
         picture = thumbnail_of(session, queries.revision(session, caller, revision_id))
     if picture is None:

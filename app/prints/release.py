@@ -12,6 +12,7 @@ import structlog
 from sqlmodel import Session, select
 
 from app import submission
+from app.auth.standing import PRINTER_QUARANTINED, open_quarantine
 from app.designs.stored import file_of
 from app.encodings import to_hex
 from app.errors import Conflict, IntegrityBroken, Reason, TokenSpent
@@ -85,7 +86,7 @@ def conclude(services: Services, print_id: str) -> None:
 
 def _withdrawn(case: Case, domain: Domain) -> Reason | None:
     """Recheck at release what may have changed since the number was asked for."""
-    codes = {DESIGN_SHREDDED.code, "licence_revoked", "printer_retired"}
+    codes = {DESIGN_SHREDDED.code, "licence_revoked", "printer_retired", PRINTER_QUARANTINED.code}
     for reason in case.reasons():
         if reason.code in codes:
             return reason
@@ -145,19 +146,25 @@ def _object(release_id: str, revision: Revision) -> ReleasedObject:
 
 
 def _store(services: Services, seen: Print, made: Release) -> None:
-    """Store the release, unless its design was shredded since the key was unwrapped."""
+    """Store the release, unless design or printer was stopped since the key was unwrapped.
+
+    The printer's row is locked as `quarantine.place` locks it: whichever commits first is seen by the other.
+    """
     with services.database.write() as session:
         row = session.get_one(Print, seen.id, with_for_update=True)
         if row.state != State.REDEEMING:
             return
         revision = session.get_one(Revision, made.revision_id)
         design = session.get_one(Design, revision.design_id, with_for_update=True)
-        shredded = design.shredded_at is not None
-        if not shredded:
+        session.get_one(Printer, row.printer_id, with_for_update=True)
+        against = DESIGN_SHREDDED if design.shredded_at is not None else None
+        if open_quarantine(session, row.printer_id) is not None:
+            against = against or PRINTER_QUARANTINED
+        if against is None:
             apply(session, row, Event.RELEASE)
             session.add(made)
-    if shredded:
-        _end(services, seen.id, Event.WITHHOLD, DESIGN_SHREDDED)
+    if against is not None:
+        _end(services, seen.id, Event.WITHHOLD, against)
         return
     services.metrics.releases.inc()
     _log.info("released", print=seen.id, release=made.id, printer=seen.printer_id)

@@ -56,7 +56,7 @@ class TestConclude:
         assert (seen["state"], seen["release_id"][:4]) == ("redeemed", "rel_")
         assert printer.redeem(authorised["token"], "lost-retry-1").json()["release_id"] == seen["release_id"]
 
-    @pytest.mark.parametrize("change", ["revoke", "retire", "rewrite"])
+    @pytest.mark.parametrize("change", ["revoke", "retire", "quarantine", "rewrite"])
     def test_withholds_the_key_of_what_was_withdrawn_meanwhile(self, market: Impatient, change: str) -> None:
         licence, printer = market.licence(), market.printer()
         authorised = market.provider.authorise(licence, printer)
@@ -67,6 +67,10 @@ class TestConclude:
             market.owner.call("POST", f"/v1/licences/{licence['id']}/revoke", json={})
         elif change == "retire":
             market.provider.call("POST", f"/v1/printers/{printer.id}/retire", json={})
+        elif change == "quarantine":
+            place = f"/v1/printers/{printer.id}/quarantine"
+            market.provider.expect(200, "POST", place, json={"reason": "its door was open"})
+            market.sweeper.sweep()
         else:
             statement = "update revisions set manifest = replace(manifest, 'PETG', 'PVC') where id = ?"
             market.service.execute(statement, licence["revision_id"])
@@ -74,7 +78,12 @@ class TestConclude:
         assert first.status_code == 200 or refused.status_code == 409
         seen = market.provider.expect(200, "GET", f"/v1/prints/{authorised['id']}")
         assert first.status_code == 200 or (seen["state"], seen["release_id"]) == ("refused", None)
-        expected = {"revoke": "licence_revoked", "retire": "printer_retired", "rewrite": "integrity"}[change]
+        expected = {
+            "revoke": "licence_revoked",
+            "retire": "printer_retired",
+            "quarantine": "printer_quarantined",
+            "rewrite": "integrity",
+        }[change]
         assert first.status_code == 200 or seen["reasons"][0]["code"] == expected
         held = "select holds_sequence from prints where id = ?"
         assert market.service.column(held, authorised["id"]) == 1
