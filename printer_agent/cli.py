@@ -162,14 +162,19 @@ def report(
 def cancel(
     print_id: Annotated[str, typer.Argument(help="The print (job_…), as `status` lists it")],
     home: Home = None,
+    as_json: Json = False,
 ) -> None:
     """Ask that a running print be cancelled; the agent that follows it, or its next start, passes it on."""
     from printer_agent.clock import Clock
     from printer_agent.journal import Journal
+    from printer_agent.terminal import print_json
 
-    with _failing(as_json=False):
+    with _failing(as_json):
         with Journal.open(_settings(home).home) as journal:
             journal.ask_cancel(print_id, Clock().seconds())
+        if as_json:
+            print_json({"print_id": print_id, "cancel": "asked"})
+            return
         _say(f"[green]✓[/] print [bold]{print_id}[/] will be cancelled")
 
 
