@@ -90,6 +90,7 @@ CATALOGUE: Final[dict[str, tuple[_Severity, str]]] = {
     "mesh.degenerate_facets": ("warn", "Facets without area are ignored: remove them when you can."),
     "mesh.self_intersections": ("refuse", "The surface runs through itself: unite its pieces. " + _REPAIR),
     "mesh.overlapping_bodies": ("refuse", "Solids lie in each other: unite them. " + _REPAIR),
+    "mesh.not_canonical": ("refuse", "Upload what `partvault mesh canonical FILE` writes, in millimetres."),
     "mesh.shells": ("refuse", "The part falls into more separate shells than allowed. " + _REPAIR),
     "mesh.cavities": ("warn", "Closed voids trap powder, resin or support: add a drain hole."),
     "units.assumed": ("info", "State the unit in the recipe where it is not millimetres."),

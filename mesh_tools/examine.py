@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hmac
 import math
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from mesh_tools.canonical import canonical_form
+from mesh_tools.comparison.solid import Solid
 from mesh_tools.errors import Refused
 from mesh_tools.findings import Geometry, Point, Report, finding
 from mesh_tools.gate import Policy, fit, graded
@@ -51,11 +54,20 @@ def examine_file(
         reason = finding(refusal.code, refusal.message, sample=refusal.sample)
         return Report(format_of(data, filename), False, (reason,), None, None)
     judged = judge_model(model, policy)
+    if policy.canonical and judged.geometry is not None and not _is_canonical(data, model, policy):
+        message = "The file is not its own canonical form, as the recipe demands."
+        judged = replace(judged, marked=(*judged.marked, Marked(finding("mesh.not_canonical", message))))
     picture = None
     if pictures and judged.geometry is not None:
         picture = _picture(model, judged, policy)
     findings = tuple(marked.finding for marked in judged.marked)
     return Report(model.format, model.unit_mm is not None, findings, judged.geometry, picture)
+
+
+def _is_canonical(data: memoryview, model: Model, policy: Policy) -> bool:
+    """Whether the bytes are those that their own shape is given; low bits and order then say nothing."""
+    form = canonical_form(Solid.of_model(model, scale_of(model, policy)))
+    return form.sound and hmac.compare_digest(form.data, data)
 
 
 def _picture(model: Model, judged: Judged, policy: Policy) -> bytes:

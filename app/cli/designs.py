@@ -26,7 +26,8 @@ Demands = Annotated[
     list[str] | None,
     typer.Option(
         help="NAME=VALUE, repeatable: wall_mm_min, gap_mm_min, overhang_degrees_max,"
-        " cavities, overlaps (allow, warn, refuse), rotations (none, about_z, any_axis, any)"
+        " cavities, overlaps (allow, warn, refuse), rotations (none, about_z, any_axis, any),"
+        " canonical (true)"
     ),
 ]
 LimitsFile = Annotated[

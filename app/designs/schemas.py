@@ -62,6 +62,10 @@ class Recipe(Body):
     overlaps: Literal["allow", "warn", "refuse"] | None = Field(
         default=None, description="what bodies that lie in each other do; `refuse` if not said"
     )
+    canonical: bool | None = Field(
+        default=None,
+        description="true: only a file in its canonical form passes, here and at the printer",
+    )
     machine: JsonInput | None = Field(
         default=None,
         description="limits of the machine that a toolpath (G-code) was made for: `temperature_c_max`,"

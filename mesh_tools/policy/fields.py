@@ -24,6 +24,12 @@ def text(field: str, value: object, *, letters_max: int = 200) -> None:
         _refuse(field, value, f"a text of at most {letters_max} characters")
 
 
+def flag(field: str, value: object) -> None:
+    """`value` is true or false."""
+    if not isinstance(value, bool):
+        _refuse(field, value, "true or false")
+
+
 def count(field: str, value: object) -> None:
     """`value` is a whole number from 1."""
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value < 2**53:

@@ -13,7 +13,7 @@ from mesh_tools.policy.words import GRADES, PROCESSES, ROTATIONS, UNITS_MM, Grad
 from mesh_tools.toolpath.machine import MachineLimits
 
 RECIPE_FIELDS = ("process", "material", "units", "build_volume_mm", "rotations", "wall_mm_min", "gap_mm_min",
-                 "overhang_degrees_max", "cavities", "overlaps", "machine")  # fmt: skip
+                 "overhang_degrees_max", "cavities", "overlaps", "canonical", "machine")  # fmt: skip
 """The fields that an owner's recipe may set; whatever else it holds is not the gate's business."""
 
 _MM_MAX = 1e5
@@ -30,8 +30,9 @@ class Policy:
     wall or gap that is given is refused, where a guideline only warns. `crossing_mm_max` is the depth to
     which facets may cut each other and bodies lie in each other before that is found; `overlaps` says what
     becomes of a part whose bodies do. `severities` overrides the severity of single codes; of those that
-    refuse by default it lowers only the negotiable ones (see `catalogue`).
-    `machine` is what toolpaths are held to; without it every toolpath is refused.
+    refuse by default it lowers only the negotiable ones (see `catalogue`). `canonical` refuses every file but
+    one in its canonical form (docs/formats/canonical-form.md). `machine` is what toolpaths are held to;
+    without it every toolpath is refused.
 
     Raises PolicyInvalid naming the field.
     """
@@ -46,6 +47,7 @@ class Policy:
     overhang_degrees_max: float | None = None
     cavities: Grade | None = None
     overlaps: Grade = "refuse"
+    canonical: bool = False
     crossing_mm_max: float = 1e-3
     shells_max: int = 1000
     extent_mm_min: float | None = None
@@ -65,6 +67,7 @@ class Policy:
         if self.cavities is not None:
             fields.word("cavities", self.cavities, GRADES)
         fields.word("overlaps", self.overlaps, GRADES)
+        fields.flag("canonical", self.canonical)
         if self.build_volume_mm is not None:
             fields.room("build_volume_mm", self.build_volume_mm)
         for name in ("wall_mm_min", "gap_mm_min", "extent_mm_min", "extent_mm_max"):

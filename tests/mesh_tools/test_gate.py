@@ -24,7 +24,7 @@ class TestPolicy:
     @pytest.mark.parametrize("process", PROCESSES)
     def test_survives_json(self, process: str) -> None:
         policy = Policy(process=process, material="PA12", build_volume_mm=(1.0, 2.0, 3.0), units="inch",
-                        rotations="about_z", wall_mm_min=1.5, gap_mm_min=0.4, overhang_degrees_max=50,
+                        rotations="about_z", overlaps="warn", canonical=True, wall_mm_min=1.5, gap_mm_min=0.4, overhang_degrees_max=50,
                         cavities="refuse", shells_max=7, extent_mm_min=0.2, extent_mm_max=900,
                         severities={"mesh.mirrored": "refuse"})  # fmt: skip
         assert Policy.from_json(json.loads(json.dumps(policy.to_json()))) == policy
@@ -50,6 +50,9 @@ class TestPolicy:
             {"overhang_degrees_max": float("inf")},
             {"cavities": "never"},
             {"rotations": ["none"]},
+            {"canonical": "yes"},
+            {"overlaps": True},
+            {"crossing_mm_max": 0},
             {"rotations": "upside_down"},
             {"shells_max": 0.5},
             {"shells_max": 0},
