@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mesh_tools import stl
 from mesh_tools.canonical_words import FILE
 from mesh_tools.gate import Policy
 from mesh_tools.sandbox import Sandbox
@@ -44,13 +45,11 @@ class TestDemanded:
         assert _codes(sandbox, told, Policy(canonical=True)) == {"mesh.not_canonical"}
 
     def test_refuses_a_message_in_low_bits(self, sandbox: Sandbox, form: bytes) -> None:
-        corners = np.frombuffer(
-            form[84:], np.dtype([("n", "<f4", 3), ("c", "<f4", (3, 3)), ("a", "<u2")])
-        ).copy()
-        point = corners["c"][0, 0].copy()
-        same = (corners["c"] == point).all(axis=2)
-        corners["c"][same] = np.nextafter(point, np.float32(99))
-        told = form[:84] + corners.tobytes()
+        records = np.frombuffer(form[84:], stl.RECORD).copy()
+        point = records["corners"][0, 0].copy()
+        same = (records["corners"] == point).all(axis=2)
+        records["corners"][same] = np.nextafter(point, np.float32(99))
+        told = form[:84] + records.tobytes()
         assert _codes(sandbox, told, Policy(canonical=True)) == {"mesh.not_canonical"}
 
     def test_refuses_a_form_in_another_unit(self, sandbox: Sandbox, form: bytes) -> None:

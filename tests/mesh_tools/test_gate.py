@@ -24,7 +24,8 @@ class TestPolicy:
     @pytest.mark.parametrize("process", PROCESSES)
     def test_survives_json(self, process: str) -> None:
         policy = Policy(process=process, material="PA12", build_volume_mm=(1.0, 2.0, 3.0), units="inch",
-                        rotations="about_z", overlaps="warn", canonical=True, wall_mm_min=1.5, gap_mm_min=0.4, overhang_degrees_max=50,
+                        rotations="about_z", overlaps="warn", canonical=True, wall_mm_min=1.5, gap_mm_min=0.4,
+                        overhang_degrees_max=50,
                         cavities="refuse", shells_max=7, extent_mm_min=0.2, extent_mm_max=900,
                         severities={"mesh.mirrored": "refuse"})  # fmt: skip
         assert Policy.from_json(json.loads(json.dumps(policy.to_json()))) == policy
