@@ -63,6 +63,13 @@ class TestJudge:
         kind = {"part.stl": "stl-binary", "text.stl": "stl-ascii"}.get(name, name.partition(".")[2])
         assert objections(data, kind, 6000.0)
 
+    @pytest.mark.parametrize(
+        ("name", "plain", "mutated"), [("part.obj", b"f ", b"f\t"), ("part.off", b"\n", b"# x\n")]
+    )
+    def test_reads_what_the_formats_allow(self, name: str, plain: bytes, mutated: bytes) -> None:
+        data = WRITERS[name](shapes.box()).replace(plain, mutated)
+        assert objections(data, name.partition(".")[2], 6000.0) == []
+
     def test_objects_to_another_volume(self) -> None:
         assert objections(WRITERS["part.stl"](shapes.box()), "stl-binary", 6001.0)
 

@@ -26,6 +26,8 @@ Facet = tuple[Corner, Corner, Corner]
 _CORE = "{http://schemas.microsoft.com/3dmanufacturing/core/2015/02}"
 _PATH = "{http://schemas.microsoft.com/3dmanufacturing/production/2015/06}path"
 _START = "http://schemas.microsoft.com/3dmanufacturing/2013/01/3dmodel"
+_PLAINER = {"obj": (rb"\t", b" "), "off": (rb"#[^\n]*", b"")}
+"""What trimesh does not read as the formats have it: tabs between words, comments behind them."""
 _UNITS = {"micron": 1e-3, "millimeter": 1.0, "centimeter": 10.0, "inch": 25.4, "foot": 304.8, "meter": 1e3}
 
 
@@ -116,6 +118,8 @@ def _text_stl(data: bytes) -> Iterator[Facet]:
 
 def _by_trimesh(data: bytes, kind: str) -> Iterator[Instance]:
     """Objects of an OBJ are one mesh: trimesh parts them by their materials."""
+    if kind in _PLAINER:
+        data = re.sub(*_PLAINER[kind], data)
     scene = trimesh.load_scene(io.BytesIO(data), file_type=kind, process=False, skip_materials=True)
     scale = 1e9 if kind == "glb" else 1.0
     found = []
