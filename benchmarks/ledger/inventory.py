@@ -26,6 +26,7 @@ from benchmarks.ledger.parties import Parties, secret
 from ledger import tables
 from ledger.commitment import canonical_json, terms_commitment
 from ledger.operations import RecordPrint
+from mesh_tools.inspect import Geometry
 from storage.recipients import sealed_bytes
 
 _OWNER, _PROVIDER, _PRINTER, _DESIGN, _REVISION = "org_owner", "org_provider", "prt_1", "dsn_1", "rev_1"
@@ -35,6 +36,7 @@ _TERMS: Final = canonical_json({"material": "PETG", "process": "MEX"})
 _TERMS_SALT: Final = secret("salt of the terms")
 _NOW: Final = 1_700_000_000
 TERMS: Final = terms_commitment(_TERMS_SALT, _TERMS)
+_CUBE: Final = Geometry(12, 8, 1, 1, 1000.0, 600.0, ((0.0, 0.0, 0.0), (10.0, 10.0, 10.0)), True)
 
 
 def upload(services: Services, owner: str, provider: str) -> Revision:
@@ -55,7 +57,7 @@ def upload(services: Services, owner: str, provider: str) -> Revision:
     stored = services.vault.put(context, [bytes(100_000)], 1 << 20)
     revision.file_object = stored.to_json()
     revision.file_bytes, revision.file_sha256 = stored.plaintext_bytes, stored.plaintext_sha256
-    make_ready(revision, owner, Custody.SERVICE, {"bounds_mm": [10, 10, 10]}, secret("salt"))
+    make_ready(revision, owner, Custody.SERVICE, _CUBE, secret("salt"))
     revision.state = RevisionState.PUBLISHED
     revision.publish_operation = f"publish:{to_hex(revision.revision_hash or b'')}"
     people = ((_OWNER, owner, ["owner"]), (_PROVIDER, provider, ["provider"]))
