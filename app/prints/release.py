@@ -115,7 +115,7 @@ def _sealed(services: Services, row: Print, case: Case, status: OperationStatus)
         printer_hash=to_hex(case.printer.printer_hash or b""),
         sealed_key=seal.key,
         info=seal.info.decode(),
-        object=_object(release_id, case.revision),
+        object=released_object(release_id, case.revision),
         manifest=case.revision.manifest or "",
         salt=to_hex(case.revision.salt or b""),
         commitment=to_hex(case.revision.commitment or b""),
@@ -132,7 +132,8 @@ def _sealed(services: Services, row: Print, case: Case, status: OperationStatus)
     )
 
 
-def _object(release_id: str, revision: Revision) -> ReleasedObject:
+def released_object(release_id: str, revision: Revision) -> ReleasedObject:
+    """Say where a release's ciphertext is to be had, and what it must be."""
     stored, context = file_of(revision)
     return ReleasedObject(
         url=f"/v1/releases/{release_id}/object",

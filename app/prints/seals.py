@@ -51,20 +51,22 @@ def _service_seal(services: Services, release_id: str, case: Case) -> Seal:
     """Unwrap the data key and seal it to the enrolled key."""
     with services.database.read() as session:
         stored, context = openable_file_of(session, case.revision)
-    info = info_of(release_id, case, context)
+    info = release_info(
+        release_id, case.printer.printer_hash or b"", context, case.revision.commitment or b""
+    )
     suite, public = case.printer.sealing_suite or "", case.printer.sealing_public or b""
     with services.vault.data_key(stored, context) as key:
         return Seal(SealedKey(suite=suite, blob=to_base64(seal(key, suite, public, info))), info)
 
 
-def info_of(release_id: str, case: Case, context: ObjectContext) -> bytes:
+def release_info(release_id: str, printer: bytes, context: ObjectContext, commitment: bytes) -> bytes:
     """Give the HPKE info string: release, printer, object and commitment, as canonical JSON."""
     return canonical_json(
         {
             "format": INFO_FORMAT,
             "release": release_id,
-            "printer": to_hex(case.printer.printer_hash or b""),
+            "printer": to_hex(printer),
             "object": context.to_json(),
-            "commitment": to_hex(case.revision.commitment or b""),
+            "commitment": to_hex(commitment),
         }
     )

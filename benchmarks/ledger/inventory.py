@@ -21,12 +21,14 @@ from app.licences.states import LicenceState
 from app.models import Design, Licence, Organisation, Print, Printer, Release, Revision
 from app.printers.states import PrinterState
 from app.prints.lifecycle import State
+from app.prints.release import released_object
+from app.prints.seals import release_info
 from app.wiring import Services
 from benchmarks.ledger.parties import Parties, secret
 from ledger import tables
 from ledger.commitment import canonical_json, terms_commitment
 from ledger.operations import RecordPrint
-from mesh_tools.inspect import Geometry
+from mesh_tools.inspect import Geometry, Inspection
 from storage.recipients import sealed_bytes
 
 _OWNER, _PROVIDER, _PRINTER, _DESIGN, _REVISION = "org_owner", "org_provider", "prt_1", "dsn_1", "rev_1"
@@ -57,6 +59,9 @@ def upload(services: Services, owner: str, provider: str) -> Revision:
     stored = services.vault.put(context, [bytes(100_000)], 1 << 20)
     revision.file_object = stored.to_json()
     revision.file_bytes, revision.file_sha256 = stored.plaintext_bytes, stored.plaintext_sha256
+    revision.inspection = Inspection(
+        "pass", (), _CUBE, "stl", stored.plaintext_sha256, stored.plaintext_bytes, 0.1
+    ).to_json()
     make_ready(revision, owner, Custody.SERVICE, _CUBE, secret("salt"))
     revision.state = RevisionState.PUBLISHED
     revision.publish_operation = f"publish:{to_hex(revision.revision_hash or b'')}"
@@ -170,10 +175,14 @@ def _release(
     statement: dict[str, Any],
 ) -> dict[str, Any]:
     release_id = row["id"].replace("job", "rel")
+    context, commitment = upload_context(revision, 1), revision.commitment or b""
+    info = release_info(release_id, parties.enrolment.struct_hash(), context, commitment)
     body = {
         "release_id": release_id,
         "print_id": row["id"],
         "printer_hash": to_hex(parties.enrolment.struct_hash()),
+        "info": info.decode(),
+        "object": released_object(release_id, revision).model_dump(mode="json"),
         "sealed_key": {"suite": _SUITE, "blob": to_base64(bytes(sealed_bytes(_SUITE)))},
         "manifest": revision.manifest,
         "salt": to_hex(revision.salt or b""),
