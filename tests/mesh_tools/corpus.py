@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import resource
 import sys
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass
@@ -68,6 +69,13 @@ def inspected(corpus: Path, sandbox: Sandbox) -> Iterator[tuple[Row, Inspection]
         inspection = sandbox.inspect([file.read_bytes()], filename=file.name, policy=Policy(), pictures=False)
         reasons = ",".join(sorted({found.code for found in inspection.reasons}))
         yield Row(path, label, inspection.verdict, inspection.format, reasons), inspection
+
+
+def inspected_alone(corpus: Path) -> tuple[list[tuple[Row, Inspection]], int]:
+    """Rows and inspections, and the most memory in bytes that any child of this process has had."""
+    with Sandbox() as sandbox:
+        results = list(inspected(corpus, sandbox))
+    return results, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
 
 
 def past_the_package_checks(row: Row) -> bool:

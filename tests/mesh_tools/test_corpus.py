@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import resource
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,7 @@ import pytest
 import trimesh
 
 from mesh_tools.inspect import Inspection
-from mesh_tools.sandbox import Sandbox
-from tests.mesh_tools.corpus import NOTES, Row, inspected, past_the_package_checks, read_table
+from tests.mesh_tools.corpus import NOTES, Row, inspected_alone, past_the_package_checks, read_table
 from tests.mesh_tools.fuzz.judge import Instance, instances_of
 
 _GIB = 1 << 30
@@ -25,10 +25,9 @@ DISAGREEMENTS: dict[str, str] = {}
 
 @pytest.fixture(scope="module")
 def measured(corpus: Path) -> tuple[list[tuple[Row, Inspection]], int]:
-    """Rows and inspections, and the most memory that the server or a child of it had, in bytes."""
-    with Sandbox() as sandbox:
-        results = list(inspected(corpus, sandbox))
-    return results, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+    """As `inspected_alone` gives them, from a process that had no other children."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as alone:
+        return alone.submit(inspected_alone, corpus).result()
 
 
 @pytest.fixture(scope="module")
