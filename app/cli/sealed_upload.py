@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from app.cli.connection import Connection
 from app.cli.failures import CliError, usage
 from app.cli.owner_vault import Holding, OwnerVault, PendingUpload, holds_design, holds_revision
+from app.cli.print_files import read_blocks
 from app.cli.progress import transfer, waiting
 from app.cli.statements import require_manifest
 from app.cli.upload import Part
@@ -111,9 +112,9 @@ class SealedUpload:
 
         policy = gate_policy(part.recipe)
         label = f"inspecting {part.file.name}"
-        with waiting(label, quiet=self._quiet), part.file.open("rb") as stream:
-            pieces = iter(lambda: stream.read(_PIECE), b"")
-            seen = self._sandbox.inspect(pieces, filename=part.file.name, policy=policy, pictures=False)
+        with waiting(label, quiet=self._quiet):
+            blocks = read_blocks(part.file)
+            seen = self._sandbox.inspect(blocks, filename=part.file.name, policy=policy, pictures=False)
         if seen.verdict != "pass":
             reasons = [{"code": row.code, "message": f"{row.code}: {row.message}"} for row in seen.reasons]
             raise CliError(
