@@ -27,6 +27,8 @@ from ledger.writing import settled_reading, write_turn
 
 _WRITES = "partvault_writes"
 BUSY_TIMEOUT_S = 30
+_FOUNDING_LOCK = 0x70760002
+"""PostgreSQL advisory lock, held by who makes what there is once: the schema, the first rows."""
 
 
 class Database:
@@ -51,6 +53,13 @@ class Database:
                 raise Conflict(
                     "another request changed the same rows at the same moment", remedy="repeat the request"
                 ) from error
+
+    @contextmanager
+    def founding(self) -> Iterator[Session]:
+        """Open a unit of work for what is made once; processes that start at the same moment take turns."""
+        with self.write() as session:
+            take_turn(session.connection())
+            yield session
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -136,6 +145,12 @@ def migration_config(engine: Engine) -> Config:
     return config
 
 
+def take_turn(connection: Connection) -> None:
+    """Hold what founding transactions take turns with until this one ends; on SQLite writing is that."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:turn)"), {"turn": _FOUNDING_LOCK})
+
+
 def upgrade(database: Database) -> None:
-    """Bring the schema to the newest revision."""
+    """Bring the schema to the newest revision, one process at a time."""
     command.upgrade(migration_config(database.engine), "head")

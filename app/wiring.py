@@ -60,8 +60,7 @@ def build(settings: Settings, clock: Clock | None = None, entropy: Entropy = sec
     clock = clock or SystemClock()
     prepare_data_dir(settings.data_dir)
     database = open_database(settings.database_location)
-    if database.engine.dialect.name == "sqlite":
-        upgrade(database)
+    upgrade(database)
     objects, keys = open_objects(settings.objects_location), open_keys(settings.keys_location)
     relay = relay_account(settings, database, keys, clock)
     return Services(
@@ -104,7 +103,7 @@ def relay_account(settings: Settings, database: Database, keys: KeyBackend, cloc
     if settings.relay_key is not None:
         return _given_relay(settings.relay_key.get_secret_value())
     context = ObjectContext(tenant=SERVICE_TENANT, object_id=_RELAY, version=1, kind="account")
-    with database.write() as session:
+    with database.founding() as session:
         wrapped = wraps.find(session, context)
         if wrapped is None:
             with DataKey(AccountKey.generate().reveal()) as secret:

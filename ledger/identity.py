@@ -8,6 +8,8 @@ from typing import Final
 
 from eth_hash.auto import keccak
 from sqlalchemy import Connection, Engine, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as insert_postgresql
+from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
 from ledger import tables
 from ledger.abi import artifact, is_print_ledger
@@ -113,8 +115,8 @@ def pin(engine: Engine, chain: Chain, contract: str, *, first_block: int) -> Cha
         if known is None:
             if not is_print_ledger(code):
                 raise IdentityMismatch(f"the code at {contract} on chain {chain_id} is not the print ledger")
-            known = ChainIdentity(chain_id, contract, keccak(code), first_block, False, None)
-            _insert(connection, known)
+            pinned = ChainIdentity(chain_id, contract, keccak(code), first_block, False, None)
+            known = _insert(connection, pinned)
     if (known.embedded, known.contract) != (False, contract):
         raise IdentityMismatch(f"this database belongs to contract {known.contract}, not to {contract}")
     check_node(known, chain_id, code)
@@ -136,15 +138,17 @@ def keep_code_hash(engine: Engine, code: bytes) -> None:
         connection.execute(update(tables.chain).where(unset).values(code_hash=keccak(code)))
 
 
-def _insert(connection: Connection, identity: ChainIdentity) -> None:
-    connection.execute(
-        insert(tables.chain).values(
-            id=1,
-            chain_id=identity.chain_id,
-            contract=identity.contract,
-            code_hash=identity.code_hash,
-            first_block=identity.first_block,
-            embedded=identity.embedded,
-            genesis_time=identity.genesis_time,
-        )
+def _insert(connection: Connection, identity: ChainIdentity) -> ChainIdentity:
+    """Store the identity; return the one that stands there, which another process may have stored first."""
+    insert_first = insert_postgresql if connection.dialect.name == "postgresql" else insert_sqlite
+    row = insert_first(tables.chain).values(
+        id=1,
+        chain_id=identity.chain_id,
+        contract=identity.contract,
+        code_hash=identity.code_hash,
+        first_block=identity.first_block,
+        embedded=identity.embedded,
+        genesis_time=identity.genesis_time,
     )
+    connection.execute(row.on_conflict_do_nothing(index_elements=["id"]))
+    return load(connection) or identity

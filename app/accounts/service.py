@@ -25,7 +25,7 @@ def ensure_operator(services: Services) -> None:
 
     The file is written before the commit: a crash between the two leaves a file that the next start replaces.
     """
-    with services.database.write() as session:
+    with services.database.founding() as session:
         if session.exec(select(Organisation.id).where(Organisation.name == OPERATOR_NAME)).first():
             return
         now = services.clock.now()

@@ -7,12 +7,14 @@ from sqlalchemy import Engine
 from sqlmodel import SQLModel
 
 import app.models  # noqa: F401  # registers the tables
+from app.database import take_turn
 from ledger import tables
 
 TARGET = [SQLModel.metadata, tables.metadata]
 
 engine: Engine = context.config.attributes["engine"]
 with engine.begin() as connection:
+    take_turn(connection)
     context.configure(
         connection=connection,
         target_metadata=TARGET,
