@@ -31,7 +31,8 @@ from ledger.operations import RecordPrint
 from mesh_tools.inspect import Geometry, Inspection
 from storage.recipients import sealed_bytes
 
-_OWNER, _PROVIDER, _PRINTER, _DESIGN, _REVISION = "org_owner", "org_provider", "prt_1", "dsn_1", "rev_1"
+OWNER_ID, PROVIDER_ID = "org_owner", "org_provider"
+_PRINTER, _DESIGN, _REVISION = "prt_1", "dsn_1", "rev_1"
 _ROWS_AT_ONCE: Final = 5_000
 _SUITE: Final = "X25519"
 _TERMS: Final = canonical_json({"material": "PETG", "process": "MEX"})
@@ -46,7 +47,7 @@ def upload(services: Services, owner: str, provider: str) -> Revision:
     revision = Revision(
         id=_REVISION,
         design_id=_DESIGN,
-        organisation_id=_OWNER,
+        organisation_id=OWNER_ID,
         number=1,
         state=RevisionState.DRAFT,
         recipe={"process": "MEX", "material": "PETG", "parameters": {"layer_mm": 0.2}},
@@ -65,13 +66,13 @@ def upload(services: Services, owner: str, provider: str) -> Revision:
     make_ready(revision, owner, Custody.SERVICE, _CUBE, secret("salt"))
     revision.state = RevisionState.PUBLISHED
     revision.publish_operation = f"publish:{to_hex(revision.revision_hash or b'')}"
-    people = ((_OWNER, owner, ["owner"]), (_PROVIDER, provider, ["provider"]))
+    people = ((OWNER_ID, owner, ["owner"]), (PROVIDER_ID, provider, ["provider"]))
     with services.database.write() as session:
         for id_, address, roles in people:
             made = {"name": id_, "roles": roles, "account_type": "external", "created_at": _NOW}
             session.add(Organisation(id=id_, address=address, **made))
         session.flush()
-        session.add(Design(id=_DESIGN, organisation_id=_OWNER, name="part", created_at=_NOW))
+        session.add(Design(id=_DESIGN, organisation_id=OWNER_ID, name="part", created_at=_NOW))
         session.flush()
         session.add(revision)
         assert stored.wrapped is not None
@@ -109,7 +110,7 @@ def _printer(parties: Parties) -> dict[str, Any]:
     public = secret("sealing key")
     return {
         "id": _PRINTER,
-        "organisation_id": _PROVIDER,
+        "organisation_id": PROVIDER_ID,
         "name": "printer",
         "machine": {},
         "state": PrinterState.ENROLLED,
@@ -129,8 +130,8 @@ def _licence(parties: Parties, at: int) -> dict[str, Any]:
     licence = parties.licences[at]
     return {
         "id": f"lic_{at}",
-        "owner_id": _OWNER,
-        "provider_id": _PROVIDER,
+        "owner_id": OWNER_ID,
+        "provider_id": PROVIDER_ID,
         "revision_id": _REVISION,
         "state": LicenceState.ACTIVE,
         "licence_hash": licence.struct_hash(),
@@ -152,8 +153,8 @@ def _print(at: int, operation: RecordPrint, licence: str) -> dict[str, Any]:
         "id": f"job_{at}",
         "licence_id": licence,
         "printer_id": _PRINTER,
-        "owner_id": _OWNER,
-        "provider_id": _PROVIDER,
+        "owner_id": OWNER_ID,
+        "provider_id": PROVIDER_ID,
         "state": State.REDEEMED,
         "sequence": operation.claim.sequence,
         "holds_sequence": True,
