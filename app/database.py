@@ -95,12 +95,18 @@ class _SqliteEngine(Engine):
                 yield writing
 
 
-def open_database(url: str) -> Database:
-    """Build the engine; SQLite gets WAL, synchronous=FULL and foreign keys."""
+def open_database(url: str, connections_max: int = 32) -> Database:
+    """Build the engine; SQLite gets WAL, synchronous=FULL and foreign keys.
+
+    A server's connections are shared by all processes, so this one takes `connections_max` of them and no
+    more; threads beyond that wait.
+    """
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
         return Database(
-            create_engine(parsed, hide_parameters=True, pool_pre_ping=True, pool_size=32, max_overflow=64)
+            create_engine(
+                parsed, hide_parameters=True, pool_pre_ping=True, pool_size=connections_max, max_overflow=0
+            )
         )
     if parsed.database and parsed.database != ":memory:":
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)

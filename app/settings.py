@@ -56,6 +56,9 @@ class Settings(BaseSettings):
     database_url: str | None = Field(
         default=None, description="SQLAlchemy URL; SQLite in the data folder if unset"
     )
+    database_connections_max: int = Field(
+        default=32, ge=4, description="connections to a database server that this process keeps at most"
+    )
     objects: str | None = Field(
         default=None, description="local:/path or memory:; in the data folder if unset"
     )

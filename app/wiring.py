@@ -59,7 +59,7 @@ def build(settings: Settings, clock: Clock | None = None, entropy: Entropy = sec
     settings.require_safe()
     clock = clock or SystemClock()
     prepare_data_dir(settings.data_dir)
-    database = open_database(settings.database_location)
+    database = open_database(settings.database_location, settings.database_connections_max)
     upgrade(database)
     objects, keys = open_objects(settings.objects_location), open_keys(settings.keys_location)
     relay = relay_account(settings, database, keys, clock)
