@@ -39,6 +39,7 @@ from printer_agent.machine import Machine
 from printer_agent.memory_file import MemoryFile
 from printer_agent.offers import ClaimOffer, Release
 from printer_agent.outcomes import Outcomes, Summary, fresh_salt
+from printer_agent.particulars import NOTHING_SAID, Particulars
 from printer_agent.print_token import PrintToken
 from printer_agent.release import decrypt
 from printer_agent.remote_job import Patience, RemoteJob
@@ -108,7 +109,7 @@ class Agent:
         self._tools = tools
         self._watcher = watcher or Silence()
         self._pins = tools.identity.enrolled
-        self._outcomes = Outcomes(tools.identity, tools.journal, tools.client, tools.clock)
+        self._outcomes = Outcomes(tools.identity, tools.machine, tools.journal, tools.client, tools.clock)
         self._started = Started(
             journal=tools.journal,
             driver=tools.driver,
@@ -120,18 +121,25 @@ class Agent:
             patience=tools.patience,
         )
 
-    def print(self, token: PrintToken, result: Result | None = Result.COMPLETED) -> Summary:
+    def print(
+        self,
+        token: PrintToken,
+        result: Result | None = Result.COMPLETED,
+        particulars: Particulars = NOTHING_SAID,
+    ) -> Summary:
         """Redeem a token and print what it releases; `result` None leaves the outcome to `report`.
 
-        A driver that follows prints gives the result itself. A print that was redeemed and cannot be printed
-        is reported as failed, then the reason is raised: ReleaseRefused, GateRefused or DriverError. After
-        Unreachable and NotReady the same token continues; after Detached the next start does.
+        `particulars` go into the report, now or after a restart. A driver that follows prints gives the
+        result itself. A print that was redeemed and cannot be printed is reported as failed, then the reason
+        is raised: ReleaseRefused, GateRefused or DriverError. After Unreachable and NotReady the same token
+        continues; after Detached the next start does.
         """
         self.resume()
         self._require_ready()
         job = Job(self._pins, token)
         self._claim(job, token)
         self._require_printable(job)
+        self._outcomes.note(job.offer.print_id, particulars)
         self._redeem(job, token)
         try:
             delivered = self._build(job, result)
@@ -141,8 +149,13 @@ class Agent:
         self._finish(job, delivered, result)
         return replace(self.summary(job.offer.print_id), receipt=dict(job.released.receipt))
 
-    def report(self, print_id_: str, result: Result, detail: str) -> Summary:
-        """Give the outcome of a print that was left to the operator, and wipe what lies on the host."""
+    def report(
+        self, print_id_: str, result: Result, detail: str, particulars: Particulars = NOTHING_SAID
+    ) -> Summary:
+        """Give the outcome of a print that was left to the operator, or whose report the service refused.
+
+        What lies on the host is wiped.
+        """
         stored = self._tools.journal.job(print_id_)
         if stored.release_id is None or not self._tools.journal.was_started(stored.release_id):
             raise JournalError("not_started", f"print {print_id_} has not started here", "nothing to report")
@@ -150,6 +163,7 @@ class Agent:
             raise JournalError(
                 "still_printing", f"print {print_id_} still runs on its host", "cancel it first"
             )
+        self._outcomes.note(print_id_, particulars)
         self._outcomes.judge(stored, self._tools.driver.name, result, detail)
         self._started.wipe(self._tools.journal.job(print_id_))
         self.send_outcomes()
@@ -221,7 +235,7 @@ class Agent:
             self._gate(job, plaintext)
             printable = memory.enter_context(self._sliced(job, plaintext)) if self._slices(job) else plaintext
             # (7) the point of no return
-            now = tools.clock.seconds()
+            now = self._not_before(job)
             intended, release_id = None if result is None else result.name, job.released.release_id
             tools.journal.begin(job.offer.print_id, release_id, intended, tools.driver.name, now)
             job.start(now)
@@ -278,7 +292,7 @@ class Agent:
             self._tools.journal.note(name, AWAITING, stored.detail, now)
         else:
             job.finish(result, stored.detail, now)
-            report = job.report(self._tools.driver.name, fresh_salt())
+            report = job.report(self._outcomes.circumstances(name, self._tools.driver.name), fresh_salt())
             self._outcomes.queue(name, job.state, stored.detail, report)
             self._started.wipe(self._tools.journal.job(name))
         # (10) sent, now or later
@@ -308,14 +322,18 @@ class Agent:
             self._watcher.downloaded(done, total)
             yield piece
 
+    def _not_before(self, job: Job) -> int:
+        """Now, and not before the block that counted the print, whatever this machine's clock says."""
+        return max(self._tools.clock.seconds(), int(job.released.receipt.get("block_time", 0)))
+
     def _give_up(self, job: Job, error: AgentError) -> None:
-        now, detail = self._tools.clock.seconds(), f"{error.kind}: {error.message}"
+        now, detail = self._not_before(job), f"{error.kind}: {error.message}"
         if job.state is JobState.STARTED:
             job.finish(Result.FAILED, detail, now)
         else:
             job.abandon(detail, now)
-        report = job.report(self._tools.driver.name, fresh_salt())
-        self._outcomes.queue(job.offer.print_id, job.state, detail, report)
+        made = self._outcomes.circumstances(job.offer.print_id, self._tools.driver.name)
+        self._outcomes.queue(job.offer.print_id, job.state, detail, job.report(made, fresh_salt()))
         self._started.recover()
         self.send_outcomes()
         self._watcher.stage(job.state, detail)

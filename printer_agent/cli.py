@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from printer_agent.particulars import Particulars
     from printer_agent.settings import Settings
 
 _REFUSED, _UNUSABLE = 1, 2
@@ -38,6 +39,21 @@ Watch = Annotated[
     typer.Option("--watch", help="The folder the printer watches [PARTVAULT_PRINTER_WATCH, HOME/watch]"),
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON value on stdout, nothing else")]
+Serials = Annotated[list[str] | None, typer.Option("--serial", help="Serial number of a piece, repeatable")]
+Batch = Annotated[str | None, typer.Option(help="Batch or lot of the material, over machine.json's")]
+Mass = Annotated[str | None, typer.Option(help="Mass in grams, such as 12.41")]
+Measures = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--measure",
+        help='Measured result, repeatable: "bore=22.04 mm [22.0..22.1] @caliper 3"',
+        metavar="TEXT",
+    ),
+]
+ParticularsFile = Annotated[
+    Path | None,
+    typer.Option("--particulars", help="JSON file with serials, batch, mass_g, measurements", dir_okay=False),
+]
 
 
 class Outcome(StrEnum):
@@ -115,6 +131,11 @@ def print_(
     result: Annotated[
         Outcome, typer.Option(help="Reported once the machine has the file")
     ] = Outcome.COMPLETED,
+    serial: Serials = None,
+    batch: Batch = None,
+    mass: Mass = None,
+    measure: Measures = None,
+    particulars: ParticularsFile = None,
     as_json: Json = False,
 ) -> None:
     """Redeem one print token and print what it releases; the same token again continues after a failure."""
@@ -124,10 +145,11 @@ def print_(
     from printer_agent.terminal import ProgressWatcher, console, print_json
 
     with _failing(as_json):
+        said = _particulars(serial, batch, mass, measure, particulars)
         intended = None if result is Outcome.LATER else Result[result.name]
         settings = _settings(home, watch)
         with ProgressWatcher(console(), quiet=as_json) as watcher, open_agent(settings, watcher) as agent:
-            summary = agent.print(PrintToken(_secret(token)), intended)
+            summary = agent.print(PrintToken(_secret(token)), intended, said)
         if as_json:
             print_json(summary.to_json())
             return
@@ -142,16 +164,22 @@ def report(
     result: Annotated[Verdict, typer.Option(help="How it ended")],
     home: Home = None,
     detail: Annotated[str, typer.Option(help="A sentence for the report")] = "reported by the operator",
+    serial: Serials = None,
+    batch: Batch = None,
+    mass: Mass = None,
+    measure: Measures = None,
+    particulars: ParticularsFile = None,
     as_json: Json = False,
 ) -> None:
-    """Give the outcome of a print that was delivered with `--result later`."""
+    """Give the outcome of a print that was delivered with `--result later`, or whose report was refused."""
     from ledger.typed_data import Result
     from printer_agent.assembly import open_agent
     from printer_agent.terminal import print_json
 
     with _failing(as_json):
+        said = _particulars(serial, batch, mass, measure, particulars)
         with open_agent(_settings(home)) as agent:
-            summary = agent.report(print_id, Result[result.name], detail)
+            summary = agent.report(print_id, Result[result.name], detail, said)
         if as_json:
             print_json(summary.to_json())
         else:
@@ -270,6 +298,18 @@ def _failing(as_json: bool) -> Iterator[None]:
         show_error(console(), error, as_json=as_json)
         unusable = isinstance(error, IdentityError | SettingsError | Unreachable)
         raise typer.Exit(_UNUSABLE if unusable else _REFUSED) from None
+
+
+def _particulars(
+    serials: list[str] | None,
+    batch: str | None,
+    mass: str | None,
+    measures: list[str] | None,
+    file: Path | None,
+) -> Particulars:
+    from printer_agent.particulars import read
+
+    return read(serials=serials or (), batch=batch, mass=mass, measures=measures or (), file=file)
 
 
 def _settings(home: Path | None, watch: Path | None = None) -> Settings:

@@ -22,22 +22,20 @@ from __future__ import annotations
 import hmac
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from ledger.commitment import canonical_json, report_commitment
-from ledger.typed_data import PrintClaim, PrintOutcome, Result, print_id
+from ledger.typed_data import PrintClaim, Result
 from printer_agent.errors import AgentError, GateRefused, ReleaseRefused
 from printer_agent.offers import ClaimOffer, Release
 from printer_agent.pins import Pins
 from printer_agent.print_token import PrintToken
 from printer_agent.release import PrintFile, check_claim, check_release, open_key
+from printer_agent.reporting import Circumstances, Ending, Report, make_report
 from storage.recipients import SealingKey
 from storage.secret import DataKey
 
 _T = TypeVar("_T")
-_REPORT_FORMAT = "partvault/report/v1"
 
 
 class JobState(StrEnum):
@@ -54,25 +52,6 @@ class JobState(StrEnum):
     REPORTED = "reported"
     REFUSED = "refused"
     FAILED = "failed"
-
-
-@dataclass(frozen=True)
-class Ending:
-    """How a print ended: the result for the ledger, a word for people, and Unix seconds of start and end."""
-
-    result: Result
-    detail: str
-    started_at: int | None
-    ended_at: int
-
-
-@dataclass(frozen=True)
-class Report:
-    """A print's outcome, what it commits to and the salt that opens it."""
-
-    outcome: PrintOutcome
-    report: dict[str, Any]
-    salt: bytes
 
 
 class Job:
@@ -182,22 +161,10 @@ class Job:
         self._ending = Ending(Result.FAILED, detail, None, at)
         self._state = JobState.FAILED
 
-    def report(self, driver: str, salt: bytes) -> Report:
+    def report(self, made: Circumstances, salt: bytes) -> Report:
         """Give what is to be signed and sent; the job stays `finished` or `failed` until it is taken."""
         self._expect(JobState.FINISHED, JobState.FAILED)
-        claim = self.offer.claim
-        return make_report(
-            chain_print=print_id(claim.licence, claim.sequence),
-            ending=_present(self._ending),
-            facts={
-                "print": self.offer.print_id,
-                "release": self.released.release_id,
-                "printer": self._pins.printer_id,
-                "file_sha256": self.file.sha256.hex(),
-                "driver": driver,
-            },
-            salt=salt,
-        )
+        return make_report(self.offer, made, _present(self._ending), salt)
 
     def reported(self) -> None:
         """Note that the outcome is taken (finished or failed → reported)."""
@@ -216,24 +183,6 @@ class Job:
         except AgentError:
             self._state = JobState.REFUSED
             raise
-
-
-def make_report(chain_print: bytes, ending: Ending, facts: dict[str, Any], salt: bytes) -> Report:
-    """Make the report of an ended print and the outcome that commits to it.
-
-    `chain_print` is the print's 32-byte id on chain, `salt` 32 fresh random bytes.
-    """
-    report = {
-        "format": _REPORT_FORMAT,
-        **facts,
-        "result": ending.result.name.lower(),
-        "detail": ending.detail,
-        "started_at": ending.started_at,
-        "ended_at": ending.ended_at,
-    }
-    commitment = report_commitment(salt, canonical_json(report))
-    outcome = PrintOutcome(print=chain_print, result=int(ending.result), report=commitment)
-    return Report(outcome, report, salt)
 
 
 def _present(value: _T | None) -> _T:

@@ -18,50 +18,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from printer_agent.errors import JournalError
+from printer_agent.journal_tables import VERSION, growth
 from printer_agent.private_files import require_private, sync_folder
 
 _NAME = "journal.sqlite"
-_VERSION = 2
-_SCHEMA = """
-CREATE TABLE jobs (
-    print_id TEXT PRIMARY KEY,
-    token_sha256 BLOB NOT NULL UNIQUE,
-    state TEXT NOT NULL,
-    offer TEXT NOT NULL,
-    signature BLOB NOT NULL,
-    release_id TEXT UNIQUE,
-    started_at INTEGER,
-    detail TEXT NOT NULL DEFAULT '',
-    updated_at INTEGER NOT NULL
-) STRICT;
-CREATE TABLE starts (
-    release_id TEXT PRIMARY KEY,
-    print_id TEXT NOT NULL UNIQUE,
-    started_at INTEGER NOT NULL,
-    intended TEXT
-) STRICT;
-CREATE TABLE outcomes (
-    print_id TEXT PRIMARY KEY,
-    body TEXT NOT NULL,
-    queued_at INTEGER NOT NULL,
-    sent_at INTEGER,
-    answer TEXT,
-    problem TEXT
-) STRICT;
-"""
-_SECOND = """
-ALTER TABLE starts ADD COLUMN driver TEXT;
-CREATE TABLE cancels (
-    print_id TEXT PRIMARY KEY,
-    asked_at INTEGER NOT NULL
-) STRICT;
-CREATE TABLE wipes (
-    release_id TEXT PRIMARY KEY,
-    wiped_at INTEGER NOT NULL
-) STRICT;
-INSERT INTO wipes SELECT release_id, started_at FROM starts
-"""
-"""What version 2 adds; files that version 1 delivered were the machine's from then on."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +64,7 @@ class Journal:
             return cls.open(home)
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         journal = cls(_connect(path))
-        journal._grow(_SCHEMA + _SECOND)
+        journal._grow(0)
         sync_folder(home)
         return journal
 
@@ -125,10 +85,10 @@ class Journal:
             sound = journal._connection.execute("PRAGMA quick_check").fetchone()[0] == "ok"
         except sqlite3.DatabaseError:
             version, sound = 0, False
-        if sound and version == 1:
-            journal._grow(_SECOND)
-            version = _VERSION
-        if not sound or version != _VERSION:
+        if sound and 0 < version < VERSION:
+            journal._grow(version)
+            version = VERSION
+        if not sound or version != VERSION:
             journal.close()
             raise JournalError(
                 "damaged", f"{path} is damaged or of another version ({version})", "restore it from a backup"
@@ -242,9 +202,28 @@ class Journal:
                 (state, detail, at, print_id),
             )
 
-    def queue_outcome(self, print_id: str, state: str, detail: str, body: Mapping[str, Any], at: int) -> None:
-        """Keep a signed outcome until the service took it; a second of the same print is a JournalError."""
+    def keep_particulars(self, print_id: str, particulars: Mapping[str, Any]) -> None:
+        """Keep what people say of a print for its report, in place of what they said before."""
         with self._change() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO particulars VALUES (?, ?)", (print_id, json.dumps(particulars))
+            )
+
+    def particulars(self, print_id: str) -> dict[str, Any]:
+        """Give what people said of a print; nothing where they said nothing."""
+        query = "SELECT body FROM particulars WHERE print_id = ?"
+        row = self._connection.execute(query, (print_id,)).fetchone()
+        return {} if row is None else dict(json.loads(row[0]))
+
+    def queue_outcome(self, print_id: str, state: str, detail: str, body: Mapping[str, Any], at: int) -> None:
+        """Keep a signed outcome until the service took it; in place of one that the service refused.
+
+        A second of the same print is a JournalError otherwise.
+        """
+        with self._change() as connection:
+            connection.execute(
+                "DELETE FROM outcomes WHERE print_id = ? AND sent_at IS NULL AND refused", (print_id,)
+            )
             try:
                 connection.execute(
                     "INSERT INTO outcomes (print_id, body, queued_at) VALUES (?, ?, ?)",
@@ -272,10 +251,16 @@ class Journal:
                 "UPDATE jobs SET state = 'reported', updated_at = ? WHERE print_id = ?", (at, print_id)
             )
 
-    def outcome_delayed(self, print_id: str, problem: str) -> None:
-        """Note why the service has not taken the outcome yet; it stays queued."""
+    def outcome_delayed(self, print_id: str, problem: str, *, refused: bool = False) -> None:
+        """Note why the service has not taken the outcome yet; it stays queued.
+
+        `refused` tells that the service will not take it as it is, so that another may take its place.
+        """
         with self._change() as connection:
-            connection.execute("UPDATE outcomes SET problem = ? WHERE print_id = ?", (problem, print_id))
+            connection.execute(
+                "UPDATE outcomes SET problem = ?, refused = ? WHERE print_id = ?",
+                (problem, refused, print_id),
+            )
 
     def waiting_outcomes(self) -> list[JournalOutcome]:
         """Give the outcomes the service does not have yet, oldest first."""
@@ -317,11 +302,11 @@ class Journal:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def _grow(self, script: str) -> None:
+    def _grow(self, version: int) -> None:
         with self._change() as connection:
-            for statement in filter(str.strip, script.split(";")):
+            for statement in filter(str.strip, growth(version).split(";")):
                 connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {_VERSION}")
+            connection.execute(f"PRAGMA user_version = {VERSION}")
 
     @contextmanager
     def _change(self) -> Iterator[sqlite3.Connection]:

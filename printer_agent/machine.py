@@ -6,10 +6,12 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from ledger.errors import TypedDataError
+from ledger.json_members import label, maybe
 from mesh_tools.errors import PolicyInvalid
 from mesh_tools.gate import Policy
 from mesh_tools.toolpath.machine import MachineLimits
@@ -26,7 +28,8 @@ class Machine:
 
     Processes are ISO/ASTM 52900 abbreviations (MEX, VPP, PBF-LB, …). An empty `materials` accepts every
     material. `limits` are what toolpaths are held to, None refuses them all; `nozzle_mm`, `filament_mm`,
-    `start_gcode` and `end_gcode` (one command a line) are for slicing.
+    `start_gcode` and `end_gcode` (one command a line) are for slicing. `serial` (the maker's number) and
+    `batches` (the batch or lot that is loaded of each material) go into reports.
     """
 
     model: str
@@ -38,6 +41,8 @@ class Machine:
     filament_mm: float = 1.75
     start_gcode: tuple[str, ...] = ("G28",)
     end_gcode: tuple[str, ...] = ("M104 S0", "M140 S0", "M107")
+    serial: str | None = None
+    batches: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not all(0 < side < math.inf for side in self.build_volume_mm):
@@ -55,13 +60,15 @@ class Machine:
             raise IdentityError("invalid_machine", f"{unsafe} are no G-code lines", "one command a line")
 
     def to_json(self) -> dict[str, Any]:
-        """Give the description as JSON; without limits the form the service takes."""
+        """Give the description as JSON; of a bare one the form the service takes."""
         return {
             "model": self.model,
             "build_volume_mm": list(self.build_volume_mm),
             "processes": list(self.processes),
             "materials": list(self.materials),
             **self._toolpath_json(),
+            **({} if self.serial is None else {"serial": self.serial}),
+            **({"batches": dict(self.batches)} if self.batches else {}),
         }
 
     def _toolpath_json(self) -> dict[str, Any]:
@@ -91,8 +98,13 @@ class Machine:
                 filament_mm=float(value.get("filament_mm", cls.filament_mm)),
                 start_gcode=tuple(str(line) for line in value.get("start_gcode", cls.start_gcode)),
                 end_gcode=tuple(str(line) for line in value.get("end_gcode", cls.end_gcode)),
+                serial=maybe(label, value.get("serial"), "serial"),
+                batches={
+                    str(name): label(lot, f"batches.{name}")
+                    for name, lot in dict(value.get("batches") or {}).items()
+                },
             )
-        except (KeyError, TypeError, ValueError, PolicyInvalid) as error:
+        except (KeyError, TypeError, ValueError, PolicyInvalid, TypedDataError) as error:
             raise IdentityError(
                 "invalid_machine", f"the machine's description is wrong: {error!r}"
             ) from error

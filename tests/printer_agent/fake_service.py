@@ -20,6 +20,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from ledger.commitment import canonical_json, revision_commitment
+from ledger.print_report import PrintReport
 from ledger.sealing import sealing_statement, verify_sealing_key
 from ledger.signatures import verify_printer_signature
 from ledger.typed_data import (
@@ -289,6 +290,8 @@ class FakeService:
         signature = bytes.fromhex(body["signature"][2:])
         assert verify_printer_signature(digest(DOMAIN, outcome), *self.key_numbers, signature)
         assert outcome.print == print_id(self.licence.struct_hash(), int(name.removeprefix("job_")))
+        report = PrintReport.from_json(body["report"])
+        assert (report.print, report.result) == (outcome.print, outcome.result)
         self.outcomes[name] = body
         return self._say("outcome", {"state": "reported", "receipt": {"block_number": 8}})
 

@@ -13,6 +13,7 @@ import httpx2
 import pytest
 
 from ledger.commitment import canonical_json, report_commitment
+from ledger.print_report import Measurement, PrintReport
 from ledger.typed_data import Result
 from mesh_tools.sandbox import Sandbox
 from printer_agent.agent import Agent, Tools
@@ -31,6 +32,7 @@ from printer_agent.identity import Identity
 from printer_agent.journal import Journal
 from printer_agent.machine import load_machine
 from printer_agent.outcomes import Summary
+from printer_agent.particulars import Particulars
 from printer_agent.print_token import PrintToken
 from printer_agent.settings import Settings
 from printer_agent.started import AWAITING
@@ -308,6 +310,63 @@ class TestReport:
         with pytest.raises(JournalError) as caught:
             bench.process(lambda agent: agent.report("job_1", Result.COMPLETED, "it did not"))
         assert caught.value.kind == "not_started"
+
+
+class TestParticulars:
+    SAID = Particulars(serials=("SN-1",), batch="LOT 7", measurements=(Measurement("bore", "22.0", "mm"),))
+
+    def test_stand_in_the_report(self, bench: Bench) -> None:
+        token = PrintToken(bench.service.authorise())
+        bench.process(lambda agent: agent.print(token, None, self.SAID))
+        later = Particulars(mass_g="7", measurements=(Measurement("bore", "22.1", "mm"),))
+        bench.process(lambda agent: agent.report("job_1", Result.COMPLETED, "good", later))
+        report = PrintReport.from_json(bench.service.outcomes["job_1"]["report"])
+        assert (report.serials, report.material.batch, report.mass_g) == (("SN-1",), "LOT 7", "7")
+        assert [each.value for each in report.measurements] == ["22.1"]
+
+    def test_survive_a_crash(self, bench: Bench) -> None:
+        token = PrintToken(bench.service.authorise())
+        for crash_at in range(1, 30):
+            with pytest.raises(Crash):
+                bench.process(lambda agent: agent.print(token, Result.COMPLETED, self.SAID), crash_at)
+            with Journal.open(bench.printer.home) as journal:
+                if journal.undecided():
+                    break
+        assert bench.service.outcomes == {}
+        bench.settle()
+        assert bench.service.outcomes["job_1"]["report"]["serials"] == ["SN-1"]
+
+    def test_are_corrected_where_the_service_refused_them(self, bench: Bench) -> None:
+        refusal = problem(409, "conflict", "serial SN-1 is on another completed print of this design")
+        bench.service.faults += [None, None, None, refusal]
+        token = PrintToken(bench.service.authorise())
+        assert bench.process(lambda agent: agent.print(token, particulars=self.SAID)).state == "finished"
+        told = bench.process(lambda agent: agent.summary("job_1"))
+        assert told.outcome is None
+        bench.hands.at += 9000
+        bench.service.faults += [httpx2.ConnectError("offline")] * 100
+        bench.process(
+            lambda agent: agent.report("job_1", Result.COMPLETED, "good", Particulars(serials=("SN-2",)))
+        )
+        bench.service.faults.clear()
+        bench.settle()
+        report = PrintReport.from_json(bench.service.outcomes["job_1"]["report"])
+        assert (report.serials, report.material.batch) == (("SN-2",), "LOT 7")
+        assert report.ended_at < bench.hands.at - 8000
+
+    def test_are_not_corrected_while_nobody_knows_whether_they_came(self, bench: Bench) -> None:
+        bench.service.faults += [None, None, None, *[httpx2.ConnectError("offline")] * 100]
+        token = PrintToken(bench.service.authorise())
+        bench.process(lambda agent: agent.print(token, particulars=self.SAID))
+        with pytest.raises(JournalError, match="has an outcome already"):
+            bench.process(lambda agent: agent.report("job_1", Result.COMPLETED, "good", self.SAID))
+
+    def test_start_no_earlier_than_the_count(self, bench: Bench) -> None:
+        counted = int(bench.hands.at) + 4000
+        bench.service.lies["release"] = lambda value: value["receipt"].update(block_time=counted)
+        bench.print(bench.service.authorise())
+        report = PrintReport.from_json(bench.service.outcomes["job_1"]["report"])
+        assert (report.started_at, report.ended_at) == (counted, counted)
 
 
 class TestOffline:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -13,15 +14,19 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from ledger.commitment import canonical_json, report_commitment
+from ledger.print_report import PrintReport
 from ledger.typed_data import Result, print_id
 from printer_agent.client import PrinterClient
 from printer_agent.clock import Clock
 from printer_agent.errors import GateRefused, ReleaseRefused
 from printer_agent.identity import Identity
 from printer_agent.job import Job, JobState
+from printer_agent.machine import Machine
 from printer_agent.offers import ClaimOffer, Release
+from printer_agent.particulars import Particulars
 from printer_agent.pins import Pins
 from printer_agent.print_token import PrintToken
+from printer_agent.reporting import Circumstances
 from printer_agent.settings import Settings
 from tests.printer_agent.fake_service import DOMAIN, PROVIDER, URL, FakeService
 
@@ -36,6 +41,9 @@ class Scene:
         self.service.key_numbers = (self.identity.signing.x, self.identity.signing.y)
         self.service.suite, self.service.public = "X25519", self.identity.sealing.public
         self.pins = Pins(URL, "prt_1", PROVIDER, DOMAIN, self.service.enrolment.struct_hash())
+        machine = Machine("MK4", (250, 210, 220), ("MEX",), serial="M-7", batches={"PLA": "LOT 3"})
+        said = Particulars(serials=("SN-1",), mass_g="12.4")
+        self.made = Circumstances(self.pins.printer_hash, machine, "folder", said)
         self.token = PrintToken(self.service.authorise())
         settings = Settings.read({})
         with PrinterClient(
@@ -59,7 +67,7 @@ class Scene:
             "gated": lambda: job.gated("pass", self.sha256, ()),
             "start": lambda: job.start(100),
             "finish": lambda: job.finish(Result.COMPLETED, "done", 200),
-            "report": lambda: job.report("folder", bytes(32)),
+            "report": lambda: job.report(self.made, bytes(32)),
             "reported": lambda: job.reported(),
             "abandon": lambda: job.abandon("given up", 150),
         }
@@ -153,36 +161,50 @@ class TestRefusal:
             wrong(job)
         assert (job.state, job.consumed) == (JobState.REFUSED, True)
         job.abandon("refused", 9)
-        report = job.report("folder", bytes(32))
+        report = job.report(SCENE.made, bytes(32))
         assert (report.outcome.result, report.report["detail"]) == (Result.FAILED, "refused")
 
 
 class TestReport:
     def test_commits_to_what_it_says(self) -> None:
         job = SCENE.at(JobState.FINISHED)
-        report = job.report("folder", b"s" * 32)
+        report = job.report(SCENE.made, b"s" * 32)
         claim = SCENE.offer.claim
         assert report.outcome.print == print_id(claim.licence, claim.sequence)
         assert report.outcome.report == report_commitment(b"s" * 32, canonical_json(report.report))
         assert report.report == {
             "format": "partvault/report/v1",
-            "print": "job_1",
-            "release": "rel_1",
-            "printer": "prt_1",
-            "file_sha256": SCENE.sha256.hex(),
+            "print": "0x" + report.outcome.print.hex(),
+            "printer": "0x" + SCENE.pins.printer_hash.hex(),
+            "revision": "0x" + SCENE.service.revision_hash.hex(),
+            "part": {"design": "dsn_1", "revision": 1, "file": "cap.stl"},
+            "agent": f"partvault-printer {version('partvault')}",
             "driver": "folder",
+            "machine": {"model": "MK4", "serial": "M-7"},
+            "material": {"name": "PLA", "batch": "LOT 3"},
+            "serials": ["SN-1"],
+            "started_at": "1970-01-01T00:01:40Z",
+            "ended_at": "1970-01-01T00:03:20Z",
+            "measurements": [],
+            "mass_g": "12.4",
             "result": "completed",
             "detail": "done",
-            "started_at": 100,
-            "ended_at": 200,
         }
+        assert PrintReport.from_json(report.report).to_json() == report.report
+
+    def test_takes_any_word_about_the_ending(self) -> None:
+        job = SCENE.at(JobState.STARTED)
+        job.finish(Result.FAILED, "  jammed\n\x00" + "x" * 5000, 90)
+        report = PrintReport.from_json(job.report(SCENE.made, bytes(32)).report)
+        assert (report.detail[:9], len(report.detail)) == ("jammed··x", 1000)
+        assert report.ended_at == report.started_at == 100
 
     @pytest.mark.parametrize("result", [Result.FAILED, Result.CANCELLED])
     def test_tells_of_a_print_that_went_wrong(self, result: Result) -> None:
         job = SCENE.at(JobState.STARTED)
         job.finish(result, "jammed", 200)
         assert job.state is JobState.FAILED
-        assert job.report("folder", bytes(32)).outcome.result == result
+        assert job.report(SCENE.made, bytes(32)).outcome.result == result
 
 
 class AnyOrder(RuleBasedStateMachine):

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from printer_agent.errors import IdentityError, JournalError
-from printer_agent.journal import _SCHEMA, Journal
+from printer_agent.journal import Journal
+from printer_agent.journal_tables import _FIRST
 from printer_agent.private_files import make_private_folder
 
 OFFER: dict[str, Any] = {"claim": {"sequence": 1}}
@@ -175,7 +176,7 @@ class TestGrowth:
         path = home / "journal.sqlite"
         path.touch(0o600)
         with closing(sqlite3.connect(path, isolation_level=None)) as old:
-            for statement in filter(str.strip, _SCHEMA.split(";")):
+            for statement in filter(str.strip, _FIRST.split(";")):
                 old.execute(statement)
             old.execute("INSERT INTO starts VALUES ('rel_1', 'job_1', 5, 'COMPLETED')")
             old.execute("PRAGMA user_version = 1")
