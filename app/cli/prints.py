@@ -10,6 +10,7 @@ from app.cli.options import ApiKey, Json, Url, group
 from app.cli.output import console, fields, plain, say, show, table
 
 commands = group("print", "Single prints (provider authorises, both parties see)")
+PrintId = Annotated[str, typer.Argument(help="The print (job_…)")]
 Licence = Annotated[str, typer.Option(help="The licence (lic_…)")]
 Printer = Annotated[str, typer.Option(help="The printer (prt_…)")]
 
@@ -43,6 +44,16 @@ def authorise(
     show(as_json, made, _draw_token)
 
 
+@commands.command()
+def withdraw(print_id: PrintId, url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
+    """Take back an authorisation whose token is not redeemed yet; its number is free again."""
+    from app.cli.connection import connect
+
+    with connect(url, api_key) as connection:
+        found = connection.client.post(f"/v1/prints/{print_id}/withdraw")
+    show(as_json, found, _draw_print)
+
+
 @commands.command("list")
 def list_(url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
     """List the prints you are a party of."""
@@ -54,12 +65,7 @@ def list_(url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> Non
 
 
 @commands.command("show")
-def show_(
-    print_id: Annotated[str, typer.Argument(help="The print (job_…)")],
-    url: Url = None,
-    api_key: ApiKey = None,
-    as_json: Json = False,
-) -> None:
+def show_(print_id: PrintId, url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
     """Show a print with its receipts and its printer's report."""
     from app.cli.connection import connect
 

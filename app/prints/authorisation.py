@@ -8,13 +8,14 @@ from sqlmodel import Session, col, select
 
 from app import idempotency, submission
 from app.auth.principals import Principal
-from app.errors import NotPermitted, Reason
+from app.errors import Conflict, NotPermitted, Reason
 from app.idempotency import Attempt, Made
 from app.identifiers import PRINT, new_id
 from app.licences import queries as licence_queries
 from app.models import Licence, Print, Printer
 from app.printers import queries as printer_queries
 from app.prints import case as cases
+from app.prints import queries
 from app.prints.case import Case, Counts
 from app.prints.lifecycle import Event, State
 from app.prints.policy import judge_count
@@ -63,6 +64,23 @@ def authorise(services: Services, request: Attempt, principal: Principal, wanted
     cases.check_object(services, case.revision)
     # (4) the number and the token
     return _issue(services, request, principal, wanted, case.counts)
+
+
+def withdraw(services: Services, principal: Principal, print_id: str) -> None:
+    """Take an authorisation back before its token is redeemed: its number is free again.
+
+    A print withdrawn stays so, however often it is asked. Raises NotFound; Conflict from redemption on.
+    """
+    with services.database.write() as session:
+        row = queries.provided(session, principal, print_id)
+        if row.state == State.WITHDRAWN:
+            return
+        if row.state != State.AUTHORISED:
+            raise Conflict(
+                f"print {row.id} is {row.state}, so there is no authorisation to withdraw",
+                remedy="withdraw prints before their tokens are redeemed; later, stop the machine",
+            )
+        apply(session, row, Event.WITHDRAW)
 
 
 def _reasons(services: Services, case: Case) -> tuple[Reason, ...]:

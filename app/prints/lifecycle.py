@@ -1,28 +1,36 @@
 """The life of a print, as a pure state machine: no row, no clock, no network.
 
     authorised ──redeem──▶ redeeming ──release──▶ redeemed ──report──▶ completed | failed | cancelled
-        │                      │
-        └──expire──▶ expired   └──refuse──▶ refused
+        ├──withdraw──▶ withdrawn  └──refuse, withhold──▶ refused
+        └──expire──▶ expired
 
-| event    | from       | to         | who moves it     | guard                                 | number
-afterwards          |
-|----------|------------|------------|------------------|---------------------------------------|----------------------------|
-| redeem   | authorised | redeeming  | the printer      | live token, proof, claim, policy      | held
-|
-| expire   | authorised | expired    | the service      | token's time is over                  | free
-|
-| release  | redeeming  | redeemed   | the service      | print recorded and confirmed on chain | consumed
-|
-| refuse   | redeeming  | refused    | the contract     | rejected on chain                     | free
-|
-| withhold | redeeming  | refused    | the service      | recorded, but no longer permitted     | consumed
-|
-| complete | redeemed   | completed  | the printer      | signed outcome confirmed on chain     | consumed
-|
-| fail     | redeemed   | failed     | the printer      | signed outcome confirmed on chain     | consumed,
-may be credited  |
-| cancel   | redeemed   | cancelled  | the printer      | signed outcome confirmed on chain     | consumed
-|
+| event    | from       | to        | moved by | guard                             | number   | compensation |
+|----------|------------|-----------|----------|-----------------------------------|----------|--------------|
+| redeem   | authorised | redeeming | printer  | live token, proof, claim, policy  | held     | retry        |
+| withdraw | authorised | withdrawn | provider | not redeemed yet                  | free     | authorise    |
+| expire   | authorised | expired   | service  | the token's time is over          | free     | authorise    |
+| release  | redeeming  | redeemed  | service  | counted on chain, still permitted | consumed | retry        |
+| refuse   | redeeming  | refused   | contract | rejected on chain                 | free     | authorise    |
+| withhold | redeeming  | refused   | service  | counted on chain, then stopped    | consumed | re-issue     |
+| complete | redeemed   | completed | printer  | signed outcome confirmed on chain | consumed | none         |
+| fail     | redeemed   | failed    | printer  | signed outcome confirmed on chain | consumed | credit       |
+| cancel   | redeemed   | cancelled | printer  | signed outcome confirmed on chain | consumed | none         |
+
+`number` is the sequence number's lot after the event. What makes good what an event took:
+
+- *retry*: the same printer with the same Idempotency-Key is answered from where the print stands, with 202
+  and `Retry-After` until the chain has spoken and with the same bytes from then on.
+- *authorise*: nothing was counted; the provider authorises another print, which may get the same number.
+- *credit*: the contract permits one print more, while fewer than the licence's `reprints` were credited.
+- *re-issue*: the owner signs a licence for one print in its place, once (`app/licences/reissue.py`): for a
+  print withheld, for a failed one that was not credited, and for a redeemed one whose outcome is overdue or
+  whose printer is retired or in quarantine. It moves no state: a late outcome is recorded all the same.
+
+Abandoned is no state either: `app/prints/overdue.py` tells from the clock which prints lack their outcome.
+
+A licence's revocation is no event of its prints. Where it finds one *authorised*, redeeming is refused, and
+the print is withdrawn or expires; *redeeming*, the contract refuses it or it is withheld, whichever block
+comes first; *redeemed* or later, the print stands and its outcome is taken.
 
 An event in any other state is `IllegalTransition`: the callers look before they leap, so it is a programming
 error.
@@ -43,6 +51,7 @@ class State(StrEnum):
     COMPLETED = "completed"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    WITHDRAWN = "withdrawn"
     EXPIRED = "expired"
     REFUSED = "refused"
 
@@ -51,6 +60,7 @@ class Event(StrEnum):
     """What can happen to a print."""
 
     REDEEM = "redeem"
+    WITHDRAW = "withdraw"
     EXPIRE = "expire"
     RELEASE = "release"
     REFUSE = "refuse"
@@ -70,6 +80,7 @@ class Transition:
 
 TRANSITIONS: dict[tuple[State, Event], Transition] = {
     (State.AUTHORISED, Event.REDEEM): Transition(State.REDEEMING, holds_sequence=True),
+    (State.AUTHORISED, Event.WITHDRAW): Transition(State.WITHDRAWN, holds_sequence=False),
     (State.AUTHORISED, Event.EXPIRE): Transition(State.EXPIRED, holds_sequence=False),
     (State.REDEEMING, Event.RELEASE): Transition(State.REDEEMED, holds_sequence=True),
     (State.REDEEMING, Event.REFUSE): Transition(State.REFUSED, holds_sequence=False),
@@ -79,7 +90,10 @@ TRANSITIONS: dict[tuple[State, Event], Transition] = {
     (State.REDEEMED, Event.CANCEL): Transition(State.CANCELLED, holds_sequence=True),
 }
 
-FINAL = frozenset({State.COMPLETED, State.FAILED, State.CANCELLED, State.EXPIRED, State.REFUSED})
+UNREDEEMED = frozenset({State.WITHDRAWN, State.EXPIRED, State.REFUSED})
+"""States of prints that never released anything and never will."""
+
+FINAL = frozenset({State.COMPLETED, State.FAILED, State.CANCELLED, *UNREDEEMED})
 
 
 class IllegalTransition(RuntimeError):  # noqa: N818 - it names what was tried

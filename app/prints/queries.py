@@ -28,6 +28,15 @@ def print_of(session: Session, principal: Principal, print_id: str) -> Print:
     return row
 
 
+def provided(session: Session, principal: Principal, print_id: str) -> Print:
+    """One print on the caller's own printers, held until the transaction ends; NotFound otherwise."""
+    mine = Print.provider_id == principal.organisation_id
+    row = session.exec(prints(principal).where(Print.id == print_id, mine).with_for_update()).first()
+    if row is None:
+        raise NotFound("print", print_id)
+    return row
+
+
 def on_printer(session: Session, principal: PrinterPrincipal, print_id: str) -> Print:
     """One print that was authorised for this printer; NotFound otherwise."""
     query = select(Print).where(Print.id == print_id).where(Print.printer_id == principal.printer_id)

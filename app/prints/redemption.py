@@ -19,7 +19,7 @@ from app.models import Licence, Print, Printer
 from app.prints import case as cases
 from app.prints import queries, release
 from app.prints.case import Case, Counts, claim_of
-from app.prints.lifecycle import Event, State
+from app.prints.lifecycle import UNREDEEMED, Event, State
 from app.prints.transition import apply
 from app.wiring import Services
 from ledger.operations import RecordPrint
@@ -121,7 +121,7 @@ def settle(session: Session, row: Print) -> None:
 
 def _require_same_redemption(services: Services, row: Print, redemption: Redemption) -> None:
     """(1) the same request again, or nothing."""
-    if row.state in {State.EXPIRED, State.REFUSED}:
+    if row.state in UNREDEEMED:
         _refuse_spent(row)
     same_key = hmac.compare_digest((row.redeem_key or "").encode(), redemption.key.encode())
     until = (row.redeemed_at or row.token_expires_at) + services.settings.redeem_retry_s
@@ -135,6 +135,8 @@ def _require_same_redemption(services: Services, row: Print, redemption: Redempt
 def _refuse_spent(row: Print) -> None:
     if row.state == State.EXPIRED:
         raise _expired(row)
+    if row.state == State.WITHDRAWN:
+        raise TokenSpent("the provider withdrew the token's print", remedy="ask the provider for a new token")
     reasons = [Reason(**reason) for reason in row.reasons]
     listed = "; ".join(reason.message for reason in reasons)
     raise TokenSpent(
@@ -144,7 +146,7 @@ def _refuse_spent(row: Print) -> None:
 
 def _require_live(services: Services, row: Print, now: int) -> None:
     """(2) authorised and in time, or the printer's own redemption under way."""
-    if row.state in {State.EXPIRED, State.REFUSED}:
+    if row.state in UNREDEEMED:
         _refuse_spent(row)
     if row.state == State.AUTHORISED and row.token_expires_at <= now:
         raise _expired(row)

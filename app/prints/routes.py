@@ -156,3 +156,10 @@ def get_print(print_id: str, caller: ReaderCaller, services: ServicesDep) -> Pri
     """Show a print."""
     with services.database.read() as session:
         return print_view(session, queries.print_of(session, caller, print_id))
+
+
+@router.post("/prints/{print_id}/withdraw")
+def withdraw(print_id: str, caller: ProviderCaller, services: ServicesDep) -> PrintView:
+    """Take back an authorisation whose token is not redeemed yet; its number is free again."""
+    authorisation.withdraw(services, caller, print_id)
+    return get_print(print_id, caller, services)

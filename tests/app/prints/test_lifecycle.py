@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.prints import lifecycle
 from app.prints.lifecycle import FINAL, TRANSITIONS, Event, IllegalTransition, State, Transition, after
 
 ALLOWED = {
     ("authorised", "redeem"): ("redeeming", True),
+    ("authorised", "withdraw"): ("withdrawn", False),
     ("authorised", "expire"): ("expired", False),
     ("redeeming", "release"): ("redeemed", True),
     ("redeeming", "refuse"): ("refused", False),
@@ -20,6 +22,28 @@ ALLOWED = {
     ("redeemed", "fail"): ("failed", True),
     ("redeemed", "cancel"): ("cancelled", True),
 }
+
+
+def written() -> list[dict[str, str]]:
+    """The rows of the table in the module's docstring."""
+    lines = [line for line in (lifecycle.__doc__ or "").splitlines() if line.startswith("|")]
+    header, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return [dict(zip(header, row, strict=True)) for row in rows]
+
+
+class TestDocumentation:
+    def test_writes_down_every_transition_and_no_other(self) -> None:
+        said = {(row["from"], row["event"]): (row["to"], row["number"] != "free") for row in written()}
+        assert said == {key: (moved.target, moved.holds_sequence) for key, moved in TRANSITIONS.items()}
+        assert len(written()) == len(TRANSITIONS)
+
+    def test_names_who_moves_it_the_guard_and_what_makes_good(self) -> None:
+        explained = {"retry", "authorise", "credit", "re-issue", "none"}
+        for row in written():
+            assert row["moved by"] in {"printer", "provider", "service", "contract"}
+            assert row["guard"]
+            assert row["compensation"] in explained
+            assert row["compensation"] == "none" or f"*{row['compensation']}*" in (lifecycle.__doc__ or "")
 
 
 class TestAfter:
