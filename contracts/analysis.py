@@ -24,7 +24,7 @@ ROOT: Final = Path(__file__).resolve().parent
 PINS: Final = ("slither-analyzer==0.11.6", "halmos==0.3.3")
 ANSWERED: Final = frozenset(
     {
-        ("timestamp", "PrintLedger._recordPrint"),
+        ("timestamp", "PrintLedger._requirePermitted"),
         ("timestamp", "PrintLedger._requireInForce"),
         ("assembly", "PrintLedger.recordPrint"),
         ("assembly", "PrintLedger.batch"),

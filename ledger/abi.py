@@ -23,6 +23,7 @@ from ledger.events import (
     LicenceRevoked,
     OperationRejected,
     OutcomeRecorded,
+    PlateRecorded,
     PrinterEnrolled,
     PrinterRetired,
     PrintRecorded,
@@ -36,6 +37,7 @@ from ledger.operations import (
     Operation,
     Publish,
     RecordOutcome,
+    RecordPlate,
     RecordPrint,
     Retire,
     Revoke,
@@ -53,6 +55,7 @@ __all__ = [
     "LicenceRevoked",
     "OperationRejected",
     "OutcomeRecorded",
+    "PlateRecorded",
     "PrintRecorded",
     "PrinterEnrolled",
     "PrinterRetired",
@@ -89,14 +92,28 @@ def encode_call(operation: Operation) -> bytes:
             return _encode("enrol", _members(enrolment), provider_signature, printer[:32], printer[32:])
         case Retire(retirement, signature):
             return _encode("retire", _members(retirement), signature)
-        case RecordPrint(claim, key_x, key_y, signature, proof):
-            if not proof:
-                words = [word(kind, getattr(claim, name)) for name, kind in claim.SOLIDITY.items()]
-                return b"".join((_call("recordPrint")[0], *words, key_x, key_y, signature))
-            signed = (key_x, key_y, signature[:32], signature[32:])
+        case RecordPrint() | RecordPlate() | RecordOutcome():
+            return _encode_printers(operation)
+
+
+def _encode_printers(operation: RecordPrint | RecordPlate | RecordOutcome) -> bytes:
+    """Return the calldata of what a printer alone signs."""
+    key_x, key_y, signature = operation.key_x, operation.key_y, operation.signature
+    signed = (key_x, key_y, signature[:32], signature[32:])
+    match operation:
+        case RecordPrint(plate=plate) if plate:
+            raise TypedDataError(
+                "plate", "a print of a plate is recorded with the whole plate, not by itself"
+            )
+        case RecordPrint(claim, proof=proof) if proof:
             return _encode("recordListedPrint", _members(claim), signed, list(proof))
-        case RecordOutcome(licence, sequence, outcome, key_x, key_y, signature):
-            signed = (key_x, key_y, signature[:32], signature[32:])
+        case RecordPrint(claim):
+            words = [word(kind, getattr(claim, name)) for name, kind in claim.SOLIDITY.items()]
+            return b"".join((_call("recordPrint")[0], *words, key_x, key_y, signature))
+        case RecordPlate(claims, proofs=proofs):
+            members = [_members(claim) for claim in claims]
+            return _encode("recordPlate", members, signed, [list(proof) for proof in proofs])
+        case RecordOutcome(licence, sequence, outcome):
             return _encode("recordOutcome", licence, sequence, outcome.result, outcome.report, signed)
 
 

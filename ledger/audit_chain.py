@@ -32,7 +32,7 @@ from ledger.chain import Chain, ChainError, Header, NoOutputError, RevertError, 
 from ledger.evidence import SECTIONS
 from ledger.facts import fact_of
 from ledger.indexer import IndexedEvent, read_page
-from ledger.operations import Operation
+from ledger.operations import Operation, RecordPlate
 from ledger.reports import reported
 from ledger.typed_data import Domain, digest
 
@@ -175,20 +175,28 @@ class _Source:
 
     def __init__(self, contract: str, transaction: Transaction | None) -> None:
         ours = transaction is not None and transaction.to == contract
-        self._items = operations_in(transaction.data) if ours and transaction is not None else []
+        items = operations_in(transaction.data) if ours and transaction is not None else []
+        self._items = [_stated_by(item) for item in items]
 
     def skip(self, index: int) -> None:
         """Take out an item that the batch says it skipped."""
         if index < len(self._items):
-            self._items[index] = None
+            self._items[index] = []
 
     def take(self, fact: str | None) -> Operation | None:
-        """Return the first item left that states a fact."""
-        for index, item in enumerate(self._items):
-            if item is not None and fact_of(item) == fact:
-                self._items[index] = None
-                return item
+        """Return the first statement left that states a fact."""
+        for stated in self._items:
+            for index, statement in enumerate(stated):
+                if fact_of(statement) == fact:
+                    return stated.pop(index)
         return None
+
+
+def _stated_by(item: Operation | None) -> list[Operation]:
+    """Return the statements of an item of a batch: one, or those of a plate's prints and the plate's own."""
+    if isinstance(item, RecordPlate):
+        return [*item.prints(), item]
+    return [] if item is None else [item]
 
 
 def audit(
@@ -253,6 +261,7 @@ def _counts(history: History, evidence: Mapping[str, Any] | None, rows: int) -> 
         ("printers", "PrinterEnrolled"),
         ("retirements", "PrinterRetired"),
         ("prints", "PrintRecorded"),
+        ("plates", "PlateRecorded"),
         ("outcomes", "OutcomeRecorded"),
         ("rejections", "OperationRejected"),
     ):

@@ -29,7 +29,10 @@ _KINDS: Final[Mapping[str, str]] = {
     "prints": "record_print",
     "outcomes": "record_outcome",
 }
-_SECTIONS: Final = {kind: section for section, kind in _KINDS.items()} | {"revoke": "revocations"}
+_SECTIONS: Final = {kind: section for section, kind in _KINDS.items()} | {
+    "revoke": "revocations",
+    "record_plate": "plates",  # of the outbox alone: evidence has a plate's prints
+}
 _DERIVED: Final = ("receipt", "printer")
 
 

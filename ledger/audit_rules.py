@@ -7,6 +7,7 @@ happened, and together they must add up to the counters the contract shows.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from functools import lru_cache
@@ -15,6 +16,7 @@ from ledger.abi import (
     LicenceGranted,
     LicenceRevoked,
     OutcomeRecorded,
+    PlateRecorded,
     PrinterEnrolled,
     PrinterRetired,
     PrintRecorded,
@@ -22,13 +24,16 @@ from ledger.abi import (
     RevisionPublished,
 )
 from ledger.audit import Finding, History, Record
+from ledger.chain import Log
 from ledger.errors import LedgerError
 from ledger.operations import (
+    PLATE_PRINTS_MAX,
     Enrol,
     Grant,
     Operation,
     Publish,
     RecordOutcome,
+    RecordPlate,
     RecordPrint,
     Retire,
     Revoke,
@@ -75,6 +80,7 @@ class Ledger:
         self._printers: dict[bytes, Enrolment] = {}
         self._providers: dict[bytes, str] = {}
         self._retired: set[bytes] = set()
+        self._recent: deque[tuple[int, int, bytes, bytes, int]] = deque(maxlen=PLATE_PRINTS_MAX)
 
     def findings(self) -> Iterator[Finding]:
         """Judge every event in order, then the totals; run it once."""
@@ -93,7 +99,7 @@ class Ledger:
         yield from self._totals()
 
     def _signatures(self, record: Record, operation: Operation) -> Iterator[tuple[str, str]]:
-        message = digest(self._history.domain, operation.statement)
+        message = digest(self._history.domain, operation.signed)
         device = _device(operation)
         if device is not None and not verify_printer_signature(message, *device[1:]):
             yield device[0], "is not by the printer's key"
@@ -133,7 +139,12 @@ class Ledger:
             case PrinterRetired() as event, Retire():
                 self._retired.add(event.printer)
             case PrintRecorded() as event, RecordPrint():
+                log = record.seen.log
+                place = (log.block_number, log.index, event.printer, event.licence, event.sequence)
+                self._recent.append(place)
                 yield from self._print(event, operation, record.seen.block_time)
+            case PlateRecorded() as event, RecordPlate():
+                yield from self._plate(event, operation, record.seen.log)
             case OutcomeRecorded() as event, RecordOutcome():
                 yield from self._outcome(event, operation)
             case _:
@@ -173,6 +184,14 @@ class Ledger:
             yield "sequence", f"{event.sequence} is beyond the count"
         yield from self._printer(event.printer, licence, operation)
         granted.printed[event.sequence] = event.printer
+
+    def _plate(self, event: PlateRecorded, operation: RecordPlate, log: Log) -> Iterator[tuple[str, str]]:
+        """Each print of a plate is judged at its own event; here, that all of them are there, before it."""
+        first = operation.log_index_of(0, log.index)
+        for part, claim in enumerate(operation.claims):
+            place = (log.block_number, first + part, event.printer, claim.licence, claim.sequence)
+            if place not in self._recent:
+                yield "plate", f"the event of its print {part} is not where it belongs"
 
     def _printer(self, printer: bytes, licence: Licence, operation: RecordPrint) -> Iterator[tuple[str, str]]:
         derived = _identifier(licence.provider, operation.key_x, operation.key_y)
@@ -284,7 +303,7 @@ def vouchers_of(operation: Operation, enrolled: Mapping[bytes, str]) -> list[Vou
             return [Voucher("provider_signature", enrolment.provider, statement, signature)]
         case Retire(retirement, signature):
             return [Voucher("signature", enrolled.get(retirement.printer, ""), statement, signature)]
-        case RecordPrint() | RecordOutcome():
+        case RecordPrint() | RecordPlate() | RecordOutcome():
             return []
 
 
@@ -293,7 +312,7 @@ def _device(operation: Operation) -> tuple[str, bytes, bytes, bytes] | None:
     match operation:
         case Enrol(enrolment, _, signature):
             return "printer_signature", enrolment.key_x, enrolment.key_y, signature
-        case RecordPrint() | RecordOutcome():
+        case RecordPrint() | RecordPlate() | RecordOutcome():
             return "signature", operation.key_x, operation.key_y, operation.signature
         case _:
             return None

@@ -22,6 +22,7 @@ from ledger.operations import (
     Operation,
     Publish,
     RecordOutcome,
+    RecordPlate,
     RecordPrint,
     Retire,
     Revoke,
@@ -58,6 +59,12 @@ def _print(claim: Any, signed: Any, proof: Any = ()) -> RecordPrint:
     return RecordPrint(PrintClaim(*claim), key_x, key_y, r + s, tuple(proof))
 
 
+def _plate(claims: Any, signed: Any, proofs: Any) -> RecordPlate:
+    key_x, key_y, r, s = signed
+    members = tuple(PrintClaim(*claim) for claim in claims)
+    return RecordPlate(members, key_x, key_y, r + s, tuple(map(tuple, proofs)))
+
+
 _BUILDERS: Final[Mapping[str, Callable[..., Operation]]] = {
     "publish": lambda publication, signature: Publish(Publication(*publication), signature),
     "grant": lambda licence, signature: Grant(Licence(*licence), signature),
@@ -67,6 +74,7 @@ _BUILDERS: Final[Mapping[str, Callable[..., Operation]]] = {
     "retire": lambda retirement, signature: Retire(Retirement(*retirement), signature),
     "recordPrint": _print,
     "recordListedPrint": _print,
+    "recordPlate": _plate,
     "recordOutcome": _outcome,
 }
 

@@ -59,6 +59,13 @@ _SENTENCES: Final[Mapping[str, str]] = {
         "use a lower number first."
     ),
     "SequenceUsed": "Number {sequence} of licence {licence} is recorded already; a number prints once.",
+    "InvalidPlate": (
+        "The plate has {claims} claims and {proofs} proofs; it takes 1 to 16, with one proof for each."
+    ),
+    "AnotherPrinter": (
+        "Licence {licence} knows this printer as {printer}, not as the plate's other licences do; "
+        "put only one provider's licences on a plate."
+    ),
     "NotPrinted": "No print number {sequence} of licence {licence} is recorded; report recorded prints only.",
     "InvalidResult": "{result} is no result of a print; report 1 completed, 2 failed or 3 cancelled.",
     "OutcomeRecorded": "The outcome of print number {sequence} of licence {licence} is recorded already.",

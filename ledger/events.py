@@ -87,6 +87,14 @@ class PrintRecorded:
 
 
 @dataclass(frozen=True)
+class PlateRecorded:
+    """All prints of a plate are counted; their events stand right before this one, in the plate's order."""
+
+    printer: bytes
+    plate: bytes
+
+
+@dataclass(frozen=True)
 class OutcomeRecorded:
     """A printer reported how a print ended; `credited` tells whether the licence got it back."""
 
@@ -114,6 +122,7 @@ Event: TypeAlias = (
     | PrinterEnrolled
     | PrinterRetired
     | PrintRecorded
+    | PlateRecorded
     | OutcomeRecorded
     | OperationRejected
 )
@@ -126,6 +135,7 @@ _EVENTS: tuple[type[Event], ...] = (
     PrinterEnrolled,
     PrinterRetired,
     PrintRecorded,
+    PlateRecorded,
     OutcomeRecorded,
     OperationRejected,
 )

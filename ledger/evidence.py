@@ -26,6 +26,7 @@ from ledger.operations import (
     Operation,
     Publish,
     RecordOutcome,
+    RecordPlate,
     RecordPrint,
     Retire,
     Revoke,
@@ -110,7 +111,9 @@ def document_of(
             section, row = "retirements", _only(body, "retirement", "signature")
         case RecordPrint():
             section = "prints"
-            row = device | _only(body, "claim", "key_x", "key_y", "signature", "proof")
+            row = device | _only(body, *(name for name in body if name != "kind"))
+        case RecordPlate():
+            section, row = "plates", _only(body, "claims", "key_x", "key_y", "signature", "proofs")
         case RecordOutcome():
             section = "outcomes"
             row = device | _only(body, "outcome", "licence", "sequence", "key_x", "key_y", "signature")
@@ -132,14 +135,14 @@ def build(
     the caller's, for the publications it may disclose.
     """
     rows = _rows(connection, licences)
-    operations = [operation_in(row["body"]) for row in rows]
-    reaches = [reach_of(each, row["printer"]) for each, row in zip(operations, rows, strict=True)]
+    told = [each for row in rows for each in _told(row)]
+    reaches = [reach_of(operation, printer) for operation, printer, _ in told]
     known = {reach.makes for reach in reaches if reach.makes is not None}
     subjects = known if licences is None else known & frozenset(licences)
     sections: dict[str, list[dict[str, Any]]] = {section: [] for section in SECTIONS}
-    for row, operation, wanted in zip(rows, operations, within(reaches, subjects), strict=True):
+    for statement, wanted in zip(told, within(reaches, subjects), strict=True):
         if wanted:
-            section, document = document_of(operation, row["printer"], _receipt(row))
+            section, document = document_of(*statement)
             sections[section].append(document)
     evidence = {
         "format": FORMAT,
@@ -203,6 +206,18 @@ def _rows(connection: Connection, licences: Collection[bytes] | None) -> list[Ro
         joined = joined.where(events.licence.in_(licences) | events.licence.is_(None) | given)
     ordered = joined.order_by(operations.block_number, operations.log_index)
     return list(connection.execute(ordered).mappings())
+
+
+def _told(row: RowMapping) -> list[tuple[Operation, bytes | None, dict[str, Any]]]:
+    """Return what an operation states, each with its printer and its receipt: a plate states its prints."""
+    operation, receipt = operation_in(row["body"]), _receipt(row)
+    if not isinstance(operation, RecordPlate):
+        return [(operation, row["printer"], receipt)]
+    places = [operation.log_index_of(part, row["log_index"]) for part in range(len(operation.claims))]
+    return [
+        (each, row["printer"], receipt | {"log_index": place})
+        for each, place in zip(operation.prints(), places, strict=True)
+    ]
 
 
 def _receipt(row: RowMapping) -> dict[str, Any]:

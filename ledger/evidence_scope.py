@@ -14,6 +14,7 @@ from ledger.operations import (
     Operation,
     Publish,
     RecordOutcome,
+    RecordPlate,
     RecordPrint,
     Retire,
     Revoke,
@@ -51,6 +52,8 @@ def reach_of(operation: Operation, printer: bytes | None) -> Reach:
             return Reach(printer=enrolment.struct_hash())
         case Retire(retirement):
             return Reach(printer=retirement.printer)
+        case RecordPlate():
+            return Reach()  # its prints say it all
         case RecordPrint(claim):
             return Reach(frozenset({claim.licence}), printer=printer)
         case RecordOutcome(licence):

@@ -15,6 +15,7 @@ from ledger.abi import (
     LicenceRevoked,
     OperationRejected,
     OutcomeRecorded,
+    PlateRecorded,
     PrinterEnrolled,
     PrinterRetired,
     PrintRecorded,
@@ -59,13 +60,22 @@ def fact_in(event: Event) -> str | None:
             return _fact("enrol", printer)
         case PrinterRetired(printer):
             return _fact("retire", Retirement(printer).struct_hash())
+        case PrintRecorded() | PlateRecorded() | OutcomeRecorded():
+            return _printers_fact(event)
+        case OperationRejected():
+            return None
+
+
+def _printers_fact(event: PrintRecorded | PlateRecorded | OutcomeRecorded) -> str:
+    """Return the fact in an event that a printer alone signs for."""
+    match event:
         case PrintRecorded(licence, _, sequence, token):
             return _print_fact(licence, sequence, token)
+        case PlateRecorded(_, plate):
+            return _fact("record_plate", plate)
         case OutcomeRecorded(licence, _, sequence, result, report):
             outcome = PrintOutcome(print_id(licence, sequence), result, report)
             return _fact("record_outcome", outcome.struct_hash())
-        case OperationRejected():
-            return None
 
 
 def event_of(log: Log) -> Event:

@@ -23,9 +23,10 @@ _BOUNDS: Final[Mapping[str, int]] = {
     "enrol": 110_000,
     "retire": 80_000,
     "record_print": 60_000,
+    "record_plate": 350_000,
     "record_outcome": 100_000,
 }
-_PRINTER_SIGNED: Final = frozenset({"enrol", "record_print", "record_outcome"})
+_PRINTER_SIGNED: Final = frozenset({"enrol", "record_print", "record_plate", "record_outcome"})
 _P256_IN_SOLIDITY: Final = 450_000
 _BUMP_PERCENT: Final = 125
 

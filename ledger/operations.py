@@ -11,12 +11,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cache
-from typing import Any, ClassVar, Final, Self, TypeAlias, get_type_hints
+from typing import Any, ClassVar, Final, Self, TypeAlias, get_args, get_type_hints
 
 from ledger.errors import TypedDataError
 from ledger.typed_data import (
     Enrolment,
     Licence,
+    Plate,
     PrintClaim,
     PrintOutcome,
     PrintTransfer,
@@ -32,7 +33,10 @@ ACCOUNT_SIGNATURE_BYTES_MAX: Final = 4096
 """Longest signature of an account: 65 bytes for a key, more for a wallet that is a contract (ERC-1271)."""
 PROOF_NODES_MAX: Final = 32
 """Longest proof of a printer: a list of 2^32 printers."""
+PLATE_PRINTS_MAX: Final = 16
+"""Prints of a plate, at the most; the contract takes no more."""
 
+_MEMBERS: Final[Mapping[Any, str]] = {bytes: "hashes", PrintClaim: "claims"}
 _HEX = re.compile(r"0x(?:[0-9a-fA-F]{2})*")
 
 
@@ -42,6 +46,8 @@ class SignedOperation:
 
     kind: ClassVar[str]
     PRINTER_SIGNATURE: ClassVar[str | None] = None
+    OPTIONAL: ClassVar[str] = ""
+    """The field that is left out of the JSON while it is empty."""
 
     def __post_init__(self) -> None:
         for name, declared in _field_types(self.kind).items():
@@ -56,14 +62,21 @@ class SignedOperation:
         raise NotImplementedError
 
     @property
+    def signed(self) -> Statement:
+        """What the signature is over: the statement itself, for a print of a plate the plate."""
+        return self.statement
+
+    @property
     def operation_id(self) -> str:
         """The kind, a colon and the struct hash of the statement in hex, `0x…`."""
         return f"{self.kind}:0x{self.statement.struct_hash().hex()}"
 
     def to_json(self) -> dict[str, Any]:
         """Return the kind and the fields: statements under their Solidity names, bytes as 0x-hex."""
-        names = [field.name for field in fields(self)]
-        return {"kind": self.kind} | {name: _field_to_json(getattr(self, name)) for name in names}
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        if not values.get(self.OPTIONAL, True):
+            del values[self.OPTIONAL]
+        return {"kind": self.kind} | {name: _field_to_json(value) for name, value in values.items()}
 
     @classmethod
     def from_json(cls, data: object) -> Self:
@@ -77,6 +90,8 @@ class SignedOperation:
         values = {}
         for name, declared in types.items():
             if name not in data:
+                if name == cls.OPTIONAL:
+                    continue
                 raise TypedDataError(name, f"is missing from the operation {cls.kind!r}")
             values[name] = _field_from_json(name, declared, data[name])
         return cls(**values)
@@ -185,21 +200,92 @@ class Retire(SignedOperation):
 
 @dataclass(frozen=True)
 class RecordPrint(SignedOperation):
-    """Consume one sequence number of a licence; `proof` is `printer_proof` if the licence lists printers."""
+    """Consume one sequence number of a licence; `proof` is `printer_proof` if the licence lists printers.
+
+    A print that a plate recorded names the struct hashes of the plate's claims in `plate`, its own among
+    them; its signature is over that plate. The member is left out of the JSON of any other print.
+    """
 
     kind = "record_print"
     PRINTER_SIGNATURE = "signature"
+    OPTIONAL = "plate"
 
     claim: PrintClaim
     key_x: bytes
     key_y: bytes
     signature: bytes
     proof: tuple[bytes, ...]
+    plate: tuple[bytes, ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.plate and self.claim.struct_hash() not in self.plate:
+            raise TypedDataError("plate", "does not hold the print's own claim")
 
     @property
     def statement(self) -> PrintClaim:
         """The printer's claim."""
         return self.claim
+
+    @property
+    def signed(self) -> PrintClaim | Plate:
+        """The claim, or the plate it is on."""
+        return Plate(self.plate) if self.plate else self.claim
+
+
+@dataclass(frozen=True)
+class RecordPlate(SignedOperation):
+    """Consume the numbers of all claims of a plate or none; `proofs` has one for each claim, empty where its
+    licence lists no printers.
+    """
+
+    kind = "record_plate"
+    PRINTER_SIGNATURE = "signature"
+
+    claims: tuple[PrintClaim, ...]
+    key_x: bytes
+    key_y: bytes
+    signature: bytes
+    proofs: tuple[tuple[bytes, ...], ...]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 1 <= len(self.claims) <= PLATE_PRINTS_MAX:
+            raise TypedDataError(
+                "claims", f"a plate has 1 to {PLATE_PRINTS_MAX}, this one {len(self.claims)}"
+            )
+        if len(self.proofs) != len(self.claims):
+            raise TypedDataError(
+                "proofs", f"are {len(self.proofs)}, one for each of {len(self.claims)} claims"
+            )
+
+    @property
+    def statement(self) -> Plate:
+        """The plate the printer signed."""
+        return Plate.of(self.claims)
+
+    def prints(self) -> tuple[RecordPrint, ...]:
+        """Return its prints one by one, as evidence and audit speak of them."""
+        plate, keys = self.statement.claims, (self.key_x, self.key_y)
+        return tuple(
+            RecordPrint(claim, *keys, self.signature, proof, plate)
+            for claim, proof in zip(self.claims, self.proofs, strict=True)
+        )
+
+    def part_at_fault(self, args: Mapping[str, Any]) -> int | None:
+        """Return the place of the first claim that an error of the contract is about, by the error's
+        arguments; None where it is about the plate as a whole.
+        """
+        told = {name: args[name] for name in ("licence", "sequence", "deadline") if name in args}
+        for part, claim in enumerate(self.claims):
+            said = claim.to_json()
+            if told and all(said[name] == value for name, value in told.items()):
+                return part
+        return None
+
+    def log_index_of(self, part: int, log_index: int) -> int:
+        """Return where the event of a print stands, by its place on the plate; `log_index` is the plate's."""
+        return log_index - len(self.claims) + part
 
 
 @dataclass(frozen=True)
@@ -229,11 +315,23 @@ class RecordOutcome(SignedOperation):
         return self.outcome
 
 
-Operation: TypeAlias = Publish | Grant | Revoke | Transfer | Enrol | Retire | RecordPrint | RecordOutcome
+Operation: TypeAlias = (
+    Publish | Grant | Revoke | Transfer | Enrol | Retire | RecordPrint | RecordPlate | RecordOutcome
+)
 
 OPERATIONS: Final[Mapping[str, type[Operation]]] = {
     operation.kind: operation
-    for operation in (Publish, Grant, Revoke, Transfer, Enrol, Retire, RecordPrint, RecordOutcome)
+    for operation in (
+        Publish,
+        Grant,
+        Revoke,
+        Transfer,
+        Enrol,
+        Retire,
+        RecordPrint,
+        RecordPlate,
+        RecordOutcome,
+    )
 }
 
 
@@ -260,10 +358,22 @@ def _check_field(name: str, declared: Any, value: object) -> None:
     elif isinstance(declared, type) and issubclass(declared, Struct):
         if not isinstance(value, declared):
             raise TypedDataError(name, f"must be a {declared.__name__}, is {type(value).__name__}")
-    elif not isinstance(value, tuple) or len(value) > PROOF_NODES_MAX:
-        raise TypedDataError(name, f"must be a tuple of at most {PROOF_NODES_MAX} hashes")
-    elif not all(isinstance(node, bytes) and len(node) == 32 for node in value):
-        raise TypedDataError(name, "every hash must be 32 bytes")
+    else:
+        _check_tuple(name, get_args(declared)[0], value)
+
+
+def _check_tuple(name: str, member: Any, value: object) -> None:
+    """Check a field of several: hashes, or for plates statements or such fields themselves."""
+    if not isinstance(value, tuple) or len(value) > PROOF_NODES_MAX:
+        raise TypedDataError(
+            name, f"must be a tuple of at most {PROOF_NODES_MAX} {_MEMBERS.get(member, 'lists')}"
+        )
+    for each in value:
+        if member is bytes:
+            if not isinstance(each, bytes) or len(each) != 32:
+                raise TypedDataError(name, "every hash must be 32 bytes")
+        else:
+            _check_field(name, member, each)
 
 
 def _check_bytes(name: str, value: object) -> None:
@@ -283,7 +393,7 @@ def _field_to_json(value: object) -> Any:
     if isinstance(value, bytes):
         return "0x" + value.hex()
     if isinstance(value, tuple):
-        return ["0x" + node.hex() for node in value]
+        return [_field_to_json(member) for member in value]
     return value
 
 
@@ -294,9 +404,10 @@ def _field_from_json(name: str, declared: Any, value: Any) -> object:
         return _bytes_from_hex(name, value)
     if isinstance(declared, type) and issubclass(declared, Struct):
         return declared.from_json(value)
+    member = get_args(declared)[0]
     if not isinstance(value, list):
-        raise TypedDataError(name, "must be a list of hashes")
-    return tuple(_bytes_from_hex(name, node) for node in value)
+        raise TypedDataError(name, f"must be a list of {_MEMBERS.get(member, 'lists')}")
+    return tuple(_field_from_json(name, member, each) for each in value)
 
 
 def _bytes_from_hex(name: str, value: object) -> bytes:

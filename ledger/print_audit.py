@@ -162,9 +162,11 @@ def _device(domain: Domain, step: Step) -> Iterator[Finding]:
             name, x, y, signature = "signature", made.key_x, made.key_y, made.signature
         case _:
             return
-    if not verify_printer_signature(digest(domain, step.operation.statement), x, y, signature):
+    if not verify_printer_signature(digest(domain, step.operation.signed), x, y, signature):
         statement = _STATEMENTS[step.operation.kind]
         names = f"operation.{name}, operation.{statement}, operation.key_x, operation.key_y"
+        if isinstance(step.operation, RecordPrint) and step.operation.plate:
+            names += ", operation.plate"
         yield Finding(step.name, names, "is not by the printer's key over this statement")
 
 

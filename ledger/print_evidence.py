@@ -18,7 +18,7 @@ from ledger import tables
 from ledger.chain import ChainError
 from ledger.errors import TypedDataError
 from ledger.evidence import EvidenceError, digest_of
-from ledger.operations import Operation, from_json
+from ledger.operations import Operation, RecordPlate, from_json
 from ledger.outbox import operation_in
 from ledger.receipt_proof import Node, ReceiptProof, prove
 from ledger.typed_data import Domain
@@ -33,7 +33,11 @@ MEMBERS: Final = (
     "openings",
     "digest",
 )
-_BESIDE: Final = {"outcome": ("outcome", "licence", "sequence"), "transfer": ("transfer", "origin")}
+_BESIDE: Final = {
+    "outcome": ("outcome", "licence", "sequence"),
+    "transfer": ("transfer", "origin"),
+    "plate": ("plate", "claim"),
+}
 Subject = Literal["manifest", "terms", "report"]
 
 
@@ -62,25 +66,45 @@ class ProvenOperation:
         return {"operation": self.operation.to_json(), "receipt": self.proof.to_json()}
 
 
+@dataclass(frozen=True)
+class PlatePrint:
+    """One print of a plate: the plate's operation, and the print's place on it from zero."""
+
+    operation_id: str
+    part: int
+
+
 def prove_operations(
-    connection: Connection, node: Node, operation_ids: Sequence[str]
+    connection: Connection, node: Node, wanted: Sequence[str | PlatePrint]
 ) -> list[ProvenOperation]:
-    """Return operations of the outbox with their proofs, in the order named.
+    """Return operations of the outbox, by their identifiers, with their proofs, in the order named.
 
     Raises EvidenceError where one is not confirmed, ChainError where the node cannot prove it.
     """
-    chosen = select(tables.operations).where(tables.operations.c.operation_id.in_(operation_ids))
+    parts = [each if isinstance(each, PlatePrint) else PlatePrint(each, 0) for each in wanted]
+    names = [each.operation_id for each in parts]
+    chosen = select(tables.operations).where(tables.operations.c.operation_id.in_(names))
     rows: dict[str, RowMapping] = {row["operation_id"]: row for row in connection.execute(chosen).mappings()}
     found = []
-    for name in operation_ids:
-        row = rows.get(name)
+    for each in parts:
+        row = rows.get(each.operation_id)
         if row is None or row["state"] != "confirmed":
-            raise EvidenceError("operations", f"{name} is not confirmed")
-        proof = prove(node, row["block_number"], row["log_index"])
+            raise EvidenceError("operations", f"{each.operation_id} is not confirmed")
+        operation, log_index = _recorded(row, each.part)
+        proof = prove(node, row["block_number"], log_index)
         if keccak(proof.header) != row["block_hash"]:
-            raise ChainError(f"the node has another block {row['block_number']} than the one of {name}")
-        found.append(ProvenOperation(operation_in(row["body"]), proof))
+            block = row["block_number"]
+            raise ChainError(f"the node has another block {block} than the one of {each.operation_id}")
+        found.append(ProvenOperation(operation, proof))
     return found
+
+
+def _recorded(row: RowMapping, part: int) -> tuple[Operation, int]:
+    """Return what an operation's row stands for, of a plate one print, and where its event is."""
+    operation, log_index = operation_in(row["body"]), int(row["log_index"])
+    if not isinstance(operation, RecordPlate):
+        return operation, log_index
+    return operation.prints()[part], operation.log_index_of(part, log_index)
 
 
 def assemble(

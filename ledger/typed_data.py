@@ -8,7 +8,7 @@ in the same domain, but the contract never sees it. Pure: no network, no clock, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import cache, lru_cache
@@ -30,6 +30,7 @@ __all__ = [
     "Domain",
     "Enrolment",
     "Licence",
+    "Plate",
     "PrintClaim",
     "PrintOutcome",
     "PrintTransfer",
@@ -293,6 +294,37 @@ class PrintClaim(Struct):
 
 
 @dataclass(frozen=True)
+class Plate(Struct):
+    """A printer consumes the numbers of several claims for one build, all of them or none.
+
+    `claims` are the claims' struct hashes, in order: all that is needed to know what was signed, and nothing
+    of what the other claims say.
+    """
+
+    claims: tuple[bytes, ...]
+
+    def __post_init__(self) -> None:
+        if not self.claims:
+            raise TypedDataError("claims", "must be one or more struct hashes")
+        for claim in self.claims:
+            checked("claims", "bytes32", claim)
+
+    @classmethod
+    def of(cls, claims: Sequence[PrintClaim]) -> Plate:
+        """Return the plate of these claims."""
+        return cls(tuple(claim.struct_hash() for claim in claims))
+
+    @classmethod
+    def declaration(cls) -> str:
+        """Return EIP-712's encodeType: the struct and, after it, the one it refers to."""
+        return "Plate(PrintClaim[] claims)" + PrintClaim.declaration()
+
+    def struct_hash(self) -> bytes:
+        """Return EIP-712's hashStruct; an array of structs is the hash of its members' hashes."""
+        return keccak(self.type_hash() + keccak(b"".join(self.claims)))
+
+
+@dataclass(frozen=True)
 class PrintOutcome(Struct):
     """A printer reports how a print ended: `print` is its `print_id`, `result` a `Result`."""
 
@@ -327,6 +359,7 @@ Statement: TypeAlias = (
     | Enrolment
     | Retirement
     | PrintClaim
+    | Plate
     | PrintOutcome
 )
 

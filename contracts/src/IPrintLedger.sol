@@ -82,6 +82,12 @@ interface IPrintLedger {
         uint64 deadline;
     }
 
+    /// @notice What a printer signs to consume numbers of several licences, or several of one, for one build: all of
+    /// them or none. No claim in it can be recorded without the others.
+    struct Plate {
+        PrintClaim[] claims;
+    }
+
     /// @notice What a printer signs to report how a print ended.
     /// @param print `keccak256(abi.encode(licence, sequence))`
     /// @param result 1 completed, 2 failed, 3 cancelled
@@ -176,6 +182,11 @@ interface IPrintLedger {
     /// @param token SHA-256 of the print token
     event PrintRecorded(bytes32 indexed licence, bytes32 indexed printer, uint32 sequence, bytes32 token);
 
+    /// @notice All prints of a plate are counted; their `PrintRecorded` stand right before this, in the plate's order.
+    /// @param printer the printer that claimed it
+    /// @param plate the struct hash of the `Plate`
+    event PlateRecorded(bytes32 indexed printer, bytes32 plate);
+
     /// @notice A printer reported how a print ended.
     /// @param licence the licence of the print
     /// @param printer the printer that reported it
@@ -234,6 +245,11 @@ interface IPrintLedger {
     error PrintLedger_SequenceOutOfWindow(bytes32 licence, uint32 sequence);
     /// @notice The number is consumed.
     error PrintLedger_SequenceUsed(bytes32 licence, uint32 sequence);
+    /// @notice A plate holds no claim or more than 16, or not one proof for each.
+    error PrintLedger_InvalidPlate(uint256 claims, uint256 proofs);
+    /// @notice The key is this printer for a licence of the plate, and another one for its first: a plate is one
+    /// provider's.
+    error PrintLedger_AnotherPrinter(bytes32 licence, bytes32 printer);
     /// @notice An outcome is about a print that is not recorded.
     error PrintLedger_NotPrinted(bytes32 licence, uint32 sequence);
     /// @notice An outcome's result is none of the three.
@@ -308,6 +324,18 @@ interface IPrintLedger {
         PrintClaim calldata claim,
         PrinterSignature calldata signature,
         bytes32[] calldata proof
+    ) external;
+
+    /// @notice Counts the prints of a plate, 1 to 16 of them by one printer: all, or none where one is refused.
+    /// @dev Reverts with the error of the first claim refused. The limit lets a plate be an item of a batch on any
+    /// chain, with the P-256 precompile or without.
+    /// @param claims what the printer signed, in the order it signed
+    /// @param signature the printer's key and its signature over the `Plate` of these claims
+    /// @param proofs for each claim the Merkle proof that the printer is in its licence's list; empty without a list
+    function recordPlate(
+        PrintClaim[] calldata claims,
+        PrinterSignature calldata signature,
+        bytes32[][] calldata proofs
     ) external;
 
     /// @notice Records how a print ended, once. A failed one is credited back while the licence's reprints last.

@@ -20,6 +20,7 @@ import {
     hashClaim,
     hashEnrolment,
     hashLicence,
+    hashPlate,
     readLicence
 } from "./Statements.sol";
 
@@ -40,6 +41,8 @@ contract PrintLedger is IPrintLedger, EIP712 {
     uint8 private constant FAILED = 2;
     uint8 private constant CANCELLED = 3;
     uint256 private constant RETIRED = 1 << 160;
+    /// @dev Prints of a plate at the most; they and one signature checked in Solidity stay far below `ITEM_GAS`.
+    uint256 private constant PLATE_PRINTS_MAX = 16;
     /// @dev Gas every item of a batch may use, and what the loop itself needs after one that used it all.
     uint256 private constant ITEM_GAS = 1_000_000;
     uint256 private constant LOOP_GAS = 30_000;
@@ -180,6 +183,29 @@ contract PrintLedger is IPrintLedger, EIP712 {
     }
 
     /// @inheritdoc IPrintLedger
+    /// @dev The steps of `_recordPrint`, the signature (4) last: whatever fails undoes all of it.
+    function recordPlate(
+        PrintClaim[] calldata claims,
+        PrinterSignature calldata signature,
+        bytes32[][] calldata proofs
+    ) external {
+        uint256 count = claims.length;
+        if (count == 0 || count > PLATE_PRINTS_MAX || proofs.length != count) {
+            revert PrintLedger_InvalidPlate(count, proofs.length);
+        }
+        bytes32 printer = _requirePermitted(claims[0], signature, proofs[0]);
+        _count(claims[0], printer);
+        for (uint256 index = 1; index < count; ++index) {
+            bytes32 another = _requirePermitted(claims[index], signature, proofs[index]);
+            if (another != printer) revert PrintLedger_AnotherPrinter(claims[index].licence, another);
+            _count(claims[index], printer);
+        }
+        bytes32 plate = hashPlate(claims);
+        _requirePrinterSignature(printer, plate, signature);
+        emit PlateRecorded(printer, plate);
+    }
+
+    /// @inheritdoc IPrintLedger
     /// @dev Neither the window nor a revocation nor a retirement stops an outcome: the print happened. Any printer the
     /// provider enrolled may report it; see I7.
     function recordOutcome(
@@ -284,6 +310,20 @@ contract PrintLedger is IPrintLedger, EIP712 {
     function _recordPrint(PrintClaim calldata claim, PrinterSignature calldata signature, bytes32[] calldata proof)
         private
     {
+        // (1), (2), (3)
+        bytes32 printer = _requirePermitted(claim, signature, proof);
+        // (4)
+        _requirePrinterSignature(printer, hashClaim(claim), signature);
+        // (5)
+        _count(claim, printer);
+    }
+
+    /// @dev (1), (2), (3) of a print; gives the printer.
+    function _requirePermitted(
+        PrintClaim calldata claim,
+        PrinterSignature calldata signature,
+        bytes32[] calldata proof
+    ) private view returns (bytes32 printer) {
         bytes32 licence = claim.licence;
         LicenceRecord storage record = _licences[licence];
         Terms terms = record.terms;
@@ -293,17 +333,20 @@ contract PrintLedger is IPrintLedger, EIP712 {
         uint64 deadline = claim.deadline;
         if (block.timestamp > deadline) revert PrintLedger_ClaimExpired(deadline);
         // (2) the id contains the provider, so another provider's printer is simply unknown
-        bytes32 printer = hashEnrolment(terms.provider(), signature.keyX, signature.keyY);
+        printer = hashEnrolment(terms.provider(), signature.keyX, signature.keyY);
         _requireActive(printer);
         // (3)
         bool allowed = terms.isListed()
             ? MerkleProof.verifyCalldata(proof, record.printers, keccak256(abi.encode(printer)))
             : proof.length == 0;
         if (!allowed) revert PrintLedger_PrinterNotAllowed(licence, printer);
-        // (4)
-        _requirePrinterSignature(printer, hashClaim(claim), signature);
-        // (5)
+    }
+
+    /// @dev (5) of a print.
+    function _count(PrintClaim calldata claim, bytes32 printer) private {
+        bytes32 licence = claim.licence;
         uint32 sequence = claim.sequence;
+        LicenceRecord storage record = _licences[licence];
         record.counters = record.counters.consume(licence, sequence);
         emit PrintRecorded(licence, printer, sequence, claim.token);
     }

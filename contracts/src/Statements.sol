@@ -17,6 +17,8 @@ bytes32 constant ENROLMENT_TYPEHASH = keccak256("Enrolment(address provider,byte
 bytes32 constant RETIREMENT_TYPEHASH = keccak256("Retirement(bytes32 printer)");
 bytes32 constant CLAIM_TYPEHASH =
     keccak256("PrintClaim(bytes32 licence,uint32 sequence,bytes32 token,uint64 deadline)");
+bytes32 constant PLATE_TYPEHASH =
+    keccak256("Plate(PrintClaim[] claims)PrintClaim(bytes32 licence,uint32 sequence,bytes32 token,uint64 deadline)");
 bytes32 constant OUTCOME_TYPEHASH = keccak256("PrintOutcome(bytes32 print,uint8 result,bytes32 report)");
 
 /// @dev A calldata struct of static members lies there as EIP-712 encodes it. Padding that is not clean changes the
@@ -39,6 +41,15 @@ function hashClaim(IPrintLedger.PrintClaim calldata claim) pure returns (bytes32
         calldatacopy(add(pointer, 0x20), claim, 0x80)
         result := keccak256(pointer, 0xa0)
     }
+}
+
+/// @dev EIP-712 encodes an array of structs as the hash of its members' struct hashes, one after the other.
+function hashPlate(IPrintLedger.PrintClaim[] calldata claims) pure returns (bytes32) {
+    bytes32[] memory hashes = new bytes32[](claims.length);
+    for (uint256 index = 0; index < claims.length; ++index) {
+        hashes[index] = hashClaim(claims[index]);
+    }
+    return keccak256(abi.encode(PLATE_TYPEHASH, keccak256(abi.encodePacked(hashes))));
 }
 
 /// @dev Assembly sees a short value with whatever bits stand above it, so the shifts clear those of the address.

@@ -53,6 +53,18 @@ contract Handler is LedgerTest {
         _run(abi.encodeCall(ledger.batch, (words, items)), true);
     }
 
+    /// @dev Two prints on one plate: both or none, whichever of them the ledger would refuse.
+    function tryPlate(uint256 seed) external {
+        uint256 key = _key(seed);
+        IPrintLedger.PrintClaim[] memory claims = new IPrintLedger.PrintClaim[](2);
+        (uint32 one, uint32 other) = (uint32(seed % (NUMBERS + 1)), uint32((seed >> 8) % (NUMBERS + 1)));
+        (claims[0], claims[1]) = (claim(licence, one), claim(licence, other));
+        bytes memory call = abi.encodeCall(ledger.recordPlate, (claims, signedBy(key, hashOf(claims)), noProofs(2)));
+        bool due = one != other && _isDue(one, key) && _isDue(other, key);
+        _run(call, due);
+        if (due) assert(_printDue(one, key) && _printDue(other, key));
+    }
+
     function tryTransfer(uint256 seed) external {
         uint32 count = uint32(seed % (PRINTS + 2));
         IPrintLedger.PrintTransfer memory statement =
@@ -165,11 +177,15 @@ contract Handler is LedgerTest {
 
     /// @dev Whether a print is due, and the account of it if it is.
     function _printDue(uint32 sequence, uint256 key) private returns (bool due) {
-        due = !revoked && !retired[key] && key != STRANGER_KEY && block.timestamp < END && sequence != 0
-            && sequence <= PRINTS - moved + credited && !printed[sequence];
+        due = _isDue(sequence, key);
         if (!due) return false;
         (printed[sequence], printCount) = (true, printCount + 1);
         if (sequence > highest) highest = sequence;
+    }
+
+    function _isDue(uint32 sequence, uint256 key) private view returns (bool) {
+        return !revoked && !retired[key] && key != STRANGER_KEY && block.timestamp < END && sequence != 0
+            && sequence <= PRINTS - moved + credited && !printed[sequence];
     }
 
     function _run(bytes memory call, bool due) private {
@@ -197,7 +213,7 @@ contract InvariantsTest {
     }
 
     function targetSelectors() external view returns (Selectors[] memory targets) {
-        bytes4[] memory selectors = new bytes4[](11);
+        bytes4[] memory selectors = new bytes4[](12);
         selectors[0] = Handler.tryPrint.selector;
         selectors[1] = Handler.tryReport.selector;
         selectors[2] = Handler.tryGrantAgain.selector;
@@ -209,6 +225,7 @@ contract InvariantsTest {
         selectors[8] = Handler.tryBatch.selector;
         selectors[9] = Handler.tryTransfer.selector;
         selectors[10] = Handler.tryPrintTransferred.selector;
+        selectors[11] = Handler.tryPlate.selector;
         targets = new Selectors[](1);
         targets[0] = Selectors(address(handler), selectors);
     }

@@ -155,6 +155,10 @@ abstract contract LedgerTest {
         return new bytes32[](0);
     }
 
+    function noProofs(uint256 count) internal pure returns (bytes32[][] memory) {
+        return new bytes32[][](count);
+    }
+
     // Signatures
 
     function sign(uint256 key, bytes32 structHash) internal view returns (bytes memory) {
@@ -219,6 +223,17 @@ abstract contract LedgerTest {
     function hashOf(IPrintLedger.PrintClaim memory statement) internal pure returns (bytes32) {
         bytes32 typeHash = keccak256("PrintClaim(bytes32 licence,uint32 sequence,bytes32 token,uint64 deadline)");
         return keccak256(abi.encode(typeHash, statement));
+    }
+
+    function hashOf(IPrintLedger.PrintClaim[] memory claims) internal pure returns (bytes32) {
+        bytes32 typeHash = keccak256(
+            "Plate(PrintClaim[] claims)PrintClaim(bytes32 licence,uint32 sequence,bytes32 token,uint64 deadline)"
+        );
+        bytes memory hashes;
+        for (uint256 index = 0; index < claims.length; ++index) {
+            hashes = bytes.concat(hashes, hashOf(claims[index]));
+        }
+        return keccak256(abi.encode(typeHash, keccak256(hashes)));
     }
 
     function hashOfRevocation(bytes32 licence_) internal pure returns (bytes32) {

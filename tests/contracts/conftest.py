@@ -18,12 +18,13 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from ledger import abi
-from ledger.operations import Enrol, Grant, Operation, Publish, RecordOutcome, RecordPrint
+from ledger.operations import Enrol, Grant, Operation, Publish, RecordOutcome, RecordPlate, RecordPrint
 from ledger.signer import AccountKey
 from ledger.typed_data import (
     Domain,
     Enrolment,
     Licence,
+    Plate,
     PrintClaim,
     PrintOutcome,
     Publication,
@@ -158,6 +159,14 @@ class Printer:
         claim = PrintClaim(licence, sequence, token_of(licence, sequence), deadline)
         signature = sign_as_printer(self._key, digest(self._domain, claim))
         return RecordPrint(claim, self.key_x, self.key_y, signature, tuple(proof))
+
+    def plate(self, *prints: tuple[bytes, int], proofs: Sequence[Sequence[bytes]] = ()) -> RecordPlate:
+        claims = tuple(
+            PrintClaim(licence, number, token_of(licence, number), FAR) for licence, number in prints
+        )
+        signature = sign_as_printer(self._key, digest(self._domain, Plate.of(claims)))
+        shown = tuple(map(tuple, proofs)) or ((),) * len(claims)
+        return RecordPlate(claims, self.key_x, self.key_y, signature, shown)
 
     def outcome(self, licence: bytes, sequence: int, result: Result) -> RecordOutcome:
         outcome = PrintOutcome(print_id(licence, sequence), result, b"\x07" * 32)

@@ -57,6 +57,7 @@ def measure(chain: Chain) -> dict[str, int]:
             *_deployment(chain),
             *_accounts(chain),
             *_prints(chain),
+            *_plates(chain),
             *_batches(chain),
             *_outcomes(chain),
             *_peers(chain),
@@ -153,6 +154,17 @@ def _prints(chain: Chain) -> Iterator[tuple[str, int]]:
     proof = printer_proof(listed, printer.id)
     claim = printer.claim(grant.licence.struct_hash(), 1, proof)
     yield "print on a licence that lists ten printers", gas(chain.run(claim))
+
+
+def _plates(chain: Chain) -> Iterator[tuple[str, int]]:
+    business = _business(chain)
+    printer = business.printer()
+    grants = [business.grant() for _ in range(16)]
+    for operation in (business.publish, printer.enrol, *grants):
+        chain.run(operation)
+    for parts in (1, 4, 16):
+        plate = printer.plate(*[(grant.licence.struct_hash(), parts) for grant in grants[:parts]])
+        yield f"plate of {parts}, each of another licence", gas(chain.run(plate))
 
 
 def _batches(chain: Chain) -> Iterator[tuple[str, int]]:

@@ -121,6 +121,46 @@ class TestLifeOfALicence:
         assert chain.refusal(abi.encode_call(claim)).name == "PrinterRetired"
 
 
+class TestPlates:
+    def test_each_print_and_then_the_plate_is_recorded(
+        self, chain: Any, business: Any, decoded: Decode
+    ) -> None:
+        printer, one, two = business.printer(), business.grant(), business.grant()
+        prints = [
+            (one.licence.struct_hash(), 1),
+            (two.licence.struct_hash(), 4),
+            (one.licence.struct_hash(), 2),
+        ]
+        for operation in (business.publish, printer.enrol, one, two):
+            chain.run(operation)
+        plate = printer.plate(*prints)
+        events: list[Any] = [
+            abi.PrintRecorded(licence, printer.id, number, token_of(licence, number))
+            for licence, number in prints
+        ]
+        events.append(abi.PlateRecorded(printer.id, plate.statement.struct_hash()))
+        assert decoded(chain.run(plate)) == events
+        assert chain.refusal(abi.encode_call(plate)).name == "SequenceUsed"
+
+    def test_one_refusal_refuses_all_and_names_its_claim(self, chain: Any, business: Any) -> None:
+        printer, one, two = business.printer(), business.grant(), business.grant(prints=1)
+        for operation in (business.publish, printer.enrol, one, two):
+            chain.run(operation)
+        plate = printer.plate((one.licence.struct_hash(), 1), (two.licence.struct_hash(), 2))
+        refusal = chain.refusal(abi.encode_call(plate))
+        assert (refusal.name, plate.part_at_fault(refusal.args)) == ("CountExhausted", 1)
+        rejected = chain.send(abi.encode_batch([abi.encode_call(plate)]))
+        assert isinstance(abi.decode_log(rejected["logs"][0]), abi.OperationRejected)
+        assert chain.query("licenceState", one.licence.struct_hash())[0][6] == 0
+
+    def test_a_plates_size_is_explained(self, chain: Any, business: Any) -> None:
+        printer, grant = business.printer(), business.grant()
+        plate = printer.plate((grant.licence.struct_hash(), 1))
+        data = abi.encode_call(plate)
+        short = data[:-96] + bytes(32)  # the list of proofs, now of none
+        assert "takes 1 to 16" in chain.refusal(short).sentence
+
+
 class TestRefusals:
     def test_exhausted_count_says_how_many(self, chain: Any, business: Any) -> None:
         printer, grant = business.printer(), business.grant(prints=2)

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from ledger import abi
+from ledger.gas import operation_gas
+from ledger.typed_data import printer_proof, printers_root
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +35,26 @@ class TestWithoutPrecompile:
         other = printer.claim(grant.licence.struct_hash(), 2)
         altered = dataclasses.replace(claim, signature=other.signature)
         assert chain.refusal(abi.encode_call(altered)).name == "InvalidPrinterSignature"
+
+    def test_a_full_plate_of_listed_printers_is_an_item_of_a_batch(self, chain: Any, business: Any) -> None:
+        printer = business.printer()
+        listed = [bytes([number]) * 32 for number in range(255)] + [printer.id]
+        grants = [business.grant(printers=printers_root(listed)) for _ in range(16)]
+        for operation in (business.publish, printer.enrol, *grants):
+            chain.run(operation)
+        proof = printer_proof(listed, printer.id)
+        prints = [(grant.licence.struct_hash(), 1) for grant in grants]
+        plate = printer.plate(*prints, proofs=[proof] * 16)
+        receipt = chain.send(abi.encode_batch([abi.encode_call(plate)]))
+        assert [type(abi.decode_log(log)) for log in receipt["logs"]] == [
+            *[abi.PrintRecorded] * 16,
+            abi.PlateRecorded,
+        ]
+        calldata = len(abi.encode_call(plate))
+        assert int(receipt["gasUsed"], 16) < operation_gas(
+            "record_plate", calldata, precompile=False, reverts=0
+        )
+        assert int(receipt["gasUsed"], 16) < 900_000
 
     def test_an_item_of_a_batch_has_gas_enough(self, chain: Any, business: Any) -> None:
         printer, grant = business.printer(), business.grant()

@@ -11,12 +11,23 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_dss_signature
 
-from ledger.operations import Enrol, Grant, Publish, RecordOutcome, RecordPrint, Retire, Revoke, Transfer
+from ledger.operations import (
+    Enrol,
+    Grant,
+    Publish,
+    RecordOutcome,
+    RecordPlate,
+    RecordPrint,
+    Retire,
+    Revoke,
+    Transfer,
+)
 from ledger.signer import AccountKey
 from ledger.typed_data import (
     Domain,
     Enrolment,
     Licence,
+    Plate,
     PrintClaim,
     PrintOutcome,
     PrintTransfer,
@@ -123,6 +134,14 @@ class Cast:
         claim = PrintClaim(licence.struct_hash(), sequence, secret(f"token {token} {sequence}"), deadline)
         signature = self.device.sign(digest(self.domain, claim))
         return RecordPrint(claim, self.device.x, self.device.y, signature, ())
+
+    def plate(self, *prints: tuple[Licence, int], deadline: int = 1 << 40) -> RecordPlate:
+        claims = tuple(
+            PrintClaim(licence.struct_hash(), sequence, secret(f"plate {part}"), deadline)
+            for part, (licence, sequence) in enumerate(prints)
+        )
+        signature = self.device.sign(digest(self.domain, Plate.of(claims)))
+        return RecordPlate(claims, self.device.x, self.device.y, signature, ((),) * len(claims))
 
     def report(self, licence: Licence, sequence: int, result: Result = Result.COMPLETED) -> RecordOutcome:
         subject = licence.struct_hash()

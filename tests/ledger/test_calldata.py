@@ -19,6 +19,7 @@ OPERATIONS: list[Operation] = [
     CAST.enrol(),
     CAST.grant(LICENCE),
     CAST.record(LICENCE, 1),
+    CAST.plate((LICENCE, 2), (LICENCE, 1)),
     CAST.report(LICENCE, 1),
     CAST.transfer(LICENCE, "0x" + "22" * 20),
     CAST.revoke(LICENCE),

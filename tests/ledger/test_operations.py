@@ -17,6 +17,7 @@ from ledger.operations import (
     Operation,
     Publish,
     RecordOutcome,
+    RecordPlate,
     RecordPrint,
     Retire,
     Revoke,
@@ -56,6 +57,13 @@ def transfer(origin: Licence, prints: int, salt: bytes, signature: bytes) -> Tra
     return Transfer(origin, PrintTransfer(origin.struct_hash(), OWNER, prints, salt), signature, signature)
 
 
+def plate(claims: list[PrintClaim]) -> st.SearchStrategy[RecordPlate]:
+    proofs = st.lists(
+        st.lists(hashes, max_size=2).map(tuple), min_size=len(claims), max_size=len(claims)
+    ).map(tuple)
+    return st.builds(RecordPlate, st.just(tuple(claims)), hashes, hashes, printer_signatures, proofs)
+
+
 operations = st.one_of(
     st.builds(Publish, st.builds(Publication, st.just(OWNER), hashes), account_signatures),
     st.builds(Grant, licences, account_signatures),
@@ -76,6 +84,7 @@ operations = st.one_of(
         printer_signatures,
         st.lists(hashes, max_size=5).map(tuple),
     ),
+    st.lists(st.builds(PrintClaim, hashes, counts, hashes, counts), min_size=1, max_size=16).flatmap(plate),
     st.builds(outcome, hashes, counts, st.integers(1, 3), hashes, printer_signatures),
 )
 
@@ -155,6 +164,56 @@ class TestFields:
             dataclasses.replace(outcome(HASH, 1, 1, HASH, bytes(64)), **change)
 
 
+class TestRecordPlate:
+    CLAIMS = (PrintClaim(HASH, 1, HASH, 9), PrintClaim(HASH, 2, HASH, 9), PrintClaim(HASH[::-1], 2, HASH, 8))
+    PLATE = RecordPlate(CLAIMS, HASH, HASH, bytes(64), ((HASH,), (), ()))
+
+    def test_its_prints_are_signed_with_the_plate_and_say_their_own_claim(self) -> None:
+        prints = self.PLATE.prints()
+        assert [each.claim for each in prints] == list(self.CLAIMS)
+        assert {each.signed for each in prints} == {self.PLATE.statement}
+        assert [each.proof for each in prints] == [(HASH,), (), ()]
+        assert len({each.operation_id for each in prints}) == 3
+        assert [from_json(each.to_json()) for each in prints] == list(prints)
+
+    def test_a_print_by_itself_says_nothing_of_plates(self) -> None:
+        assert "plate" not in CLAIM.to_json()
+        assert CLAIM.signed == CLAIM.claim
+
+    def test_a_plate_without_the_prints_own_claim_is_refused(self) -> None:
+        with pytest.raises(TypedDataError, match="own claim"):
+            dataclasses.replace(CLAIM, plate=(HASH,))
+
+    @pytest.mark.parametrize(
+        ("change", "field"),
+        [
+            ({"claims": (), "proofs": ()}, "claims"),
+            ({"claims": CLAIMS * 6, "proofs": ((),) * 18}, "claims"),
+            ({"proofs": ()}, "proofs"),
+            ({"proofs": ((HASH,), (), (b"",))}, "proofs"),
+            ({"claims": (HASH,) * 3}, "claims"),
+        ],
+    )
+    def test_names_the_field_at_fault(self, change: dict[str, Any], field: str) -> None:
+        with pytest.raises(TypedDataError) as caught:
+            dataclasses.replace(self.PLATE, **change)
+        assert caught.value.field == field
+
+    @pytest.mark.parametrize(
+        ("args", "part"),
+        [
+            ({"licence": "0x" + HASH.hex()}, 0),
+            ({"licence": "0x" + HASH.hex(), "sequence": 2}, 1),
+            ({"licence": "0x" + HASH[::-1].hex(), "sequence": 2, "allowed": 1}, 2),
+            ({"deadline": 8}, 2),
+            ({"printer": "0x"}, None),
+            ({"licence": "0x"}, None),
+        ],
+    )
+    def test_tells_which_claim_an_error_is_about(self, args: dict[str, Any], part: int | None) -> None:
+        assert self.PLATE.part_at_fault(args) == part
+
+
 class TestOperationId:
     @given(operations)
     def test_is_kind_and_struct_hash_of_what_was_signed(self, operation: Operation) -> None:
@@ -179,5 +238,6 @@ class TestOperationId:
             "enrol",
             "retire",
             "record_print",
+            "record_plate",
             "record_outcome",
         ]
