@@ -41,7 +41,7 @@ def open_agent(
     driver cannot be built.
     """
     clock = clock or Clock()
-    identity = Identity.load(settings.home)
+    identity = Identity.load(settings.home, settings.keys_pin)
     pins = identity.enrolled
     with ExitStack() as stack:
         stack.enter_context(turn(settings.home))

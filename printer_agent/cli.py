@@ -96,7 +96,12 @@ def enrol(
     url: Annotated[str, typer.Option("--url", help="The service's address, pinned from now on")],
     code: Annotated[str, typer.Option("--code", help="The provider's one-time code; `-` reads stdin")],
     home: Home = None,
-    suite: Annotated[str, typer.Option(help="MLKEM768-X25519, X25519 or P-256")] = "MLKEM768-X25519",
+    keys: Annotated[
+        str | None, typer.Option(help="Where keys are made: file:, pkcs11:token=…;object=… or tpm2: [file:]")
+    ] = None,
+    suite: Annotated[
+        str | None, typer.Option(help="MLKEM768-X25519, X25519 or P-256; devices hold P-256")
+    ] = None,
     provider: Annotated[str | None, typer.Option(help="Refuse any other provider's address")] = None,
     model: Annotated[str | None, typer.Option(help="What the machine is")] = None,
     build_volume: Annotated[str | None, typer.Option(help="mm, as 250x210x220")] = None,
@@ -111,13 +116,16 @@ def enrol(
     with _failing(as_json):
         wishes = MachineWishes(model, build_volume, tuple(process or ()), tuple(material or ()))
         settings = _settings(home)
-        found = enrol_home(settings, url, _secret(code), suite=suite, provider=provider, machine=wishes)
+        found = enrol_home(
+            settings, url, _secret(code), suite=suite, provider=provider, machine=wishes, keys=keys
+        )
         if as_json:
             print_json(found)
             return
         _say(f"[green]✓[/] enrolled as [bold]{found['printer_id']}[/] at {found['url']}")
         _say(f"  printer   {found['printer_hash']}")
         _say(f"  key       {found['key_thumbprint']}")
+        _say(f"  keys      {found['keys']}, {found['sealing_suite']}")
         _say(f"  provider  {found['provider']}")
         _say(f"  ledger    {found['domain']['contract']} on chain {found['domain']['chain_id']}")
         _say("  → compare key and provider with the provider, who then runs `partvault printer approve`")
@@ -289,14 +297,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
 @contextmanager
 def _failing(as_json: bool) -> Iterator[None]:
     """Turn the agent's errors into a sentence with a remedy and an exit code."""
-    from printer_agent.errors import AgentError, IdentityError, SettingsError, Unreachable
+    from printer_agent.errors import AgentError, IdentityError, KeysUnavailable, SettingsError, Unreachable
     from printer_agent.terminal import console, show_error
 
     try:
         yield
     except AgentError as error:
         show_error(console(), error, as_json=as_json)
-        unusable = isinstance(error, IdentityError | SettingsError | Unreachable)
+        unusable = isinstance(error, IdentityError | KeysUnavailable | SettingsError | Unreachable)
         raise typer.Exit(_UNUSABLE if unusable else _REFUSED) from None
 
 

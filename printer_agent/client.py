@@ -18,7 +18,7 @@ import httpx2
 
 from printer_agent.clock import Clock
 from printer_agent.errors import Reason, ReleaseRefused, ServiceProblem, Unreachable
-from printer_agent.keys import SigningKey
+from printer_agent.keys import Signer
 from printer_agent.print_token import PrintToken
 from printer_agent.proof import make_proof
 from printer_agent.settings import Settings
@@ -53,7 +53,7 @@ class PrinterClient:
     def __init__(
         self,
         url: str,
-        key: SigningKey,
+        key: Signer,
         printer_id: str,
         settings: Settings,
         *,
@@ -81,6 +81,10 @@ class PrinterClient:
         """Send a signed outcome; a 202 counts as taken, the service owns it from then on."""
         call = _Call("POST", f"/v1/prints/{print_id}/outcome", self._printer_id, body)
         return _object(self._answer(call, self._settings.report_timeout_s))
+
+    def standing(self) -> dict[str, Any]:
+        """Ask where this printer stands at the service (`GET /v1/printers/self`)."""
+        return self._final(_Call("GET", "/v1/printers/self", self._printer_id))
 
     def download(self, url: str, size: int) -> Iterator[bytes]:
         """Stream `size` bytes of ciphertext; a broken download goes on where it broke (Range, RFC 9110).

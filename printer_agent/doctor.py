@@ -17,6 +17,7 @@ from printer_agent.drivers.choice import open_driver
 from printer_agent.errors import AgentError, GateRefused
 from printer_agent.identity import Identity
 from printer_agent.journal import Journal
+from printer_agent.keys import prove, thumbprint
 from printer_agent.machine import load_machine
 from printer_agent.settings import Settings
 from printer_agent.slicing.prusa import PrusaSlicer
@@ -38,6 +39,7 @@ class Check:
 def examine(settings: Settings, transport: httpx2.BaseTransport | None = None) -> Iterator[Check]:
     """Run every check; none of them changes anything but an empty file in the watch folder."""
     yield _attempt("identity", lambda: _identity(settings))
+    yield _attempt("keys", lambda: _keys(settings))
     yield _attempt("machine", lambda: _machine(settings))
     yield _attempt("journal", lambda: _journal(settings))
     yield _attempt("driver", lambda: _driver(settings))
@@ -59,7 +61,11 @@ def _attempt(name: str, check: Callable[[], str]) -> Check:
 def _identity(settings: Settings) -> str:
     identity = Identity.load(settings.home)
     pins = identity.enrolled
-    return f"{pins.printer_id} at {pins.url}, key {identity.signing.thumbprint()}, provider {pins.provider}"
+    return f"{pins.printer_id} at {pins.url}, key {thumbprint(identity.signing)}, provider {pins.provider}"
+
+
+def _keys(settings: Settings) -> str:
+    return prove(Identity.load(settings.home, settings.keys_pin).keys)
 
 
 def _machine(settings: Settings) -> str:

@@ -11,8 +11,9 @@ import httpx2
 
 from printer_agent.enrolment import Expectations, enrol
 from printer_agent.errors import IdentityError
-from printer_agent.identity import load_or_generate
+from printer_agent.identity import make_identity
 from printer_agent.journal import Journal
+from printer_agent.keys import thumbprint
 from printer_agent.machine import Machine, save_machine
 from printer_agent.private_files import make_private_folder
 from printer_agent.settings import Settings
@@ -44,12 +45,13 @@ def enrol_home(
     url: str,
     code: str,
     *,
-    suite: str,
+    suite: str | None,
     provider: str | None,
     machine: MachineWishes,
+    keys: str | None = None,
     transport: httpx2.BaseTransport | None = None,
 ) -> dict[str, Any]:
-    """Enrol the printer of `settings.home`; give what it pinned.
+    """Enrol the printer of `settings.home`, its keys made at the address `keys`; give what it pinned.
 
     Pins are written last: a home with pins has a journal and a machine. A second enrolment of a home is
     refused.
@@ -57,7 +59,7 @@ def enrol_home(
     home: Path = settings.home
     make_private_folder(home)
     machine.over(None)
-    identity = load_or_generate(home, suite)
+    identity = make_identity(home, keys, suite, settings.keys_pin)
     if identity.pins is not None:
         raise IdentityError(
             "already_enrolled",
@@ -72,7 +74,8 @@ def enrol_home(
     enrolled.save(home)
     return {
         **enrolled.enrolled.to_json(),
-        "key_thumbprint": enrolled.signing.thumbprint(),
+        "keys": enrolled.keys.uri,
+        "key_thumbprint": thumbprint(enrolled.signing),
         "sealing_suite": enrolled.sealing.suite,
         "machine": described.to_json(),
         "home": str(home),

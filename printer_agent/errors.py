@@ -54,6 +54,13 @@ class NotReady(AgentError):  # noqa: N818 - it names the state
     """The machine would not take this job now; nothing was consumed, and the same token serves later."""
 
 
+class KeysUnavailable(NotReady):
+    """The device that holds this printer's keys does not work now: unplugged, locked, another one.
+
+    What was begun stays as it is; the same token or command serves later.
+    """
+
+
 class Detached(AgentError):  # noqa: N818 - it names the state
     """The agent was told to stop while the machine prints; its next start follows the print again."""
 

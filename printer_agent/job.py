@@ -32,7 +32,7 @@ from printer_agent.pins import Pins
 from printer_agent.print_token import PrintToken
 from printer_agent.release import PrintFile, check_claim, check_release, open_key
 from printer_agent.reporting import Circumstances, Ending, Report, make_report
-from storage.recipients import SealingKey
+from storage.recipients import OpeningKey
 from storage.secret import DataKey
 
 _T = TypeVar("_T")
@@ -107,7 +107,7 @@ class Job:
         self._release = release
         self._state = JobState.RELEASED
 
-    def verify(self, sealing: SealingKey, file_bytes_max: int) -> DataKey:
+    def verify(self, sealing: OpeningKey, file_bytes_max: int) -> DataKey:
         """Run the checklist and open the key (released → verified)."""
         self._expect(JobState.RELEASED)
         with self._refusing():

@@ -22,7 +22,7 @@ from printer_agent.pins import Pins
 from printer_agent.print_token import PrintToken
 from storage.envelope import ObjectContext
 from storage.errors import StorageError
-from storage.recipients import SealingKey, open_sealed
+from storage.recipients import OpeningKey, open_sealed
 from storage.secret import DataKey
 from storage.stream import Piece
 
@@ -137,7 +137,7 @@ def expected_info(release: Release, custody: str, pins: Pins) -> bytes:
     )
 
 
-def open_key(release: Release, sealing: SealingKey) -> DataKey:
+def open_key(release: Release, sealing: OpeningKey) -> DataKey:
     """Open the sealed data key (RFC 9180); ReleaseRefused where it is for another printer or release."""
     if release.suite != sealing.suite:
         raise ReleaseRefused(

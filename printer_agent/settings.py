@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from printer_agent.errors import SettingsError
+from printer_agent.keys.pin import Pin, read_pin
 
 DRIVERS = ("folder", "octoprint", "moonraker")
 _PREFIX = "PARTVAULT_PRINTER_"
@@ -30,6 +31,8 @@ class Settings:
     host_key_file: file (0600) with the host's API key; `home`/host.key where it is not set
     host_folder: where the host keeps uploads, if it is on this machine, for `doctor`
     host_poll_s: pause between two looks at a running print
+    keys_pin: PIN of the device that holds the printer's keys, from the variable KEYS_PIN or the file that
+        KEYS_PIN_FILE names (0600); the keys' address or `home`/keys.pin may give it instead
     host_silence_s_max: how long a silent host is waited for before a print's result counts as unknown
     """
 
@@ -49,6 +52,7 @@ class Settings:
     host_folder: Path | None = None
     host_poll_s: float = 2.0
     host_silence_s_max: float = 3600.0
+    keys_pin: Pin | None = None
 
     @classmethod
     def read(
@@ -78,6 +82,7 @@ class Settings:
             host_folder=_path(variables, "HOST_FOLDER"),
             host_poll_s=_positive(variables, "HOST_POLL_S", cls.host_poll_s),
             host_silence_s_max=_positive(variables, "HOST_SILENCE_S_MAX", cls.host_silence_s_max),
+            keys_pin=_pin(variables),
         )
 
 
@@ -92,6 +97,14 @@ def _one_of(variables: Mapping[str, str], name: str, words: tuple[str, ...]) -> 
 def _path(variables: Mapping[str, str], name: str) -> Path | None:
     named = variables.get(_PREFIX + name)
     return Path(named).expanduser().absolute() if named else None
+
+
+def _pin(variables: Mapping[str, str]) -> Pin | None:
+    """Read the PIN itself or the file that holds it; not both."""
+    text, path = variables.get(_PREFIX + "KEYS_PIN"), _path(variables, "KEYS_PIN_FILE")
+    if text and path is not None:
+        raise SettingsError("invalid_setting", f"{_PREFIX}KEYS_PIN and {_PREFIX}KEYS_PIN_FILE are both set")
+    return read_pin(path) if path is not None else Pin(text) if text else None
 
 
 def _positive(variables: Mapping[str, str], name: str, default: float) -> float:

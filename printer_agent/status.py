@@ -10,6 +10,7 @@ from rich.table import Table
 
 from printer_agent.identity import Identity
 from printer_agent.journal import Journal
+from printer_agent.keys import thumbprint
 from printer_agent.settings import Settings
 
 _COLOURS = {"reported": "green", "refused": "red", "failed": "red", "awaiting": "yellow", "started": "yellow"}
@@ -33,7 +34,8 @@ def describe(settings: Settings) -> dict[str, Any]:
         waiting = len(journal.waiting_outcomes())
     return {
         **identity.enrolled.to_json(),
-        "key_thumbprint": identity.signing.thumbprint(),
+        "keys": identity.keys.uri,
+        "key_thumbprint": thumbprint(identity.signing),
         "watch": str(settings.watch),
         "prints": prints,
         "outcomes_waiting": waiting,

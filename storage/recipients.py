@@ -11,7 +11,7 @@ import hashlib
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric import ec, mlkem, x25519
@@ -35,6 +35,7 @@ SEED_BYTES = 32
 _MLKEM_PUBLIC_BYTES = 1184
 _MLKEM_SEED_BYTES = 64
 _TAG_BYTES = 16
+_P256_FIELD_BYTES = 32
 _P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 _Private = x25519.X25519PrivateKey | ec.EllipticCurvePrivateKey | MLKEM768X25519PrivateKey
@@ -95,6 +96,23 @@ SUITES = tuple(_KINDS)
 """Names of the suites, the default first."""
 
 
+class OpeningKey(Protocol):
+    """A recipient's private key, wherever it is held.
+
+    suite: name of its suite; public: the key to seal to, as the suite encodes it
+    """
+
+    @property
+    def suite(self) -> str: ...  # noqa: D102  # said above
+
+    @property
+    def public(self) -> bytes: ...  # noqa: D102  # said above
+
+    def open(self, blob: bytes, info: bytes) -> DataKey:
+        """Open a data key sealed to this recipient and `info`; see `open_sealed`."""
+        ...
+
+
 class SealingKey:
     """A recipient's private key: 32 secret bytes and the suite they belong to.
 
@@ -133,13 +151,7 @@ class SealingKey:
 
     def open(self, blob: bytes, info: bytes) -> DataKey:
         """Open a data key sealed to this recipient and `info`; see `open_sealed`."""
-        kind = _kind(self.suite)
-        if len(blob) != sealed_bytes(self.suite):
-            raise SealInvalid(f"a key sealed for {self.suite} has another length than {len(blob)} bytes")
-        try:
-            return DataKey(kind.suite.decrypt(blob, self._private, info))
-        except (InvalidTag, ValueError):
-            raise SealInvalid("the sealed key is for another recipient or release, or was altered") from None
+        return _open(self.suite, self._private, blob, info)
 
     def wipe(self) -> None:
         """Overwrite this copy of the secret bytes; the parsed key is the cipher library's to free."""
@@ -150,6 +162,85 @@ class SealingKey:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a sealing key is never pickled; store to_bytes() owner-only")
+
+
+Exchange = Callable[[bytes], bytes]
+"""ECDH by the holder of a P-256 private key: takes a point on the curve (65 bytes, uncompressed) and gives X
+of the shared point (32 bytes), as CKM_ECDH1_DERIVE and TPM2_ECDH_ZGen do."""
+
+
+class DeviceSealingKey:
+    """A recipient's P-256 private key that stays in a device; what `exchange` raises comes through.
+
+    DHKEM(P-256) needs the key for the Diffie-Hellman value alone (RFC 9180 section 4.1); everything after it
+    happens here. Raises `RecipientInvalid` where `public` is no uncompressed point.
+    """
+
+    __slots__ = ("_exchange", "public")
+
+    suite = "P-256"
+
+    def __init__(self, public: bytes, exchange: Exchange) -> None:
+        self.public = validate_public(self.suite, public)
+        self._exchange = exchange
+
+    def open(self, blob: bytes, info: bytes) -> DataKey:
+        """Open a data key sealed to this recipient and `info`; see `open_sealed`."""
+        private = _DevicePrivate(self.public, self._exchange)
+        try:
+            return _open(self.suite, private, blob, info)
+        except SealInvalid:
+            if private.failure is not None:
+                raise private.failure from None
+            raise
+
+    def __repr__(self) -> str:
+        return f"DeviceSealingKey({self.suite}, {self.public.hex()[2:18]}…)"
+
+
+class _DevicePrivate(ec.EllipticCurvePrivateKey):
+    """What the cipher library asks of a private key to decapsulate: the exchange and the public key."""
+
+    def __init__(self, public: bytes, exchange: Exchange) -> None:
+        self._public = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), public)
+        self._exchange = exchange
+        self.failure: Exception | None = None
+
+    def exchange(self, algorithm: ec.ECDH, peer_public_key: ec.EllipticCurvePublicKey) -> bytes:
+        """Have the device compute the shared X; the library has checked that the peer is on the curve.
+
+        The library takes every exception for a key that does not open, so `failure` keeps it.
+        """
+        del algorithm
+        point = peer_public_key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+        try:
+            shared = self._exchange(point)
+        except Exception as error:
+            self.failure = error
+            raise
+        if len(shared) != _P256_FIELD_BYTES:
+            self.failure = RecipientInvalid(f"the device gave {len(shared)} bytes of a shared point, not 32")
+        return shared
+
+    def public_key(self) -> ec.EllipticCurvePublicKey:
+        """Give the public key, which RFC 9180 mixes into the shared secret."""
+        return self._public
+
+    @property
+    def curve(self) -> ec.EllipticCurve:
+        """P-256."""
+        return self._public.curve
+
+    @property
+    def key_size(self) -> int:
+        """256 bits."""
+        return self._public.key_size
+
+    def _kept(self, *_: object, **__: object) -> NoReturn:
+        """A device gives no private key away, and a sealing key signs nothing."""
+        raise TypeError("this private key stays in its device, and opens sealed keys only")
+
+    sign = private_numbers = private_bytes = __copy__ = __deepcopy__ = _kept
 
 
 def validate_public(suite: str, public: bytes) -> bytes:
@@ -174,9 +265,18 @@ def seal(data_key: DataKey, suite: str, public: bytes, info: bytes) -> bytes:
     return _seal(suite, data_key.view(), public, info)
 
 
-def open_sealed(blob: bytes, private: SealingKey, info: bytes) -> DataKey:
+def open_sealed(blob: bytes, private: OpeningKey, info: bytes) -> DataKey:
     """Open what `seal` made for this recipient and `info`; raises `SealInvalid`. The caller wipes the key."""
     return private.open(blob, info)
+
+
+def _open(suite: str, private: _Private, blob: bytes, info: bytes) -> DataKey:
+    if len(blob) != sealed_bytes(suite):
+        raise SealInvalid(f"a key sealed for {suite} has another length than {len(blob)} bytes")
+    try:
+        return DataKey(_kind(suite).suite.decrypt(blob, private, info))
+    except (InvalidTag, ValueError):
+        raise SealInvalid("the sealed key is for another recipient or release, or was altered") from None
 
 
 def _seal(suite: str, plaintext: bytes | memoryview, public: bytes, info: bytes) -> bytes:

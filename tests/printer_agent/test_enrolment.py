@@ -13,6 +13,7 @@ from printer_agent.enrolment import Expectations, enrol
 from printer_agent.errors import IdentityError, ServiceProblem, Unreachable
 from printer_agent.identity import Identity
 from printer_agent.journal import Journal
+from printer_agent.keys import FileKeys
 from printer_agent.machine import load_machine
 from printer_agent.settings import Settings
 from tests.printer_agent.fake_service import DOMAIN, PROVIDER, URL, FakeService
@@ -32,10 +33,11 @@ class TestEnrol:
         assert pins.printer_hash == service.enrolment.struct_hash()
 
     def test_sends_no_private_key(self, service: FakeService, settings: Settings) -> None:
-        identity = go(service, settings)
+        keys = go(service, settings).keys
+        assert isinstance(keys, FileKeys)
         sent = b"".join(request.content for request in service.requests)
-        assert identity.signing.reveal().hex().encode() not in sent
-        assert identity.sealing.to_bytes().hex().encode() not in sent
+        assert keys.signing.reveal().hex().encode() not in sent
+        assert keys.sealing.to_bytes().hex().encode() not in sent
 
     @pytest.mark.parametrize(
         ("lie", "kind"),

@@ -10,7 +10,8 @@ import pytest
 
 from ledger.typed_data import Domain
 from printer_agent.errors import IdentityError
-from printer_agent.identity import Identity, load_or_generate
+from printer_agent.identity import Identity, make_identity
+from printer_agent.keys import FileKeys
 from printer_agent.pins import Pins
 
 PINS = Pins("http://a", "prt_1", "0x" + "33" * 20, Domain(1, "0x" + "11" * 20), bytes(32))
@@ -46,10 +47,11 @@ class TestIdentity:
         "damage",
         [
             {"format": "other"},
-            {"signing_key": "AA=="},
-            {"signing_key": 7},
-            {"sealing_key": {"suite": "rot13", "private": ""}},
-            {"pins": {"url": "http://a"}},
+            {"current": {"keys": {"scheme": "file", "signing": "AA=="}, "pins": None}},
+            {"current": {"keys": {"scheme": "file", "signing": 7}, "pins": None}},
+            {"current": {"keys": {"scheme": "floppy"}, "pins": None}},
+            {"current": 7},
+            {"predecessors": [{}]},
         ],
     )
     def test_is_refused_when_damaged(self, tmp_path: Path, damage: dict[str, object]) -> None:
@@ -64,7 +66,8 @@ class TestIdentity:
         identity = Identity.generate("X25519")
         shown = repr(identity)
         assert "***" in shown
-        assert identity.signing.reveal().hex() not in shown
+        assert isinstance(identity.keys, FileKeys)
+        assert identity.keys.signing.reveal().hex() not in shown
 
     def test_never_changes_its_pins(self) -> None:
         identity = Identity.generate("X25519").with_pins(PINS)
@@ -78,7 +81,7 @@ class TestIdentity:
         assert caught.value.kind == "not_enrolled"
 
 
-class TestLoadOrGenerate:
+class TestMakeIdentity:
     def test_keeps_the_keys_of_an_enrolment_cut_off(self, tmp_path: Path) -> None:
-        first = load_or_generate(tmp_path / "home", "X25519")
-        assert load_or_generate(tmp_path / "home", "X25519").signing.x == first.signing.x
+        first = make_identity(tmp_path / "home", suite="X25519")
+        assert make_identity(tmp_path / "home", suite="X25519").signing.x == first.signing.x
