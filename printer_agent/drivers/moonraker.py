@@ -93,19 +93,16 @@ class MoonrakerDriver:
 
     def cancel(self, delivery: Delivery) -> None:
         """Cancel the running job where it is this one."""
-        stats = _object(self._status(), "print_stats")
-        if stats.get("filename") == delivery.name and stats.get("state") in _BUSY:
+        if self._prints(delivery):
             self._host.ask("POST", "/printer/print/cancel")
 
     def wipe(self, delivery: Delivery) -> None:
-        """Delete the file, its entries in the history and the firmware's memory of it; 403 is a busy host."""
-        path = f"{_FILES}/{segment(delivery.name)}"
-        if self._stored(delivery):
-            status, _ = self._host.ask("DELETE", path, expected=(200, 403))
-            if status == 403:
-                raise DriverError(
-                    "busy", f"{self._host.url} still uses {delivery.name}", "the agent tries again"
-                )
+        """Delete the file, its entries in the history and the firmware's memory of it.
+
+        The firmware is asked whether it prints: the host, which refuses too (403), hears of it later.
+        """
+        if self._prints(delivery) or not self._deleted(delivery):
+            raise DriverError("busy", f"{self._host.url} still uses {delivery.name}", "the agent tries again")
         for job in self._history(delivery):
             uid = segment(str(job.get("job_id")))
             self._host.ask("DELETE", f"/server/history/job?uid={uid}", expected=(200, 404))
@@ -140,6 +137,18 @@ class MoonrakerDriver:
         jobs = _object(answer, "result").get("jobs")
         listed = jobs if isinstance(jobs, list) else []
         return [job for job in listed if isinstance(job, dict) and job.get("filename") == delivery.name]
+
+    def _prints(self, delivery: Delivery) -> bool:
+        status = self._status()
+        stats, ready = _object(status, "print_stats"), _object(status, "webhooks").get("state") == "ready"
+        return ready and stats.get("filename") == delivery.name and stats.get("state") in _BUSY
+
+    def _deleted(self, delivery: Delivery) -> bool:
+        """Delete the file; False where the host says that it uses it."""
+        if not self._stored(delivery):
+            return True
+        status, _ = self._host.ask("DELETE", f"{_FILES}/{segment(delivery.name)}", expected=(200, 403))
+        return status == 200
 
     def _stored(self, delivery: Delivery) -> bool:
         status, _ = self._host.ask("HEAD", f"{_FILES}/{segment(delivery.name)}", expected=(200, 404))

@@ -14,9 +14,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -29,11 +29,12 @@ from printer_agent.slicing.prusa import PrusaSlicer
 from tests.e2e.conftest import Market
 from tests.e2e.parts import box
 from tests.e2e.service_process import ServiceProcess
+from tests.printer_agent.hosts.moonraker import RunningMoonraker
 from tests.printer_agent.hosts.octoprint import RunningHost
+from tests.printer_agent.hosts.printer_host import PrinterHost
 
 PRINTER = Path(sys.executable).with_name("partvault-printer")
 LIMITS = {"temperature_c_max": 280, "bed_c_max": 110, "feed_mm_s_max": 200, "acceleration_mm_s2_max": 5000}
-PART = box((20, 20, 3))
 WAIT_S_MAX = 120.0
 
 
@@ -50,17 +51,17 @@ class Shop:
     """A provider's machine: its agent's home, its host, one licence, and what was ever seen in the clear."""
 
     market: Market
-    host: RunningHost
+    host: PrinterHost
     home: Path
     printer_id: str
     licence: dict[str, Any]
-    seen: list[bytes] = field(default_factory=lambda: [PART[84:284]])
+    seen: list[bytes]
 
     @property
     def environment(self) -> dict[str, str]:
         return {
             **os.environ,
-            "PARTVAULT_PRINTER_DRIVER": "octoprint",
+            "PARTVAULT_PRINTER_DRIVER": self.host.driver,
             "PARTVAULT_PRINTER_HOST_URL": self.host.url,
             "PARTVAULT_PRINTER_HOST_POLL_S": "0.1",
             "PARTVAULT_PRINTER_POLL_INTERVAL_S": "0.2",
@@ -99,16 +100,11 @@ class Shop:
 
     def printing(self) -> str:
         """Wait until the host prints; look at the file in its folder, and give its name."""
-
-        def begun() -> str | None:
-            job = self.host.ask("GET", "/api/job").json()
-            return job["job"]["file"]["name"] if job["state"] == "Printing" else None
-
-        name = str(wait_for(begun, "nothing prints"))
-        content = (self.host.folder / "uploads" / name).read_bytes()
+        path: Path = wait_for(self.host.printing, "nothing prints")
+        content = path.read_bytes()
         middle = len(content) // 2
         self.seen += [content[middle : middle + 120], content[2000:2120]]
-        return name
+        return path.name
 
     def state(self, print_id: str) -> str:
         return str(self.market.provider.expect(200, "GET", f"/v1/prints/{print_id}")["state"])
@@ -124,8 +120,9 @@ class Shop:
 
     def left_in_the_clear(self) -> list[Path]:
         """Files of host, agent and service that hold a piece of what was seen."""
-        folders = (self.host.folder.parent, self.home.parent, self.market.service.data_dir, Path("/dev/shm"))
-        return [path for folder in folders for path in folder.rglob("*") if self.holds_any(path)]
+        folders = (self.host.disk, self.home.parent, self.market.service.data_dir, Path("/dev/shm"))
+        found = [path for folder in folders for path in folder.rglob("*") if self.holds_any(path)]
+        return [path for path in found if path != self.host.memory_log]
 
     def holds_any(self, path: Path) -> bool:
         try:
@@ -141,35 +138,42 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Market]:
         yield Market.open(service)
 
 
-@pytest.fixture
-def shop(octoprint_host: RunningHost, market: Market, tmp_path: Path) -> Shop:
+def shop_with(host: PrinterHost, market: Market, folder: Path, part: bytes) -> Shop:
+    """Enrol a printer whose agent drives `host`, have it approved, and license `part` to its provider."""
     try:
         PrusaSlicer().check()
     except GateRefused as error:
         pytest.skip(f"{error.message}: install Debian's prusa-slicer")
     machine = {"model": "W", "build_volume_mm": [250, 210, 210], "processes": ["MEX"], "materials": ["PETG"]}
     made = market.provider.expect(201, "POST", "/v1/printers", json={"name": "shop", "machine": machine})
-    home, code = tmp_path / "agent" / "home", made["enrolment_code"]
+    home, code = folder / "agent" / "home", made["enrolment_code"]
     home.parent.mkdir()
     wishes = MachineWishes(build_volume="250x210x210")
     settings = Settings.read({}, home=home)
     enrol_home(settings, market.service.url, code, suite="MLKEM768-X25519", provider=None, machine=wishes)
     path = home / "machine.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "limits": LIMITS}))
-    key = home / "host.key"
-    key.touch(0o600)
-    key.write_text(octoprint_host.key.reveal())
+    if host.api_key is not None:
+        key = home / "host.key"
+        key.touch(0o600)
+        key.write_text(host.api_key)
     shown = market.provider.expect(200, "GET", f"/v1/printers/{made['id']}")
     signed = {"signature": market.provider.sign(Enrolment.from_json(shown["enrolment"]))}
     market.provider.expect(200, "POST", f"/v1/printers/{made['id']}/approve", json=signed)
-    revision = market.published(PART)
+    revision = market.published(part)
     licence = market.owner.license(revision, market.provider, prints=4, reprints=2)
-    return Shop(market, octoprint_host, home, made["id"], licence)
+    return Shop(market, host, home, made["id"], licence, [part[84:284]])
 
 
-class TestOctoPrint:
+class WholePrints:
+    """What holds on every host: subclass, give `shop`, and the words the host has for its prints' ends."""
+
+    done: ClassVar[list[str]]
+    failed: ClassVar[list[str]]
+    cancelled: ClassVar[list[str]]
+
     def test_prints_fails_and_cancels_and_leaves_nothing(self, shop: Shop) -> None:
-        assert shop.command("doctor").returncode == 0, shop.command("doctor").stderr
+        assert shop.command("doctor").returncode == 0, shop.command("doctor").stdout
         with shop.agent():
             done = shop.order("a")
             first = shop.printing()
@@ -183,9 +187,9 @@ class TestOctoPrint:
             third = shop.printing()
             assert shop.command("cancel", stopped).returncode == 0
             assert shop.ended(stopped) == "cancelled"
-        assert shop.host.happened(first) == ["PrintStarted", "PrintDone"]
-        assert shop.host.happened(second) == ["PrintStarted", "PrintFailed"]
-        assert sorted(shop.host.happened(third)) == ["PrintCancelled", "PrintFailed", "PrintStarted"]
+        assert shop.host.outcomes(first) == self.done
+        assert shop.host.outcomes(second) == self.failed
+        assert sorted(shop.host.outcomes(third)) == self.cancelled
         assert shop.counts() == (3, 1)
         assert shop.left_in_the_clear() == []
 
@@ -198,7 +202,32 @@ class TestOctoPrint:
         assert shop.state(done) == "redeemed"
         with shop.agent():
             assert shop.ended(done) == "completed"
-        assert shop.host.happened(name) == ["PrintStarted", "PrintDone"]
+        assert shop.host.outcomes(name) == self.done
         assert shop.counts() == (1, 0)
         assert list(inbox_of(shop.home).iterdir()) == []
         assert shop.left_in_the_clear() == []
+
+
+class TestOctoPrint(WholePrints):
+    done: ClassVar = ["PrintStarted", "PrintDone"]
+    failed: ClassVar = ["PrintStarted", "PrintFailed"]
+    cancelled: ClassVar = ["PrintCancelled", "PrintFailed", "PrintStarted"]
+
+    @pytest.fixture
+    def shop(self, octoprint_host: RunningHost, market: Market, tmp_path: Path) -> Shop:
+        return shop_with(octoprint_host, market, tmp_path, box((20, 20, 3)))
+
+
+class TestMoonraker(WholePrints):
+    """The simulated machine prints in real time, so its part is small.
+
+    Klipper pauses its file when the machine is shut down, and says no more of it.
+    """
+
+    done: ClassVar = ["started", "complete"]
+    failed: ClassVar = ["started", "paused"]
+    cancelled: ClassVar = ["cancelled", "started"]
+
+    @pytest.fixture
+    def shop(self, moonraker_host: RunningMoonraker, market: Market, tmp_path: Path) -> Shop:
+        return shop_with(moonraker_host, market, tmp_path, box((8, 8, 0.8)))

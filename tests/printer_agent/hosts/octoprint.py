@@ -39,6 +39,16 @@ class RunningHost:
     key: HostKey
     folder: Path
     temporary: Path
+    driver: str = "octoprint"
+    memory_log: Path | None = None
+
+    @property
+    def disk(self) -> Path:
+        return self.folder.parent
+
+    @property
+    def api_key(self) -> str:
+        return self.key.reveal()
 
     def ask(self, method: str, path: str, **kwargs: Any) -> httpx2.Response:
         headers = {"X-Api-Key": self.key.reveal()}
@@ -49,7 +59,13 @@ class RunningHost:
         """Where the host itself notes what happened to which file."""
         return self.folder.parent / "events"
 
-    def happened(self, name: str) -> list[str]:
+    def printing(self) -> Path | None:
+        job = self.ask("GET", "/api/job").json()
+        if job["state"] != "Printing":
+            return None
+        return self.folder / "uploads" / str(job["job"]["file"]["name"])
+
+    def outcomes(self, name: str) -> list[str]:
         """The events of one file, in their order."""
         lines = self.events.read_text().splitlines() if self.events.exists() else []
         return [event for event, _, file in (line.partition(" ") for line in lines) if file == name]
