@@ -15,9 +15,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ledger.abi import Event, OperationRejected
+from ledger.abi import Event, OperationRejected, PrintRecorded
 from ledger.chain import ChainError, Header, Log
 from ledger.facts import compact_json, event_json, event_of, fact_in
+from ledger.typed_data import print_id
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,15 @@ class IndexedEvent:
             "licence": getattr(self.event, "licence", None),
             "printer": getattr(self.event, "printer", None),
             "revision": getattr(self.event, "revision", None),
+            "print": self._print(),
             "body": compact_json(event_json(self.event)),
         }
+
+    def _print(self) -> bytes | None:
+        """Return the name of the print that the event records."""
+        if not isinstance(self.event, PrintRecorded):
+            return None
+        return print_id(self.event.licence, self.event.sequence)
 
     @property
     def rejection(self) -> OperationRejected | None:

@@ -23,6 +23,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 metadata: Final = MetaData()
@@ -116,12 +117,21 @@ events: Final = Table(
     Column("licence", LargeBinary(32), nullable=True),
     Column("printer", LargeBinary(32), nullable=True),
     Column("revision", LargeBinary(32), nullable=True),
+    Column("print", LargeBinary(32), nullable=True),
     Column("body", Text, nullable=False),
     Index("ledger_events_licence", "licence", "block_number", "log_index"),
     Index("ledger_events_printer", "printer"),
     Index("ledger_events_fact", "fact"),
+    Index(
+        "ledger_events_print",
+        "print",
+        unique=True,
+        sqlite_where=text("print IS NOT NULL"),
+        postgresql_where=text("print IS NOT NULL"),
+    ),
 )
-"""The contract's events; `body` is the event's members as canonical JSON."""
+"""The contract's events; `body` is the event's members as canonical JSON, `print` the name of the print that
+a `PrintRecorded` records."""
 
 leases: Final = Table(
     "ledger_leases",

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from sqlmodel import Session, select
 
-from app.cli import audit_access, audit_shreddings
+from app.cli import audit_access, audit_serials, audit_shreddings
 from app.cli.audit_releases import Answers
 from app.cli.audit_rows import Inventory, plain_rows
 from app.designs.custody import Custody
@@ -27,6 +27,7 @@ from app.models import (
     Licence,
     LicenceKey,
     Organisation,
+    PartSerial,
     Print,
     Printer,
     Release,
@@ -83,6 +84,7 @@ class Relations:
             self._sealed_for.setdefault(key.licence_id, set()).add(key.printer_id)
         self._owners_keys = {(key.licence_id, key.printer_id): key for key in self._keys}
         self._shreddings = list(session.exec(select(Shredding)).all())
+        self._serials = list(session.exec(select(PartSerial)).all())
         self._api_keys = {row.id: row for row in session.exec(select(ApiKey)).all()}
         self._accounts = {
             row.object_id for row in session.exec(select(WrappedSecret)).all() if row.kind == _ACCOUNT
@@ -107,6 +109,7 @@ class Relations:
         ):
             yield from chain.from_iterable(map(judge, subjects))  # type: ignore[arg-type]
         yield from audit_access.findings(self._api_keys, rows.organisations)
+        yield from audit_serials.findings(self._serials, rows)
 
     def _organisation(self, row: Organisation) -> Iterator[Finding]:
         name = f"organisations {row.id}"

@@ -10,7 +10,7 @@ from app.models.custody import KeyDestruction, KeyRotation, WrappedSecret
 from app.models.designs import Design, Revision
 from app.models.licences import Licence, LicenceKey
 from app.models.printers import Printer
-from app.models.prints import Print, Release
+from app.models.prints import PartSerial, Print, Release
 from app.models.quarantines import Quarantine
 from app.models.requests import IdempotencyRecord, SeenProof
 from app.models.shreddings import Shredding
@@ -27,6 +27,7 @@ __all__ = [
     "LicenceKey",
     "Organisation",
     "PartFingerprint",
+    "PartSerial",
     "Print",
     "Printer",
     "Quarantine",

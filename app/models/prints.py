@@ -65,3 +65,13 @@ class Release(SQLModel, table=True):
     revision_id: str = Field(foreign_key="revisions.id", index=True)
     body: bytes | None = None
     created_at: int = time_field()
+
+
+class PartSerial(SQLModel, table=True):
+    """A serial number on a piece of a design, and the completed print whose report has it."""
+
+    __tablename__ = "part_serials"
+
+    design_id: str = Field(primary_key=True, foreign_key="designs.id")
+    serial: str = Field(primary_key=True)
+    print_id: str = Field(foreign_key="prints.id", index=True)

@@ -11,7 +11,7 @@ from app.auth.principals import PrinterPrincipal
 from app.encodings import from_hex
 from app.errors import Conflict, Invalid, InvalidSignature
 from app.models import Licence, Print, Printer
-from app.prints import queries
+from app.prints import queries, reports, serials
 from app.prints.lifecycle import Event, State
 from app.prints.schemas import OutcomeRequest
 from app.prints.transition import apply
@@ -19,7 +19,8 @@ from app.wiring import Services
 from ledger.commitment import canonical_json, report_commitment
 from ledger.operations import RecordOutcome
 from ledger.outbox import OperationStatus
-from ledger.typed_data import PrintOutcome, Result, digest, print_id, verify_printer_signature
+from ledger.print_report import PrintReport
+from ledger.typed_data import PrintOutcome, Result, digest, verify_printer_signature
 
 _EVENTS = {Result.COMPLETED: Event.COMPLETE, Result.FAILED: Event.FAIL, Result.CANCELLED: Event.CANCEL}
 
@@ -41,8 +42,9 @@ def report(
 
     1. The print was released to this printer and has no other outcome.
     2. The outcome is about this print, and commits to the report that came with it.
-    3. The enrolled key signed it.
-    4. One transaction: report, outcome and outbox row.
+    3. The report keeps to its format, and says nothing that this print contradicts.
+    4. The enrolled key signed the outcome.
+    5. One transaction: report, outcome, serial numbers and outbox row.
 
     The same outcome again gets the same answer. Raises NotFound, Conflict, Invalid, InvalidSignature,
     LedgerRejected.
@@ -51,6 +53,7 @@ def report(
     with services.database.read() as session:
         row = queries.on_printer(session, principal, printed)
         licence, printer = session.get_one(Licence, row.licence_id), session.get_one(Printer, row.printer_id)
+        facts = reports.facts_of(session, row, licence, printer, submission.now(services, session))
     # (1) the print
     if row.outcome is None:
         if row.state != State.REDEEMED:
@@ -58,12 +61,14 @@ def report(
                 f"print {row.id} is {row.state}, so it has no outcome", remedy="report redeemed prints"
             )
         # (2) the statement
-        _require_fitting(outcome, body, print_id(licence.licence_hash, row.sequence))
-        # (3) the signature
+        _require_fitting(outcome, body, facts.print_hash)
+        # (3) the report
+        said = reports.require_sound(body.report, outcome, facts)
+        # (4) the signature
         operation = _signed(services, outcome, row, licence, printer, from_hex(body.signature))
         submission.require_acceptable(services, operation)
-        # (4) the transaction
-        _store(services, principal, row, body, operation)
+        # (5) the transaction
+        _store(services, principal, row, body, operation, said)
     return _wait(services, principal, printed, outcome)
 
 
@@ -114,16 +119,27 @@ def _store(
     seen: Print,
     body: OutcomeRequest,
     operation: RecordOutcome,
+    said: PrintReport,
 ) -> None:
+    """Keep the outcome, or nothing but the reason where a serial number is another print's."""
     with services.database.write() as session:
         row = queries.on_printer(session, principal, seen.id)
         if row.outcome is not None or row.state != State.REDEEMED:
             return
-        row.outcome = operation.outcome.to_json()
-        row.report = canonical_json(body.report).decode()
-        row.report_salt = from_hex(body.report_salt)
-        row.outcome_operation = submission.append(session, operation)
+        taken = serials.claim(session, row, said)
+        if taken is None:
+            row.outcome = operation.outcome.to_json()
+            row.report = canonical_json(body.report).decode()
+            row.report_salt = from_hex(body.report_salt)
+            row.outcome_operation = submission.append(session, operation)
         session.add(row)
+    if taken is not None:
+        raise Conflict(
+            taken.message,
+            field="report.serials",
+            remedy="read the number on the piece and report again with --serial",
+            reasons=[taken],
+        )
 
 
 def _wait(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import itertools
+import json
 import secrets
 from dataclasses import dataclass, field
 from typing import Any
@@ -228,9 +229,48 @@ class Printer:
     def download(self, release: dict[str, Any], **headers: str) -> httpx2.Response:
         return self.call("GET", release["object"]["url"], self.id, headers=headers)
 
-    def outcome_body(self, licence: dict[str, Any], sequence: int, result: int) -> dict[str, Any]:
-        document, salt = {"note": "measured", "result": result}, secrets.token_bytes(32)
+    def report_on(
+        self, licence: dict[str, Any], sequence: int, result: int, **changes: Any
+    ) -> dict[str, Any]:
+        """An honest report; `changes` replace members of it."""
+        revision = licence["licence"]["revision"]
+        query = "select manifest from revisions where revision_hash = ?"
+        manifest = json.loads(self.service.column(query, bytes.fromhex(revision[2:])))
+        enrolment = Enrolment(licence["licence"]["provider"], *self.coordinates())
+        now = rfc3339(self.service.clock.now())
+        return {
+            "format": "partvault/report/v1",
+            "print": "0x" + print_id(bytes.fromhex(licence["licence_hash"][2:]), sequence).hex(),
+            "printer": "0x" + enrolment.struct_hash().hex(),
+            "revision": revision,
+            "part": {
+                "design": manifest["design"],
+                "revision": manifest["revision"],
+                "file": manifest["files"][0]["filename"],
+            },
+            "agent": "test 1",
+            "driver": "folder",
+            "machine": {"model": "Workhorse", "serial": None},
+            "material": {"name": "PETG", "batch": "LOT 7"},
+            "serials": [],
+            "started_at": now,
+            "ended_at": now,
+            "measurements": [],
+            "mass_g": None,
+            "result": {1: "completed", 2: "failed", 3: "cancelled"}[result],
+            "detail": "measured",
+        } | changes
+
+    def outcome_body(
+        self, licence: dict[str, Any], sequence: int, result: int, **changes: Any
+    ) -> dict[str, Any]:
+        """A signed outcome with its report; `changes` replace members of the report before it is signed."""
+        document = self.report_on(licence, sequence, result, **changes)
         printed = print_id(bytes.fromhex(licence["licence_hash"][2:]), sequence)
+        return self.signed_outcome(printed, result, document)
+
+    def signed_outcome(self, printed: bytes, result: int, document: dict[str, Any]) -> dict[str, Any]:
+        salt = secrets.token_bytes(32)
         outcome = PrintOutcome(printed, result, report_commitment(salt, canonical_json(document)))
         return {
             "outcome": outcome.to_json(),
@@ -240,9 +280,9 @@ class Printer:
         }
 
     def report(
-        self, release: dict[str, Any], licence: dict[str, Any], sequence: int, result: int
+        self, release: dict[str, Any], licence: dict[str, Any], sequence: int, result: int, **changes: Any
     ) -> httpx2.Response:
-        body = self.outcome_body(licence, sequence, result)
+        body = self.outcome_body(licence, sequence, result, **changes)
         return self.call("POST", f"/v1/prints/{release['print_id']}/outcome", self.id, json=body)
 
 

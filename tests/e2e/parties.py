@@ -285,7 +285,7 @@ class Printer:
     def report(
         self, release: dict[str, Any], licence_hash: str, sequence: int, result: int
     ) -> httpx2.Response:
-        document = {"note": "measured", "result": result}
+        document = _report(release, licence_hash, sequence, result)
         salt = secrets.token_bytes(32)
         outcome = PrintOutcome(
             print_id(unhexed(licence_hash), sequence),
@@ -299,6 +299,31 @@ class Printer:
             "signature": self.sign(outcome),
         }
         return self.call("POST", f"/v1/prints/{release['print_id']}/outcome", self.id, json=body)
+
+
+def _report(release: dict[str, Any], licence_hash: str, sequence: int, result: int) -> dict[str, Any]:
+    """An honest report of a print as it was released."""
+    manifest = json.loads(release["manifest"])
+    counted = datetime.fromtimestamp(release["receipt"]["block_time"], UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    part = {"design": manifest["design"], "revision": manifest["revision"]}
+    return {
+        "format": "partvault/report/v1",
+        "print": hexed(print_id(unhexed(licence_hash), sequence)),
+        "printer": release["printer_hash"],
+        "revision": release["licence"]["revision"],
+        "part": {**part, "file": manifest["files"][0]["filename"]},
+        "agent": "test 1",
+        "driver": "none",
+        "machine": {"model": "Workhorse", "serial": None},
+        "material": {"name": manifest["recipe"].get("material"), "batch": None},
+        "serials": [f"{release['print_id']}-1"],
+        "started_at": counted,
+        "ended_at": counted,
+        "measurements": [],
+        "mass_g": None,
+        "result": {1: "completed", 2: "failed", 3: "cancelled"}[result],
+        "detail": "measured",
+    }
 
 
 def _b64url(value: bytes) -> str:

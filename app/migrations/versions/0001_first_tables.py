@@ -465,6 +465,24 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "part_serials",
+        sa.Column("design_id", sa.String(), nullable=False),
+        sa.Column("serial", sa.String(), nullable=False),
+        sa.Column("print_id", sa.String(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["design_id"],
+            ["designs.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["print_id"],
+            ["prints.id"],
+        ),
+        sa.PrimaryKeyConstraint("design_id", "serial"),
+    )
+    with op.batch_alter_table("part_serials", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_part_serials_print_id"), ["print_id"], unique=False)
+
+    op.create_table(
         "releases",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("print_id", sa.String(), nullable=False),
@@ -520,12 +538,20 @@ def upgrade() -> None:
         sa.Column("licence", sa.LargeBinary(length=32), nullable=True),
         sa.Column("printer", sa.LargeBinary(length=32), nullable=True),
         sa.Column("revision", sa.LargeBinary(length=32), nullable=True),
+        sa.Column("print", sa.LargeBinary(length=32), nullable=True),
         sa.Column("body", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("block_number", "log_index"),
     )
     with op.batch_alter_table("ledger_events", schema=None) as batch_op:
         batch_op.create_index("ledger_events_fact", ["fact"], unique=False)
         batch_op.create_index("ledger_events_licence", ["licence", "block_number", "log_index"], unique=False)
+        batch_op.create_index(
+            "ledger_events_print",
+            ["print"],
+            unique=True,
+            sqlite_where=sa.text("print IS NOT NULL"),
+            postgresql_where=sa.text("print IS NOT NULL"),
+        )
         batch_op.create_index("ledger_events_printer", ["printer"], unique=False)
 
     op.create_table(
@@ -607,6 +633,11 @@ def downgrade() -> None:
     op.drop_table("ledger_leases")
     with op.batch_alter_table("ledger_events", schema=None) as batch_op:
         batch_op.drop_index("ledger_events_printer")
+        batch_op.drop_index(
+            "ledger_events_print",
+            sqlite_where=sa.text("print IS NOT NULL"),
+            postgresql_where=sa.text("print IS NOT NULL"),
+        )
         batch_op.drop_index("ledger_events_licence")
         batch_op.drop_index("ledger_events_fact")
 
@@ -618,6 +649,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_releases_printer_id"))
 
     op.drop_table("releases")
+    with op.batch_alter_table("part_serials", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_part_serials_print_id"))
+
+    op.drop_table("part_serials")
     with op.batch_alter_table("prints", schema=None) as batch_op:
         batch_op.drop_index(
             "uq_prints_held_sequence",

@@ -223,7 +223,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Folder]:
         licence = owner.license(revision, provider, printers=[printer.id, other.id], prints=3)
         for result in (1, 2):
             release = printer.redeem(provider.authorise(licence, printer)["token"]).json()
-            assert printer.report(release, licence, result, result).status_code == 200
+            said = printer.report(release, licence, result, result, serials=["SN-1", "SN-2"])
+            assert said.status_code == 200
         assert other.redeem(provider.authorise(licence, other)["token"]).status_code == 200
         provider.authorise(licence, printer)
         owner.revoke(owner.license(revision, provider))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import Any
 
 import pytest
 
+from ledger.typed_data import print_id
 from tests.app.parties import Party, Printer, new_party, problem
 
 
@@ -41,7 +43,7 @@ class TestReport:
         assert (answer.status_code, answer.json()["state"]) == (200, state)
         assert answer.json()["receipt"]["block_number"] > 0
         seen = provider.expect(200, "GET", f"/v1/prints/{release['print_id']}")
-        assert (seen["state"], seen["report"]) == (state, {"note": "measured", "result": result})
+        assert (seen["state"], seen["report"]["result"]) == (state, state)
         assert provider.expect(200, "GET", f"/v1/licences/{licence['id']}")["credited"] == credited
 
     def test_takes_the_same_again_and_no_other(
@@ -70,7 +72,7 @@ class TestReport:
             ({"outcome.result": 9}, "outcome.result"),
             ({"outcome.print": "0x" + "11" * 32}, "outcome.print"),
             ({"outcome.report": "0x" + "11" * 32}, "outcome.report"),
-            ({"report": {"note": "other"}}, "outcome.report"),
+            ({"report.detail": "other"}, "outcome.report"),
             ({"report_salt": "0x" + "11" * 32}, "outcome.report"),
             ({"signature": "0x" + "11" * 64}, "signature"),
         ],
@@ -96,6 +98,41 @@ class TestReport:
         assert problem(refused)["field"] == field
         assert provider.expect(200, "GET", f"/v1/prints/{release['print_id']}")["outcome"] is None
 
+    @pytest.mark.parametrize(
+        ("change", "field"),
+        [
+            ({"format": "partvault/report/v0"}, "report.format"),
+            ({"note": "more"}, "report.note"),
+            ({"machine": {"model": "Workhorse"}}, "report.machine.serial"),
+            ({"serials": ["SN-1", "SN-1"]}, "report.serials.1"),
+            ({"measurements": [{"name": "bore", "value": 22.0}]}, "report.measurements.0.unit"),
+            ({"print": "0x" + "11" * 32}, "report.print"),
+            ({"printer": "0x" + "11" * 32}, "report.printer"),
+            ({"revision": "0x" + "11" * 32}, "report.revision"),
+            ({"part": {"design": "dsn_1", "revision": 1, "file": "part.stl"}}, "report.part"),
+            ({"result": "failed"}, "report.result"),
+            ({"started_at": None}, "report.started_at"),
+            ({"started_at": "2020-01-01T00:00:00Z"}, "report.started_at"),
+            ({"ended_at": "2020-01-01T00:00:00Z"}, "report.ended_at"),
+            ({"ended_at": "2199-01-01T00:00:00Z"}, "report.ended_at"),
+            ({"detail": "x" * 2000}, "report.detail"),
+        ],
+    )
+    def test_takes_a_report_in_its_format_and_of_this_print(
+        self,
+        provider: Party,
+        licence: dict[str, Any],
+        printer: Printer,
+        release: dict[str, Any],
+        change: dict[str, Any],
+        field: str,
+    ) -> None:
+        document = printer.report_on(licence, 1, 1) | change
+        printed = print_id(bytes.fromhex(licence["licence_hash"][2:]), 1)
+        refused = send(printer, release, printer.signed_outcome(printed, 1, document))
+        assert (refused.status_code, problem(refused)["field"]) == (422, field)
+        assert provider.expect(200, "GET", f"/v1/prints/{release['print_id']}")["outcome"] is None
+
     def test_is_for_the_printer_that_printed(
         self, provider: Party, licence: dict[str, Any], release: dict[str, Any]
     ) -> None:
@@ -117,6 +154,51 @@ class TestReport:
         owner.revoke(licence)
         provider.expect(200, "POST", f"/v1/printers/{printer.id}/retire", json={})
         assert printer.report(release, licence, 1, 1).json()["state"] == "completed"
+
+
+class TestSerials:
+    def reported(
+        self, provider: Party, licence: dict[str, Any], printer: Printer, result: int, serial: str
+    ) -> tuple[Any, dict[str, Any]]:
+        release = printer.redeem(provider.authorise(licence, printer)["token"]).json()
+        sequence = provider.recorded(licence)
+        return printer.report(release, licence, sequence, result, serials=[serial]), release
+
+    def test_stand_on_one_completed_print_of_a_design(
+        self,
+        owner: Party,
+        provider: Party,
+        licence: dict[str, Any],
+        printer: Printer,
+        revision: dict[str, Any],
+    ) -> None:
+        serial = f"SN-{secrets.token_hex(8)}"
+        assert self.reported(provider, licence, printer, 2, serial)[0].status_code == 200
+        assert self.reported(provider, licence, printer, 1, serial)[0].status_code == 200
+        elsewhere = new_party(owner.service, "provider")
+        theirs = owner.license(revision, elsewhere)
+        machine = elsewhere.printer()
+        refused, release = self.reported(elsewhere, theirs, machine, 1, serial)
+        told = problem(refused, "conflict")
+        assert (told["field"], told["reasons"][0]["code"]) == ("report.serials", "serial_taken")
+        assert serial in told["detail"]
+        assert "prt_" not in refused.text
+        assert "job_" not in refused.text
+        path = f"/v1/prints/{release['print_id']}"
+        for party in (owner, elsewhere):
+            seen = party.expect(200, "GET", path)
+            assert (seen["outcome"], seen["reasons"][0]["code"]) == (None, "serial_taken")
+        corrected = machine.report(release, theirs, 1, 1, serials=[serial + "b"])
+        assert corrected.json()["state"] == "completed"
+        assert owner.expect(200, "GET", path)["reasons"] == []
+
+    def test_of_another_design_are_free(
+        self, owner: Party, provider: Party, licence: dict[str, Any], printer: Printer
+    ) -> None:
+        serial = f"SN-{secrets.token_hex(8)}"
+        assert self.reported(provider, licence, printer, 1, serial)[0].status_code == 200
+        other = owner.license(owner.published(), provider)
+        assert self.reported(provider, other, printer, 1, serial)[0].status_code == 200
 
 
 class TestTenancy:
