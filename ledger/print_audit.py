@@ -6,8 +6,8 @@ events are in blocks with these hashes. Whether those blocks are the chain's, a 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Final
 
@@ -24,7 +24,7 @@ from ledger.events import decode_log
 from ledger.evidence import EvidenceError, digest_of
 from ledger.facts import fact_in, fact_of
 from ledger.operations import Enrol, Grant, Publish, RecordOutcome, RecordPrint, Transfer
-from ledger.print_evidence import read_row
+from ledger.print_evidence import ProvenOperation, read_row
 from ledger.print_links import Step, licence_of, links, order
 from ledger.typed_data import Domain, digest, verify_printer_signature
 
@@ -40,55 +40,87 @@ _STATEMENTS: Final = {
 }
 
 
+@dataclass(frozen=True)
+class Judgement:
+    """What was looked at, and what each step of `judge` found."""
+
+    steps: Sequence[Step]
+    found: Mapping[str, Sequence[Finding]]
+
+    @property
+    def findings(self) -> list[Finding]:
+        """Everything found, in the order of the steps."""
+        return [finding for findings in self.found.values() for finding in findings]
+
+
 def audit_print(evidence: Mapping[str, Any], chain: Chain | None = None) -> AuditReport:
     """Judge evidence that `ledger.print_evidence.parse` let through; with a chain, also against it.
 
-    0. The outline: chain, contract, time; the digest, where nothing else tells of a change.
-    1. Every row is an operation in this format's one spelling, with a receipt proof that holds.
-    2. The proven log is the contract's, and states what the operation asks for.
-    3. Every signature is the signer's over the statement.
-    4. The statements belong together, in this order (`ledger.print_links`).
-    5. Every opening opens its commitment.
-    6. With a chain: contract, blocks and counters are there as the file says.
-
-    Raises ChainError if the chain cannot be read.
+    `judge` does it; the digest counts where nothing else tells of a change. Raises ChainError if the chain
+    cannot be read.
     """
-    steps, found = _read(evidence)  # (1)
-    complete = not found
-    found += _outline(evidence, steps)  # (0)
-    domain = _domain(evidence)
-    for step in steps:
-        found += _event(step, evidence["contract"])  # (2)
-    if domain is not None:
-        found += _signatures(domain, steps, chain)  # (3)
-    found += order(steps) if complete else ()  # (4)
-    found += links(steps)  # (4)
-    found += _openings(evidence, steps)  # (5)
+    judged = judge(evidence, chain)
+    found, steps = judged.findings, judged.steps
     counts = {
         "operations": len(evidence["operations"]),
         "receipt_proofs": len(steps),
         "openings": len(evidence["openings"]),
     }
-    if chain is not None and domain is not None:
-        found += _against(chain, domain, steps)  # (6)
+    if "chain" in judged.found:
         counts["blocks_on_chain"] = len({step.shown.block.hash for step in steps})
-    if not found and evidence["digest"] != digest_of(evidence):  # (0)
+    if not _later(evidence["generated_at"], max((step.shown.block.time for step in steps), default=0)):
+        problem = "is no RFC 3339 time in UTC at or after the newest block's"
+        found.append(Finding("bundle", "generated_at", problem))
+    if not found and evidence["digest"] != digest_of(evidence):
         problem = "the file was changed after it was written, where neither chain nor signature fixes it"
         found.append(Finding("bundle", "generated_at, openings, digest", problem))
     head = max((step.shown.block.number for step in steps), default=-1)
     return AuditReport(evidence["chain_id"], evidence["contract"], head, counts, tuple(found))
 
 
-def _read(evidence: Mapping[str, Any]) -> tuple[list[Step], list[Finding]]:
-    """Return the rows that can be read and proven, and what is wrong with the others."""
-    steps, found = [], []
+def judge(evidence: Mapping[str, Any], chain: Chain | None = None) -> Judgement:
+    """Judge a print by its `chain_id`, `contract`, `operations` and `openings`, step by step.
+
+    1. `statements`: every row is an operation in this format's one spelling, for a contract on a chain.
+    2. `proofs`: each has a receipt proof that holds, of the contract's event that states what it asks for.
+    3. `signatures`: every signature is the signer's over the statement.
+    4. `links`: the statements belong together, in this order (`ledger.print_links`).
+    5. `openings`: every opening opens its commitment.
+    6. `chain`, where there is one to ask: contract, blocks and counters are there as the rows say.
+
+    Raises ChainError if the chain cannot be read.
+    """
+    rows, unread = _rows(evidence)  # (1)
+    steps, unproven = _steps(rows)  # (2)
+    domain = _domain(evidence)
+    found = {
+        "statements": [*unread, *_outline(evidence, domain)],
+        "proofs": [*unproven, *(each for step in steps for each in _event(step, evidence["contract"]))],
+        "signatures": [] if domain is None else [*_signatures(domain, steps, chain)],  # (3)
+        "links": [*(() if unread or unproven else order(steps)), *links(steps)],  # (4)
+        "openings": [*_openings(evidence, steps)],  # (5)
+    }
+    if chain is not None and domain is not None:
+        found["chain"] = [*_against(chain, domain, steps)]  # (6)
+    return Judgement(steps, found)
+
+
+def _rows(evidence: Mapping[str, Any]) -> tuple[list[tuple[str, ProvenOperation]], list[Finding]]:
+    """Return the rows that can be read, by their names, and what is wrong with the others."""
+    rows, found = [], []
     for index, row in enumerate(evidence["operations"]):
         name = f"bundle operations[{index}]"
         try:
-            read = read_row(row)
+            rows.append((name, read_row(row)))
         except EvidenceError as problem:
             found.append(Finding(name, problem.field, str(problem)))
-            continue
+    return rows, found
+
+
+def _steps(rows: Sequence[tuple[str, ProvenOperation]]) -> tuple[list[Step], list[Finding]]:
+    """Return the rows whose proof holds, each with its event, and what is wrong with the others."""
+    steps, found = [], []
+    for name, read in rows:
         try:
             shown = read.proof.verify()
         except EvidenceError as problem:
@@ -110,17 +142,12 @@ def _domain(evidence: Mapping[str, Any]) -> Domain | None:
         return None
 
 
-def _outline(evidence: Mapping[str, Any], steps: list[Step]) -> Iterator[Finding]:
-    domain = _domain(evidence)
+def _outline(evidence: Mapping[str, Any], domain: Domain | None) -> Iterator[Finding]:
     for name in ("chain_id", "contract"):
         spelled = None if domain is None else getattr(domain, name)
         if spelled != evidence[name] or type(spelled) is not type(evidence[name]):
             yield Finding("bundle", "chain_id, contract", "name no contract as this format spells it")
             break
-    newest = max((step.shown.block.time for step in steps), default=0)
-    if not _later(evidence["generated_at"], newest):
-        problem = "is no RFC 3339 time in UTC at or after the newest block's"
-        yield Finding("bundle", "generated_at", problem)
 
 
 def _event(step: Step, contract: object) -> Iterator[Finding]:
