@@ -77,6 +77,10 @@ class Settings(BaseSettings):
     confirmations: int = Field(default=1, ge=1)
     anvil: Path | None = Field(default=None, description="the anvil program of the embedded chain")
 
+    attestation_ca_file: Path | None = Field(
+        default=None, description="certificates of TPM manufacturers to trust (PEM); none if unset"
+    )
+
     token_ttl_s: int = Field(default=900, ge=1, le=86_400)
     claim_grace_s: int = Field(default=300, ge=0, description="how long a claim outlives its token")
     enrolment_ttl_s: int = Field(default=86_400, ge=1)

@@ -35,7 +35,7 @@ from app.models import (
     Shredding,
     WrappedSecret,
 )
-from app.printers.binding import require_bound
+from app.printers.binding import require_bound, succeeds
 from app.printers.states import PrinterState
 from app.prints.lifecycle import State
 from app.shredding import lifecycle as shredding
@@ -61,6 +61,7 @@ _ON_CHAIN: Final = (
     PrinterState.RETIRING,
     PrinterState.RETIRED,
 )
+_ENROLLED: Final = frozenset(_ON_CHAIN) - {PrinterState.APPROVING}
 _ACCOUNT: Final = "account"
 
 
@@ -222,6 +223,7 @@ class Relations:
             yield Finding(name, "key_x, key_y, sealing_suite, sealing_public, sealing_signature", str(error))
         if not _possessed(self._domain, row, provider):
             yield Finding(name, "possession_signature", "is not by the printer's key")
+        yield from self._succession(name, row)
         fact = f"enrol:{_hex(row.printer_hash)}"
         if fact not in self._facts:
             return
@@ -233,6 +235,17 @@ class Relations:
             yield from _unlike(name, {"retire_operation": (row.retire_operation, retired)})
         elif row.state == PrinterState.ENROLLED:
             yield from _unlike(name, {"retire_operation": (row.retire_operation, None)})
+
+    def _succession(self, name: str, row: Printer) -> Iterator[Finding]:
+        before = self._rows.printers.get(row.predecessor_id or "")
+        if not succeeds(self._domain, row, before):
+            yield Finding(name, "predecessor_id, succession_signature", "is not its predecessor's word")
+        after = [
+            each.id
+            for each in self._rows.printers.values()
+            if each.predecessor_id == row.id and each.state in _ENROLLED
+        ]
+        yield from _unlike(name, {"successor_id": (row.successor_id, after[0] if after else None)})
 
     def _print(self, row: Print) -> Iterator[Finding]:
         name, licence = f"prints {row.id}", self._rows.licences.get(row.licence_id)

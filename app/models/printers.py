@@ -10,7 +10,12 @@ from app.models.columns import json_field, time_field
 
 
 class Printer(SQLModel, table=True):
-    """A provider's machine; its keys come from enrolment and never change."""
+    """A provider's machine under one pair of keys; they come from enrolment and never change.
+
+    Where keys rotate, the same machine has another row: `predecessor_id` names the one before, whose key made
+    `succession_signature`, and `successor_id` the one after, once that is enrolled. `attestation` is the
+    device's evidence for its keys as it was sent, and whether its endorsement key vouched for it.
+    """
 
     __tablename__ = "printers"
 
@@ -30,4 +35,8 @@ class Printer(SQLModel, table=True):
     printer_hash: bytes | None = Field(default=None, unique=True)
     enrol_operation: str | None = None
     retire_operation: str | None = None
+    predecessor_id: str | None = Field(default=None, foreign_key="printers.id", index=True)
+    successor_id: str | None = None
+    succession_signature: bytes | None = None
+    attestation: dict[str, Any] | None = json_field(default=None)
     created_at: int = time_field()

@@ -1,7 +1,7 @@
 """Binds a printer's keys to its name on chain: who can only write the database cannot have a key sealed to
 somebody else.
 
-The chain knows the signing key, and the signing key vouches for the sealing key.
+The chain knows the signing key, and the signing key vouches for the sealing key and for its successor.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ import hmac
 
 from app.errors import IntegrityBroken
 from app.models import Printer
-from ledger.errors import SignatureError
+from ledger.errors import LedgerError, SignatureError
 from ledger.sealing import verify_sealing_key
+from ledger.succession import Succession, verify_succession
 from ledger.typed_data import Domain
 
 
@@ -39,6 +40,18 @@ def require_bound(domain: Domain, printer: Printer, provider: str) -> None:
     # (2) the signing key
     if not hmac.compare_digest(named, printer.printer_hash or b""):
         raise _changed(printer)
+
+
+def succeeds(domain: Domain, printer: Printer, before: Printer | None) -> bool:
+    """Tell whether the row's succession is its predecessor's word; of a machine's first there is none."""
+    signature = printer.succession_signature
+    if before is None or signature is None:
+        return printer.predecessor_id is None and signature is None
+    try:
+        statement = Succession(before.printer_hash or b"", printer.printer_hash or b"")
+        return verify_succession(domain, statement, before.key_x or b"", before.key_y or b"", signature)
+    except LedgerError:
+        return False
 
 
 def _changed(printer: Printer) -> IntegrityBroken:

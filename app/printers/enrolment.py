@@ -10,12 +10,14 @@ from app.accounts.signing import address_of
 from app.encodings import from_base64, from_hex
 from app.errors import Conflict, Invalid, InvalidSignature, NotFound
 from app.models import Organisation, Printer
-from app.printers.schemas import EnrolRequest
+from app.printers import evidence, succession
+from app.printers.schemas import ChallengeView, EnrolRequest
 from app.printers.states import PrinterState
 from app.tokens import Token
 from app.wiring import Services
 from ledger.errors import SignatureError
 from ledger.sealing import sealing_statement, verify_sealing_key
+from ledger.succession import Succession
 from ledger.typed_data import Domain, Enrolment, SealingKey, digest, verify_printer_signature
 from storage.recipients import validate_public
 
@@ -29,21 +31,32 @@ def enrolment_of(printer: Printer, provider: Organisation) -> Enrolment | None:
 
 @dataclass(frozen=True)
 class Statements:
-    """What a printer signs when it enrols: whose it is, and which key data keys are sealed to."""
+    """What a printer signs when it enrols: whose it is, which key to seal to, and whom it succeeds."""
 
     enrolment: Enrolment
     sealing: SealingKey
+    succession: Succession | None
 
 
-def enrol(services: Services, body: EnrolRequest) -> tuple[Printer, Statements]:
+@dataclass(frozen=True)
+class Asked:
+    """How far an enrolment came: the row, what is to be signed, and what the device is to open."""
+
+    printer: Printer
+    statements: Statements
+    challenge: ChallengeView | None = None
+
+
+def enrol(services: Services, body: EnrolRequest) -> Asked:
     """Take a printer's keys.
 
     1. The code is one that a provider was given, unused or used by these very keys, and in time.
     2. The sealing key can be sealed to.
-    3. Without signatures: say what to sign, and change nothing.
+    3. Without signatures: say what to sign and what a device is to open, and change nothing.
     4. The signing key signed the enrolment: proof of possession.
     5. The signing key signed the sealing key, so that others can verify whose it is.
-    6. The signing key is no other printer's. The keys are stored and wait for the provider.
+    6. Where keys rotate, the predecessor's signing key signed the succession, and it may be succeeded.
+    7. The signing key is no other printer's. Keys and evidence are stored and wait for the provider.
 
     A repeat with the same keys gets the same answer. Raises NotFound, Conflict, Invalid or InvalidSignature.
     """
@@ -52,33 +65,41 @@ def enrol(services: Services, body: EnrolRequest) -> tuple[Printer, Statements]:
         # (1) the code
         printer = _by_code(session, services, Token(body.enrolment_code))
         provider = session.get_one(Organisation, printer.organisation_id)
-        statements = _statements(body, address_of(provider), public)
+        before = succession.predecessor_of(session, printer)
+        statements = _statements(body, address_of(provider), public, before)
         _require_same_keys(printer, statements)
         # (2) the sealing key
         validate_public(body.sealing_key.suite, public)
         # (3) the offer
         if body.signature is None and body.sealing_signature is None:
             session.expunge(printer)
-            return printer, statements
+            return Asked(printer, statements, evidence.challenge_for(services, printer, body.attestation))
         # (4), (5) the signatures
         possession = _signature(body.signature, "signature")
         _require_possession(services.ledger.domain, statements.enrolment, possession)
         vouching = _signature(body.sealing_signature, "sealing_signature")
         _require_vouched(services.ledger.domain, statements, vouching)
-        # (6) the row
+        # (6) the succession
+        succeeding = succession.require_signed(
+            session, services.ledger.domain, before, statements.succession, body
+        )
+        # (7) the row
         _require_new_key(session, printer, statements.enrolment)
         if printer.state == PrinterState.AWAITING_KEY:
             _keep(printer, statements)
             printer.possession_signature, printer.sealing_signature = possession, vouching
+            printer.succession_signature = succeeding
+            printer.attestation = evidence.kept(services, printer, body.attestation)
             printer.state = PrinterState.AWAITING_APPROVAL
             session.add(printer)
-        return printer, statements
+        return Asked(printer, statements)
 
 
-def _statements(body: EnrolRequest, provider: str, public: bytes) -> Statements:
+def _statements(body: EnrolRequest, provider: str, public: bytes, before: Printer | None) -> Statements:
     key_x, key_y = from_hex(body.signing_key.x), from_hex(body.signing_key.y)
     enrolment = Enrolment(provider=provider, key_x=key_x, key_y=key_y)
-    return Statements(enrolment, sealing_statement(enrolment, body.sealing_key.suite, public))
+    sealing = sealing_statement(enrolment, body.sealing_key.suite, public)
+    return Statements(enrolment, sealing, succession.statement_of(before, sealing.printer))
 
 
 def _keep(printer: Printer, statements: Statements) -> None:

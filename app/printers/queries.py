@@ -17,12 +17,16 @@ def printers(principal: Principal) -> SelectOfScalar[Printer]:
 
 
 def enrolled(party_id: str) -> SelectOfScalar[Printer]:
-    """The printers that an organisation has enrolled, for whoever wants a print there; none in quarantine."""
+    """The printers that an organisation has enrolled, for whoever wants a print there.
+
+    None in quarantine, and none that a successor supersedes.
+    """
     held = select(Quarantine.printer_id).where(col(Quarantine.lifted_at).is_(None))
     return (
         select(Printer)
         .where(Printer.organisation_id == party_id)
         .where(Printer.state == PrinterState.ENROLLED)
+        .where(col(Printer.successor_id).is_(None))
         .where(col(Printer.id).not_in(held))
     )
 

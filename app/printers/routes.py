@@ -1,5 +1,7 @@
 """HTTP routes of printers."""
 
+from functools import partial
+
 from fastapi import APIRouter, Response
 
 from app import idempotency
@@ -12,14 +14,16 @@ from app.dependencies import (
     Limit,
     PartyCaller,
     ProviderCaller,
+    ReportingCaller,
     ServicesDep,
     WardenCaller,
     public,
 )
 from app.encodings import DomainView, to_hex
+from app.idempotency import Made
 from app.models import Alarm, Printer
 from app.pages import Page, page
-from app.printers import enrolment, facts, quarantine, queries, service
+from app.printers import enrolment, facts, quarantine, queries, service, succession
 from app.printers.schemas import (
     AlarmView,
     ApproveRequest,
@@ -32,8 +36,9 @@ from app.printers.schemas import (
     PrinterView,
     QuarantineRequest,
     RetireRequest,
+    StandingView,
 )
-from app.printers.views import alarm_view, enrolled_printer, printer_view
+from app.printers.views import alarm_view, enrolled_printer, printer_view, standing_view
 from app.wiring import Services
 
 router = APIRouter(prefix="/v1", tags=["printers"])
@@ -41,13 +46,21 @@ router = APIRouter(prefix="/v1", tags=["printers"])
 
 def _shown(services: Services, caller: Principal, printer_id: str) -> PrinterView:
     with services.database.read() as session:
-        return printer_view(session, queries.printer(session, caller, printer_id), services.ledger.domain)
+        return printer_view(services, session, queries.printer(session, caller, printer_id))
+
+
+def _created(services: Services, caller: Principal, made: Made) -> PrinterCreated:
+    view = _shown(services, caller, made.row_id)
+    code = made.secret.reveal() if made.secret else ""
+    return PrinterCreated(
+        **view.model_dump(), enrolment_code=code, expires_at=view.enrolment_expires_at or view.created_at
+    )
 
 
 def _warded(services: Services, printer_id: str) -> PrinterView:
     """Show a printer to who was let through to stop it, which may be the operator."""
     with services.database.read() as session:
-        return printer_view(session, session.get_one(Printer, printer_id), services.ledger.domain)
+        return printer_view(services, session, session.get_one(Printer, printer_id))
 
 
 @router.post("/printers", status_code=201)
@@ -56,12 +69,7 @@ def create_printer(
 ) -> PrinterCreated:
     """Add a machine; the answer shows its enrolment code, this once."""
     request = idempotency.attempt(caller.organisation_id, key, "printers", body.model_dump(mode="json"))
-    made = service.create_printer(services, request, caller, body)
-    view = _shown(services, caller, made.row_id)
-    code = made.secret.reveal() if made.secret else ""
-    return PrinterCreated(
-        **view.model_dump(), enrolment_code=code, expires_at=view.enrolment_expires_at or view.created_at
-    )
+    return _created(services, caller, service.create_printer(services, request, caller, body))
 
 
 @router.post(
@@ -69,17 +77,22 @@ def create_printer(
     dependencies=[public("the one-time enrolment code is the credential, and possession of the keys")],
 )
 def enrol(body: EnrolRequest, services: ServicesDep) -> EnrolAnswer:
-    """Enrol as a printer: send code and keys, sign the two statements that come back, send it all again with
-    the signatures.
+    """Enrol as a printer: send code and keys, sign the statements that come back, send it all again with the
+    signatures.
+
+    Where keys rotate, the keys of before sign the succession. A device that attests its keys sends its
+    evidence before the signatures, and opens the challenge that comes back.
     """
-    printer, statements = enrolment.enrol(services, body)
-    domain = services.ledger.domain
+    asked = enrolment.enrol(services, body)
+    printer, statements, domain = asked.printer, asked.statements, services.ledger.domain
     return EnrolAnswer(
         printer_id=printer.id,
         printer_hash=to_hex(statements.sealing.printer),
         state=printer.state,
         enrolment=statements.enrolment.to_json(),
         sealing=statements.sealing.to_json(),
+        succession=statements.succession.to_json() if statements.succession else None,
+        challenge=asked.challenge,
         domain=DomainView(chain_id=domain.chain_id, contract=domain.contract),
         provider=statements.enrolment.provider,
     )
@@ -92,8 +105,15 @@ def list_printers(
     """List your printers."""
     with services.database.read() as session:
         query = queries.printers(caller)
-        domain = services.ledger.domain
-        return page(session, query, Printer.id, lambda row: printer_view(session, row, domain), limit, cursor)
+        show = partial(printer_view, services, session)
+        return page(session, query, Printer.id, show, limit, cursor)
+
+
+@router.get("/printers/self")
+def get_standing(caller: ReportingCaller, services: ServicesDep) -> StandingView:
+    """Tell a printer where it stands, in quarantine too, and the digests of its live tokens."""
+    with services.database.read() as session:
+        return standing_view(services, session, session.get_one(Printer, caller.printer_id))
 
 
 @router.get("/printers/{printer_id}")
@@ -126,6 +146,21 @@ def approve(
     if not service.approve(services, caller, printer_id, body.signature_bytes() if body else None):
         response.status_code = 202
     return _shown(services, caller, printer_id)
+
+
+@router.post("/printers/{printer_id}/rotate", status_code=201)
+def rotate(
+    printer_id: str, caller: ProviderCaller, services: ServicesDep, key: IdempotencyKey = None
+) -> PrinterCreated:
+    """Let a printer's keys rotate: make its successor, with the same machine facts; the answer shows the code
+    for `partvault-printer rotate`, this once.
+
+    The successor is approved as any printer. From then on the first one gets no new prints, ends what it
+    redeemed, and is retired when nothing of it is under way. A licence that lists printers does not cover the
+    successor.
+    """
+    request = idempotency.attempt(caller.organisation_id, key, f"printers/{printer_id}/rotate", {})
+    return _created(services, caller, succession.open_rotation(services, request, caller, printer_id))
 
 
 @router.post("/printers/{printer_id}/retire", responses={202: {"model": PrinterView}})
@@ -175,4 +210,5 @@ def list_party_printers(
     with services.database.read() as session:
         provider = address_of(accounts.party(session, party_id))
         query = queries.enrolled(party_id)
-        return page(session, query, Printer.id, lambda row: enrolled_printer(row, provider), limit, cursor)
+        show = partial(enrolled_printer, services, provider=provider)
+        return page(session, query, Printer.id, show, limit, cursor)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from app.encodings import Body, DomainView, Hex32, JsonObject, Label, Name, Receipt, SignedBody
+from app.encodings import Body, DomainView, Hex32, JsonInput, JsonObject, Label, Name, Receipt, SignedBody
 
 _SPELLING = "its EIP-712 digest: r ‖ s, s in the lower half of the order"
 PrinterSignature = Annotated[str, StringConstraints(pattern=r"^0x[0-9a-fA-F]{128}$")]
@@ -58,6 +58,13 @@ class SealingKey(Body):
     public: str = Field(max_length=4096, description="base64")
 
 
+class AttestationBody(Body):
+    """A device's evidence for its keys; `activation` is what its endorsement key opened the challenge to."""
+
+    evidence: JsonInput
+    activation: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
+
+
 class EnrolRequest(Body):
     """What the printer sends: first without, then with its signatures over enrolment and sealing key."""
 
@@ -68,18 +75,63 @@ class EnrolRequest(Body):
     sealing_signature: PrinterSignature | None = Field(
         default=None, description="over `sealing`, " + _SPELLING
     )
+    succession_signature: PrinterSignature | None = Field(
+        default=None, description="over `succession` by the keys of before, " + _SPELLING
+    )
+    attestation: AttestationBody | None = Field(
+        default=None, description="where a device holds the keys and attests them"
+    )
+
+
+class ChallengeView(BaseModel):
+    """What only the TPM of both endorsement and attestation key opens (TPM2_ActivateCredential); base64."""
+
+    blob: str
+    secret: str
 
 
 class EnrolAnswer(BaseModel):
-    """The two statements to sign, and where the printer stands."""
+    """The statements to sign, and where the printer stands; `succession` where keys rotate."""
 
     printer_id: str
     printer_hash: str
     state: str
     enrolment: JsonObject
     sealing: JsonObject
+    succession: JsonObject | None = None
+    challenge: ChallengeView | None = None
     domain: DomainView
     provider: str
+
+
+class StandingView(BaseModel):
+    """Where a printer stands, as it is told itself; `tokens` are the SHA-256 of its live print tokens."""
+
+    id: str
+    state: str
+    predecessor_id: str | None
+    successor_id: str | None
+    tokens: list[str]
+
+
+class AttestationClaim(BaseModel):
+    """One thing that the evidence may show of the keys, and why it does or does not."""
+
+    claim: str
+    detail: str
+
+
+class AttestationView(BaseModel):
+    """What a device's evidence was verified to show of its keys, and what it was not.
+
+    `complete` where every claim holds: the keys are in a TPM of a manufacturer that the operator trusts.
+    """
+
+    format: str = Field(description="`none` where there is no evidence")
+    complete: bool
+    verified: list[AttestationClaim]
+    unverified: list[AttestationClaim]
+    endorsement: str | None = Field(default=None, description="issuer and serial number of its certificate")
 
 
 class ApproveRequest(SignedBody):
@@ -132,6 +184,9 @@ class PrinterView(BaseModel):
     receipt: Receipt | None
     retirement_receipt: Receipt | None
     quarantine: QuarantineView | None = None
+    predecessor_id: str | None = None
+    successor_id: str | None = None
+    attestation: AttestationView
     created_at: str
 
 
@@ -159,6 +214,7 @@ class EnrolledPrinter(BaseModel):
     enrolment: JsonObject
     sealing: VouchedSealingKey
     machine: EnrolledMachine
+    attestation: AttestationView
 
 
 class PrinterCreated(PrinterView):

@@ -11,7 +11,7 @@ from app.errors import Conflict
 from app.idempotency import Attempt, Made
 from app.identifiers import PRINTER, new_id
 from app.models import Organisation, Printer
-from app.printers import queries
+from app.printers import queries, succession
 from app.printers.enrolment import enrolment_of
 from app.printers.facts import stated
 from app.printers.schemas import PrinterCreate
@@ -56,6 +56,8 @@ def settle(session: Session, row: Printer) -> tuple[OperationStatus | None, Oper
     if row.state == PrinterState.APPROVING and enrolled and enrolled.state in _FINAL:
         confirmed = enrolled.state == submission.CONFIRMED
         row.state = PrinterState.ENROLLED if confirmed else PrinterState.AWAITING_APPROVAL
+        if confirmed:
+            succession.link(session, row)
         session.add(row)
     if row.state == PrinterState.RETIRING and retired and retired.state in _FINAL:
         confirmed = retired.state == submission.CONFIRMED
@@ -75,6 +77,8 @@ def approve(services: Services, principal: Principal, printer_id: str, supplied:
             f"printer {row.id} is {row.state}, not awaiting approval",
             remedy="run the printer's enrolment with its code first",
         )
+    with services.database.read() as session:
+        succession.require_approvable(session, row)
     signature = signature_of(services, provider, statement, supplied)
     operation = Enrol(statement, signature, row.possession_signature)
     submission.require_acceptable(services, operation)
@@ -125,6 +129,8 @@ def _move(
         row = queries.printer(session, principal, seen.id)
         settle(session, row)
         _require_state(row, seen.state)
+        if target == PrinterState.APPROVING:
+            succession.require_approvable(session, row)
         operation_id = submission.append(session, operation)
         if target == PrinterState.APPROVING:
             row.enrol_operation, row.code_sha256 = operation_id, None

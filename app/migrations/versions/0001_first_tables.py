@@ -145,10 +145,18 @@ def upgrade() -> None:
         sa.Column("printer_hash", sa.LargeBinary(), nullable=True),
         sa.Column("enrol_operation", sa.String(), nullable=True),
         sa.Column("retire_operation", sa.String(), nullable=True),
+        sa.Column("predecessor_id", sa.String(), nullable=True),
+        sa.Column("successor_id", sa.String(), nullable=True),
+        sa.Column("succession_signature", sa.LargeBinary(), nullable=True),
+        sa.Column("attestation", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(
             ["organisation_id"],
             ["organisations.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["predecessor_id"],
+            ["printers.id"],
         ),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("code_sha256"),
@@ -156,6 +164,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("printers", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_printers_organisation_id"), ["organisation_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_printers_predecessor_id"), ["predecessor_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_printers_state"), ["state"], unique=False)
 
     op.create_table(
@@ -182,6 +191,30 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("alarms", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_alarms_organisation_id"), ["organisation_id"], unique=False)
+
+    op.create_table(
+        "plates",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("printer_id", sa.String(), nullable=False),
+        sa.Column("provider_id", sa.String(), nullable=False),
+        sa.Column("parts", sa.Integer(), nullable=False),
+        sa.Column("layout", sa.JSON(none_as_null=True), nullable=False),
+        sa.Column("token_sha256", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["printer_id"],
+            ["printers.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["provider_id"],
+            ["organisations.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("token_sha256"),
+    )
+    with op.batch_alter_table("plates", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_plates_printer_id"), ["printer_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_plates_provider_id"), ["provider_id"], unique=False)
 
     op.create_table(
         "quarantines",
@@ -430,6 +463,8 @@ def upgrade() -> None:
         sa.Column("report", sa.String(), nullable=True),
         sa.Column("report_salt", sa.LargeBinary(), nullable=True),
         sa.Column("outcome_operation", sa.String(), nullable=True),
+        sa.Column("plate_id", sa.String(), nullable=True),
+        sa.Column("plate_part", sa.Integer(), nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(
             ["licence_id"],
@@ -438,6 +473,10 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["owner_id"],
             ["organisations.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["plate_id"],
+            ["plates.id"],
         ),
         sa.ForeignKeyConstraint(
             ["printer_id"],
@@ -453,6 +492,7 @@ def upgrade() -> None:
     with op.batch_alter_table("prints", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_prints_licence_id"), ["licence_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_prints_owner_id"), ["owner_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_prints_plate_id"), ["plate_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_prints_printer_id"), ["printer_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_prints_provider_id"), ["provider_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_prints_state"), ["state"], unique=False)
@@ -662,6 +702,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_prints_state"))
         batch_op.drop_index(batch_op.f("ix_prints_provider_id"))
         batch_op.drop_index(batch_op.f("ix_prints_printer_id"))
+        batch_op.drop_index(batch_op.f("ix_prints_plate_id"))
         batch_op.drop_index(batch_op.f("ix_prints_owner_id"))
         batch_op.drop_index(batch_op.f("ix_prints_licence_id"))
 
@@ -710,12 +751,18 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_quarantines_printer_id"))
 
     op.drop_table("quarantines")
+    with op.batch_alter_table("plates", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_plates_provider_id"))
+        batch_op.drop_index(batch_op.f("ix_plates_printer_id"))
+
+    op.drop_table("plates")
     with op.batch_alter_table("alarms", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_alarms_organisation_id"))
 
     op.drop_table("alarms")
     with op.batch_alter_table("printers", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_printers_state"))
+        batch_op.drop_index(batch_op.f("ix_printers_predecessor_id"))
         batch_op.drop_index(batch_op.f("ix_printers_organisation_id"))
 
     op.drop_table("printers")
