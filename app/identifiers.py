@@ -13,7 +13,7 @@ _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 
 ORGANISATION, API_KEY, DESIGN, REVISION = "org", "key", "dsn", "rev"
 LICENCE, PRINTER, PRINT, RELEASE, RESEMBLANCE = "lic", "prt", "job", "rel", "sim"
-QUARANTINE, ALARM = "qua", "alm"
+QUARANTINE, ALARM, PLATE = "qua", "alm", "plt"
 
 
 def new_id(prefix: str, entropy: Entropy = secrets.token_bytes) -> str:

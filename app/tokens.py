@@ -11,6 +11,7 @@ import secrets
 from app.identifiers import Entropy
 
 PRINT_TOKEN_PREFIX = "pvt_"  # noqa: S105  # a prefix, not a secret
+PLATE_TOKEN_PREFIX = "pvp_"  # noqa: S105  # a prefix, not a secret
 ENROLMENT_CODE_PREFIX = "pve_"
 API_KEY_PREFIX = "pv_"
 

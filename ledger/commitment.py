@@ -42,6 +42,17 @@ def report_commitment(salt: bytes, report: bytes) -> bytes:
     return _commit(b"partvault/report/v1", salt, report)
 
 
+def part_token(plate_token_sha256: bytes, part: int) -> bytes:
+    """Return what the claim of a plate's part has for a token, 32 bytes (docs/formats/plate.md).
+
+    `plate_token_sha256` is the digest of the plate's token; `part` counts from 0. It is the digest of no
+    token's text, so nobody can redeem the part by itself.
+    """
+    if len(plate_token_sha256) != 32:
+        raise TypedDataError("token", f"must be a digest of 32 bytes, is {len(plate_token_sha256)}")
+    return sha256(b"partvault/plate/v1\x00" + plate_token_sha256 + part.to_bytes(4, "big")).digest()
+
+
 def _commit(label: bytes, salt: bytes, content: bytes) -> bytes:
     if len(salt) != 32:
         raise TypedDataError("salt", f"must be 32 bytes, is {len(salt)}")

@@ -9,6 +9,7 @@ from app.models.alarms import Alarm, Sighting
 from app.models.custody import KeyDestruction, KeyRotation, WrappedSecret
 from app.models.designs import Design, Revision
 from app.models.licences import Licence, LicenceKey
+from app.models.plates import Plate
 from app.models.printers import Printer
 from app.models.prints import PartSerial, Print, Release
 from app.models.quarantines import Quarantine
@@ -28,6 +29,7 @@ __all__ = [
     "Organisation",
     "PartFingerprint",
     "PartSerial",
+    "Plate",
     "Print",
     "Printer",
     "Quarantine",

@@ -14,7 +14,8 @@ class Print(SQLModel, table=True):
     """One authorised build.
 
     `holds_sequence` is true from authorisation until the number is free again; two prints of a licence that
-    hold numbers never hold the same one. `token_sha256` is all that is kept of the token.
+    hold numbers never hold the same one. `token_sha256` is all that is kept of the token. A print of a plate
+    names it and its place on it, `plate_part` from 0; it has no token of its own (`ledger.commitment`).
     """
 
     __tablename__ = "prints"
@@ -48,6 +49,8 @@ class Print(SQLModel, table=True):
     report: str | None = None
     report_salt: bytes | None = None
     outcome_operation: str | None = None
+    plate_id: str | None = Field(default=None, foreign_key="plates.id", index=True)
+    plate_part: int | None = None
     created_at: int = time_field()
 
 
