@@ -44,7 +44,7 @@ def examine(settings: Settings, transport: httpx2.BaseTransport | None = None) -
     yield _attempt("journal", lambda: _journal(settings))
     yield _attempt("driver", lambda: _driver(settings))
     yield _host_folder(settings)
-    if settings.driver != "folder":
+    if settings.driver in ("octoprint", "moonraker"):
         yield _attempt("slicer", lambda: _slicer(settings))
     yield _memory()
     yield _core_dumps()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +11,9 @@ from pathlib import Path
 from printer_agent.errors import SettingsError
 from printer_agent.keys.pin import Pin, read_pin
 
-DRIVERS = ("folder", "octoprint", "moonraker")
+DRIVERS = ("folder", "octoprint", "moonraker", "opcua")
 _PREFIX = "PARTVAULT_PRINTER_"
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -26,9 +28,12 @@ class Settings:
     retry_pause_s: first pause between two tries, doubled up to `retry_pause_max_s`
     file_bytes_max: largest part the agent takes into memory
     poll_interval_s: pause of `run` between two looks into its inbox
-    driver: folder, octoprint or moonraker
-    host_url: address of the printer host; HTTPS or loopback
-    host_key_file: file (0600) with the host's API key; `home`/host.key where it is not set
+    driver: folder, octoprint, moonraker or opcua
+    host_url: address of the printer host; HTTPS or loopback, or opc.tcp
+    host_key_file: file (0600) with the host's API key, or user:password; `home`/host.key where it is not set
+    host_certificate: SHA-256 of an OPC UA server's certificate, hexadecimal
+    host_node: node id of the machine on an OPC UA server of several
+    host_insecure: whether an OPC UA server on loopback may do without security, for development
     host_folder: where the host keeps uploads, if it is on this machine, for `doctor`
     host_poll_s: pause between two looks at a running print
     keys_pin: PIN of the device that holds the printer's keys, from the variable KEYS_PIN or the file that
@@ -49,6 +54,9 @@ class Settings:
     driver: str = "folder"
     host_url: str = ""
     host_key_file: Path | None = None
+    host_certificate: str = ""
+    host_node: str = ""
+    host_insecure: bool = False
     host_folder: Path | None = None
     host_poll_s: float = 2.0
     host_silence_s_max: float = 3600.0
@@ -79,6 +87,9 @@ class Settings:
             driver=_one_of(variables, "DRIVER", DRIVERS),
             host_url=variables.get(_PREFIX + "HOST_URL", ""),
             host_key_file=_path(variables, "HOST_KEY_FILE"),
+            host_certificate=_thumbprint(variables, "HOST_CERTIFICATE"),
+            host_node=variables.get(_PREFIX + "HOST_NODE", ""),
+            host_insecure=_one_of(variables, "HOST_INSECURE", ("no", "loopback")) == "loopback",
             host_folder=_path(variables, "HOST_FOLDER"),
             host_poll_s=_positive(variables, "HOST_POLL_S", cls.host_poll_s),
             host_silence_s_max=_positive(variables, "HOST_SILENCE_S_MAX", cls.host_silence_s_max),
@@ -92,6 +103,15 @@ def _one_of(variables: Mapping[str, str], name: str, words: tuple[str, ...]) -> 
     if word not in words:
         raise SettingsError("invalid_setting", f"{_PREFIX}{name} is {word!r}, not one of {', '.join(words)}")
     return word
+
+
+def _thumbprint(variables: Mapping[str, str], name: str) -> str:
+    """Read a SHA-256 thumbprint, with or without colons or spaces; empty where it is not set."""
+    text = variables.get(_PREFIX + name, "")
+    digits = text.replace(":", "").replace(" ", "").lower()
+    if text and not _SHA256.fullmatch(digits):
+        raise SettingsError("invalid_setting", f"{_PREFIX}{name} is {text!r}, not 64 hexadecimal digits")
+    return digits
 
 
 def _path(variables: Mapping[str, str], name: str) -> Path | None:

@@ -19,11 +19,41 @@ def open_driver(settings: Settings) -> Driver:
     """
     if settings.driver == "folder":
         return FolderDriver(settings.watch)
-    host = Host(settings.host_url, _key(settings), timeout_s=settings.read_timeout_s)
+    if settings.driver == "opcua":
+        return _opcua(settings)
+    secret = _secret(settings)
+    host = Host(
+        settings.host_url, None if secret is None else HostKey(secret), timeout_s=settings.read_timeout_s
+    )
     return OctoPrintDriver(host) if settings.driver == "octoprint" else MoonrakerDriver(host)
 
 
-def _key(settings: Settings) -> HostKey | None:
+def _opcua(settings: Settings) -> Driver:
+    """Build the driver of an industrial machine; its library is an extra, and loaded here alone."""
+    try:
+        from printer_agent.drivers.opcua.certificate import load_or_make
+        from printer_agent.drivers.opcua.channel import Access, Login
+        from printer_agent.drivers.opcua.driver import OpcUaDriver
+    except ModuleNotFoundError as error:
+        raise SettingsError(
+            "no_opcua", f"the opcua driver needs {error.name}", "install partvault[opcua]"
+        ) from error
+    secret = _secret(settings)
+    user, _, password = (secret or "").strip().partition(":")
+    access = Access(
+        settings.host_url,
+        settings.host_certificate,
+        load_or_make(settings.home),
+        login=None if secret is None else Login(user, password),
+        insecure=settings.host_insecure,
+        connect_timeout_s=settings.connect_timeout_s,
+        call_timeout_s=settings.read_timeout_s,
+    )
+    return OpcUaDriver(access, settings.host_node)
+
+
+def _secret(settings: Settings) -> str | None:
+    """Read what the host wants to know; None where there is no such file and none is named."""
     path = settings.host_key_file or settings.home / "host.key"
     if not path.exists():
         if settings.host_key_file is None:
@@ -31,4 +61,4 @@ def _key(settings: Settings) -> HostKey | None:
         raise SettingsError(
             "no_host_key", f"{path} is missing", "write the host's API key into it, mode 0600"
         )
-    return HostKey(read_private(path).decode("ascii", "replace"))
+    return read_private(path).decode("utf-8", "replace")

@@ -148,7 +148,7 @@ def _require_safe(url: str) -> None:
     parts = urlsplit(url)
     if parts.scheme == "https" and parts.hostname:
         return
-    if parts.scheme == "http" and _is_loopback(parts.hostname or ""):
+    if parts.scheme == "http" and is_loopback(parts.hostname or ""):
         return
     raise SettingsError(
         "invalid_host_url",
@@ -164,7 +164,8 @@ def _trust(url: str) -> ssl.SSLContext:
     )
 
 
-def _is_loopback(name: str) -> bool:
+def is_loopback(name: str) -> bool:
+    """Whether a host's name or address is this machine."""
     try:
         return ipaddress.ip_address(name).is_loopback
     except ValueError:
