@@ -4,20 +4,18 @@ Every route names one `Authorisation` (a role, a printer's proof, or `PUBLIC` in
 all routes.
 """
 
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 import structlog
 from fastapi import Depends, Header, Query, Request
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
-from sqlmodel import Session, select
 
-from app.auth import after_answer, alarms, api_keys, dpop, nonce_offer, replay, standing
-from app.auth.alarms import AlarmKind, ImpossibleUse
+from app.auth import after_answer, alarms, api_keys, dpop, nonce_offer, standing
+from app.auth.alarms import ImpossibleUse
 from app.auth.principals import Principal, PrinterPrincipal, Role
-from app.errors import Forbidden, InvalidProof, NonceWanted, Replayed, Unauthenticated, Unproven
-from app.models import Print, Printer
-from app.tokens import Token
+from app.auth.proving import Attempt, Proven
+from app.errors import Forbidden, InvalidProof, Unauthenticated
+from app.together import Together
 from app.wiring import Services
 
 _log = structlog.get_logger("app.alarms")
@@ -30,7 +28,7 @@ _proof = APIKeyHeader(
 )
 
 
-def services_of(request: Request) -> Services:
+async def services_of(request: Request) -> Services:
     """Give the services of the running application."""
     services: Services = request.app.state.services
     return services
@@ -94,7 +92,7 @@ class RequireProof(Authorisation):
         self.with_token = with_token
         self.in_quarantine = in_quarantine
 
-    def __call__(
+    async def __call__(
         self, request: Request, services: ServicesDep, proof: Annotated[str | None, Depends(_proof)]
     ) -> PrinterPrincipal:
         """Authenticate the printer; a proof counts once."""
@@ -104,100 +102,38 @@ class RequireProof(Authorisation):
                 "the request carries no DPoP proof",
                 remedy="send Authorization: DPoP <token or printer id> and one DPoP header (RFC 9449)",
             )
-        with services.database.read() as session:
-            printer, print_id = _subject(session, access_token, with_token=self.with_token)
-        attempt = _Attempt(request, services, printer, print_id, services.clock.now())
-        verified = attempt.verify(proof, access_token)
-        if attempt.remember(verified) and not self.in_quarantine:
+        host = request.client.host if request.client else "an unknown address"
+        attempt = Attempt(
+            proof=proof,
+            access_token=access_token,
+            with_token=self.with_token,
+            method=request.method,
+            url=_target(request, services.settings.public_url),
+            address=host[: alarms.ADDRESS_CHARS_MAX],
+        )
+        proofs: Together[Attempt, Proven] = request.app.state.proofs
+        proven = await proofs(attempt)
+        if proven.nonce is not None:
+            nonce_offer.offer(request, proven.nonce)
+        if proven.alarm is not None:
+            _sound(request, services, proven.alarm)
+        if proven.principal is None:
+            raise proven.refusal or dpop.unproven()
+        if proven.quarantined and not self.in_quarantine:
             raise standing.quarantined()
-        return PrinterPrincipal(printer.id, printer.organisation_id, print_id)
+        return proven.principal
 
 
-@dataclass(frozen=True)
-class _Attempt:
-    """A request that names a printer, which has yet to prove to be that printer."""
+def _sound(request: Request, services: Services, use: ImpossibleUse) -> None:
+    """Count an alarm, after the answer."""
 
-    request: Request
-    services: Services
-    printer: Printer
-    print_id: str | None
-    now: int
+    def count() -> None:
+        services.metrics.alarms.labels(use.kind).inc()
+        _log.warning("alarm", kind=use.kind, printer=use.printer_id, detail=use.detail)
+        with services.database.write() as session:
+            alarms.count(session, use, services.entropy)
 
-    def verify(self, proof: str, access_token: str) -> dpop.Proof:
-        """Verify the proof; its token in a stranger's hands is an alarm, after the same answer as ever."""
-        settings, nonces = self.services.settings, self.services.nonces
-        try:
-            verified = dpop.verify(
-                proof,
-                key=dpop.PublicKey(self.printer.key_x or b"", self.printer.key_y or b""),
-                method=self.request.method,
-                url=_target(self.request, settings.public_url),
-                access_token=access_token,
-                now=self.now,
-                window_s=settings.proof_window_s,
-                nonce_until=lambda nonce: nonces.good_until(nonce, self.printer.id, self.now),
-            )
-        except Unproven:
-            if self.print_id is not None:
-                proven = "a proof that the printer's key did not sign"
-                detail = f"{self._address} sent the token of print {self.print_id} with {proven}"
-                self._sound(AlarmKind.WRONG_KEY, detail)
-            raise
-        except NonceWanted:
-            nonce_offer.offer(self.request, nonces.give(self.printer.id, self.now))
-            raise
-        nonce_offer.offer(self.request, nonces.give(self.printer.id, self.now))
-        return verified
-
-    def remember(self, verified: dpop.Proof) -> bool:
-        """Let the proof count once; tells whether the printer is in quarantine."""
-        window_s, impossible = self.services.settings.proof_window_s, None
-        try:
-            with self.services.database.write() as session:
-                replay.remember(session, self.printer.id, verified, window_s)
-                if self.print_id is not None:
-                    impossible = alarms.see(session, self.printer, self.print_id, self._address, self.now)
-                quarantined = standing.open_quarantine(session, self.printer.id) is not None
-        except Replayed:
-            detail = f"{self._address} sent a proof for {self.request.method} that was used before"
-            self._sound(AlarmKind.PROOF_REPLAYED, detail)
-            raise
-        if impossible is not None:
-            self._sound(impossible.kind, impossible.detail)
-        return quarantined
-
-    @property
-    def _address(self) -> str:
-        host = self.request.client.host if self.request.client else "an unknown address"
-        return host[: alarms.ADDRESS_CHARS_MAX]
-
-    def _sound(self, kind: AlarmKind, detail: str) -> None:
-        printer, services = self.printer, self.services
-        use = ImpossibleUse(kind, printer.id, printer.organisation_id, detail, self.now)
-
-        def count() -> None:
-            services.metrics.alarms.labels(kind).inc()
-            _log.warning("alarm", kind=kind, printer=printer.id, detail=detail)
-            with services.database.write() as session:
-                alarms.count(session, use, services.entropy)
-
-        after_answer.defer(self.request, count)
-
-
-def _subject(session: Session, access_token: str, *, with_token: bool) -> tuple[Printer, str | None]:
-    """Find the printer a token was issued to, or the printer itself; one answer for all that is unknown."""
-    print_id = None
-    printer_id: str | None = access_token
-    if with_token:
-        token = Token(access_token)
-        row = session.exec(select(Print).where(Print.token_sha256 == token.digest())).first()
-        if row is None or not token.matches(row.token_sha256):
-            raise dpop.unproven()
-        print_id, printer_id = row.id, row.printer_id
-    printer = session.get(Printer, printer_id)
-    if printer is None or printer.key_x is None or printer.key_y is None:
-        raise dpop.unproven()
-    return printer, print_id
+    after_answer.defer(request, count)
 
 
 def _target(request: Request, public_url: str | None) -> str:

@@ -16,6 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from app import problems, worker
 from app.accounts import routes as accounts
 from app.accounts.service import ensure_operator
+from app.auth import proving
 from app.auth.after_answer import AfterAnswer
 from app.auth.nonce_offer import NonceOffer
 from app.body_limit import BodyLimit
@@ -32,8 +33,10 @@ from app.observability.metrics import Metrics
 from app.observability.middleware import RequestRecorder
 from app.printers import routes as printers
 from app.prints import routes as prints
+from app.prints.desk import Desk
 from app.settings import Settings
 from app.shredding import routes as shreddings
+from app.together import Together
 from app.wiring import Services, build, running
 
 DESCRIPTION = """A secure inventory for 3D printing: encrypted designs, licences and prints counted by a
@@ -66,6 +69,8 @@ def create_app(
     services = build(settings, clock, entropy)
     app = assemble(services.metrics, settings.body_bytes_max, _lifespan(services))
     app.state.services = services
+    app.state.proofs = Together("prove", lambda attempts: proving.prove(services, attempts))
+    app.state.desk = Desk(services)
     return app
 
 
@@ -84,7 +89,7 @@ def assemble(
         redoc_url=None,
     )
     refusals = problems.responses(422, "4XX", "5XX")
-    for module in (accounts, designs, resemblances, licences, printers, prints, shreddings, evidence, health):
+    for module in (prints, accounts, designs, resemblances, licences, printers, shreddings, evidence, health):
         app.include_router(module.router, responses=refusals)
     app.include_router(designs.upload_router, responses=refusals)
     documentation.install(app)
@@ -98,14 +103,20 @@ def assemble(
 
 def _lifespan(services: Services) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         to_thread.current_default_thread_limiter().total_tokens = services.settings.threads_max
         with ExitStack() as stack:
             await run_in_threadpool(_start, services, stack)
             yield
-            await run_in_threadpool(stack.close)
+            await run_in_threadpool(_stop, app, stack)
 
     return lifespan
+
+
+def _stop(app: FastAPI, stack: ExitStack) -> None:
+    app.state.proofs.close()
+    app.state.desk.close()
+    stack.close()
 
 
 def _start(services: Services, stack: ExitStack) -> None:

@@ -45,6 +45,7 @@ from ledger.operations import (
 )
 from ledger.solidity import word
 from ledger.typed_data import Struct
+from ledger.words import Reader, reader
 
 __all__ = [
     "BATCH_ITEM_GAS",
@@ -141,6 +142,9 @@ def decode_query(name: str, data: bytes) -> tuple[Any, ...]:
 
     Raises TypedDataError for an answer that is not the view's, as from an address without this contract.
     """
+    read = _reader(name)
+    if read is not None:
+        return read(data)
     types = [type_of(output) for output in _function(name)["outputs"]]
     try:
         return tuple(decode(types, data))
@@ -162,6 +166,11 @@ def _encode(name: str, *arguments: Any) -> bytes:
 @cache
 def _function(name: str) -> Mapping[str, Any]:
     return next(entry for entry in artifact().abi if entry["type"] == "function" and entry["name"] == name)
+
+
+@cache
+def _reader(name: str) -> Reader | None:
+    return reader(name, _function(name)["outputs"])
 
 
 @cache

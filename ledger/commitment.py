@@ -7,12 +7,16 @@ which has none. Pure.
 
 from __future__ import annotations
 
+import json
 from hashlib import sha256
-from typing import Any
+from typing import Any, Final
 
 import rfc8785
 
 from ledger.errors import TypedDataError
+
+_PLAIN: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+_INTEGER_MAX: Final = 2**53 - 1
 
 
 def canonical_json(value: Any) -> bytes:
@@ -22,9 +26,25 @@ def canonical_json(value: Any) -> bytes:
     no strings.
     """
     try:
+        if _is_plain(value):
+            return _PLAIN.encode(value).encode()
         return rfc8785.dumps(value)
     except (rfc8785.CanonicalizationError, UnicodeEncodeError, RecursionError) as error:
         raise TypedDataError("value", f"has no canonical JSON (RFC 8785): {error}") from error
+
+
+def _is_plain(value: Any) -> bool:
+    """Tell whether the standard library's encoder, ten times as fast, writes the same: no fractions, and keys
+    that sort alike as text and as UTF-16.
+    """
+    kind = type(value)
+    if kind is str or value is None or kind is bool:
+        return True
+    if kind is int:
+        return -_INTEGER_MAX <= int(value) <= _INTEGER_MAX
+    if kind is dict:
+        return all(type(key) is str and key.isascii() and _is_plain(item) for key, item in value.items())
+    return kind is list and all(map(_is_plain, value))
 
 
 def revision_commitment(salt: bytes, manifest: bytes) -> bytes:

@@ -20,8 +20,8 @@ from sqlalchemy import Engine
 from ledger import identity as identities
 from ledger import tables
 from ledger.abi import ContractError, decode_error, decode_query, encode_call, encode_query
-from ledger.address import checksum_address
 from ledger.chain import Chain
+from ledger.contract_state import LicenceState, PrinterState, licence_state, printer_state, revision_owner
 from ledger.courier import Courier
 from ledger.embedded import EmbeddedChain
 from ledger.embedded_health import EmbeddedHealth, embedded_health
@@ -43,7 +43,6 @@ from ledger.web3_chain import Web3Chain
 
 _IDLE_S: Final = 0.5
 _HELD_S: Final = 0.05
-_NOBODY: Final = "0x" + "00" * 20
 
 
 class LedgerStopped(LedgerError):  # noqa: N818 - it names the state
@@ -72,31 +71,6 @@ class LedgerHealth:
     reason: str | None
     restarts: int = 0
     endpoints: tuple[EndpointHealth, ...] = ()
-
-
-@dataclass(frozen=True)
-class LicenceState:
-    """What the contract keeps of a licence; see `IPrintLedger.LicenceState`."""
-
-    provider: str
-    starts_at: int
-    expires_at: int
-    prints: int
-    reprints: int
-    credited: int
-    used: int
-    base: int
-    window: int
-    revoked: bool
-    printers: bytes
-
-
-@dataclass(frozen=True)
-class PrinterState:
-    """What the contract keeps of a printer."""
-
-    provider: str
-    retired: bool
 
 
 class LedgerRuntime:
@@ -205,6 +179,13 @@ class LedgerRuntime:
         fresh = bool(self._loops) and take_fresh(operation_id)
         return self._waiting.wait(operation_id, timeout_s, lambda: self._status(operation_id), fresh=fresh)
 
+    def watch(self, operation_id: str, tell: Callable[[], None]) -> Callable[[], None]:
+        """Have `tell` called once, from another thread, when this process makes an operation final.
+
+        Returns what takes that back. What another process makes final is not told: `wait` finds it.
+        """
+        return self._waiting.watch(operation_id, tell)
+
     @property
     def domain(self) -> Domain:
         """Where statements count: chain id and contract."""
@@ -254,19 +235,30 @@ class LedgerRuntime:
 
     def licence_state(self, licence_id: bytes) -> LicenceState | None:
         """Return what the contract keeps of a licence, None if it was never granted."""
-        (values,) = self._query("licenceState", licence_id)
-        state = LicenceState(checksum_address("provider", values[0]), *values[1:])
-        return None if state.provider == _NOBODY else state
+        return licence_state(self._query("licenceState", licence_id))
 
     def printer_state(self, printer_id: bytes) -> PrinterState | None:
         """Return what the contract keeps of a printer, None if it was never enrolled."""
-        provider, retired = self._query("printerState", printer_id)
-        return None if provider == _NOBODY else PrinterState(checksum_address("provider", provider), retired)
+        return printer_state(self._query("printerState", printer_id))
+
+    def states(
+        self, licences: Sequence[bytes], printers: Sequence[bytes]
+    ) -> tuple[list[LicenceState | None], list[PrinterState | None]]:
+        """Return `licence_state` and `printer_state` of many, with one question where the chain takes it."""
+        chain, identity = self._started()
+        if not identity.embedded:
+            return [*map(self.licence_state, licences)], [*map(self.printer_state, printers)]
+        names = ["licenceState"] * len(licences) + ["printerState"] * len(printers)
+        subjects = [*licences, *printers]
+        asked = [encode_query(name, subject) for name, subject in zip(names, subjects, strict=True)]
+        answers = chain.query(identity.contract, asked)
+        told = [decode_query(name, answer) for name, answer in zip(names, answers, strict=True)]
+        count = len(licences)
+        return [*map(licence_state, told[:count])], [*map(printer_state, told[count:])]
 
     def revision_owner(self, revision: bytes) -> str | None:
         """Return who published a revision, None if nobody did."""
-        (owner,) = self._query("revisionOwner", revision)
-        return None if owner == _NOBODY else checksum_address("owner", owner)
+        return revision_owner(self._query("revisionOwner", revision))
 
     def simulate(self, operation: Operation) -> ContractError | None:
         """Return why the contract would refuse an operation now, None if it would take it."""

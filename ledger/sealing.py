@@ -6,6 +6,8 @@ verifies here that the sealing key is that printer's own, and need not trust who
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from ledger.errors import SignatureError, TypedDataError
 from ledger.typed_data import Domain, Enrolment, SealingKey, digest, verify_printer_signature
 
@@ -15,6 +17,7 @@ def sealing_statement(enrolment: Enrolment, suite: str, public: bytes) -> Sealin
     return SealingKey(printer=enrolment.struct_hash(), suite=suite, public=public)
 
 
+@lru_cache(maxsize=1024)
 def verify_sealing_key(
     domain: Domain, provider: str, key_x: bytes, key_y: bytes, suite: str, public: bytes, signature: bytes
 ) -> bytes:
@@ -24,7 +27,7 @@ def verify_sealing_key(
     2. That signing key signed that sealing key for that printer: 64 bytes r ‖ s, s in the lower half.
 
     The caller compares the name with the one that it knows, and asks the chain whether that is enrolled and
-    not retired. Raises SignatureError naming what fails.
+    not retired. Raises SignatureError naming what fails. What was verified is remembered by all of its bytes.
     """
     # (1) the statement
     try:

@@ -13,7 +13,7 @@ _RECHECK_S: Final = 0.5
 
 
 class Waiting:
-    """Wakes exactly the threads whose operations became final.
+    """Wakes exactly the threads whose operations became final, and tells who watches one without a thread.
 
     What another process confirmed is found by asking the database again every half second.
     """
@@ -22,18 +22,45 @@ class Waiting:
         self._clock = clock
         self._guard = threading.Lock()
         self._waiters: dict[str, list[_Waiter]] = {}
+        self._watchers: dict[str, list[Callable[[], None]]] = {}
         self._told: Recent[OperationStatus] = Recent()
 
     def publish(self, statuses: Sequence[OperationStatus]) -> None:
-        """Hand final statuses to who waits for them."""
+        """Hand final statuses to who waits for them, and tell who watches."""
+        told: list[Callable[[], None]] = []
         with self._guard:
             for status in statuses:
                 waiters = self._waiters.get(status.operation_id, ())
-                if not waiters:
+                watchers = self._watchers.pop(status.operation_id, ())
+                if not waiters and not watchers:
                     self._told.put(status.operation_id, status)
                 for waiter in waiters:
                     waiter.status = status
                     waiter.ready.set()
+                told += watchers
+        for tell in told:
+            tell()
+
+    def watch(self, operation_id: str, tell: Callable[[], None]) -> Callable[[], None]:
+        """Call `tell` when the operation is published, at once where that was a moment ago; returns what
+        takes it back.
+
+        It is called once, by the thread that publishes: it must be quick and must not raise.
+        """
+        with self._guard:
+            if self._told.take(operation_id) is None:
+                self._watchers.setdefault(operation_id, []).append(tell)
+                return lambda: self._forget(operation_id, tell)
+        tell()
+        return lambda: None
+
+    def _forget(self, operation_id: str, tell: Callable[[], None]) -> None:
+        with self._guard:
+            watchers = self._watchers.get(operation_id, [])
+            if tell in watchers:
+                watchers.remove(tell)
+            if not watchers:
+                self._watchers.pop(operation_id, None)
 
     def forget(self) -> None:
         """Forget what was final and nobody waited for: the chain took blocks back."""

@@ -14,6 +14,7 @@ that changes networks between two prints within the time sounds it without fault
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -22,7 +23,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, SQLModel, col, delete, select
 
 from app.identifiers import ALARM, Entropy, new_id
-from app.models import Alarm, Printer, Sighting
+from app.models import Alarm, Sighting
 
 TWO_PLACES_S = 60
 COUNT_MAX = 1000
@@ -77,28 +78,44 @@ def count(session: Session, use: ImpossibleUse, entropy: Entropy) -> None:
     session.exec(more.values(count=col(Alarm.count) + 1, detail=use.detail, last_at=use.at))
 
 
-def see(session: Session, printer: Printer, print_id: str, address: str, now: int) -> ImpossibleUse | None:
-    """Remember where a printer used a token; gives the alarm where that cannot be.
+@dataclass(frozen=True)
+class TokenUse:
+    """A printer, its key proved, used the token of a print."""
 
-    The caller holds a proof by the printer's key.
-    """
-    last = session.get(Sighting, printer.id, with_for_update=True)
+    printer_id: str
+    organisation_id: str
+    print_id: str
+    address: str
+    at: int
+
+
+def see(session: Session, uses: Sequence[TokenUse]) -> list[ImpossibleUse | None]:
+    """Remember where printers used tokens; gives for each use the alarm where that cannot be."""
+    query = select(Sighting).where(col(Sighting.printer_id).in_({use.printer_id for use in uses}))
+    rows = session.exec(query.order_by(Sighting.printer_id).with_for_update()).all() if uses else []
+    last = {row.printer_id: row for row in rows}
+    return [_see(session, last, use) for use in uses]
+
+
+def _see(session: Session, sightings: dict[str, Sighting], use: TokenUse) -> ImpossibleUse | None:
+    last = sightings.get(use.printer_id)
     if last is None:
-        _insert(session, Sighting(printer_id=printer.id, print_id=print_id, address=address, seen_at=now))
+        first = Sighting(
+            printer_id=use.printer_id, print_id=use.print_id, address=use.address, seen_at=use.at
+        )
+        _insert(session, first)
+        sightings[use.printer_id] = session.get_one(Sighting, use.printer_id, with_for_update=True)
         return None
+    before, after_s = last.address, abs(use.at - last.seen_at)
     impossible = (
-        print_id != last.print_id
-        and abs(now - last.seen_at) <= TWO_PLACES_S
-        and _elsewhere(address, last.address)
+        use.print_id != last.print_id and after_s <= TWO_PLACES_S and _elsewhere(use.address, last.address)
     )
-    before, after = last.address, abs(now - last.seen_at)
-    if (print_id, address) != (last.print_id, last.address):
-        last.print_id, last.address, last.seen_at = print_id, address, now
-        session.add(last)
+    if (use.print_id, use.address) != (last.print_id, last.address):
+        last.print_id, last.address, last.seen_at = use.print_id, use.address, use.at
     if not impossible:
         return None
-    detail = f"tokens of two prints were used {after} s apart, from {before} and from {address}"
-    return ImpossibleUse(AlarmKind.TWO_PLACES, printer.id, printer.organisation_id, detail, now)
+    detail = f"tokens of two prints were used {after_s} s apart, from {before} and from {use.address}"
+    return ImpossibleUse(AlarmKind.TWO_PLACES, use.printer_id, use.organisation_id, detail, use.at)
 
 
 def _insert(session: Session, row: SQLModel) -> None:

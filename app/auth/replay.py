@@ -3,25 +3,49 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
-from sqlalchemy.exc import IntegrityError
-from sqlmodel import Session, col, delete
+from sqlalchemy import bindparam, insert
+from sqlmodel import Session, SQLModel, col, delete, select
 
 from app.auth.dpop import Proof
 from app.errors import Replayed
 from app.models import SeenProof
 
+_TABLE = SQLModel.metadata.tables[SeenProof.__tablename__]
+_KNOWN = select(_TABLE.c.digest).where(_TABLE.c.digest.in_(bindparam("digests", expanding=True)))
+_REMEMBER = insert(_TABLE)
 
-def remember(session: Session, printer_id: str, proof: Proof, window_s: int) -> None:
-    """Store the proof until `window_s` after it stops being good; Replayed where it was there already."""
-    digest = hashlib.sha256(f"{printer_id}\x00{proof.jti}".encode()).digest()
-    session.add(SeenProof(digest=digest, expires_at=proof.good_until + window_s))
-    try:
-        session.flush()
-    except IntegrityError:
-        raise Replayed(
-            "the proof's jti was used before", field="DPoP", remedy="sign a fresh proof for each request"
-        ) from None
+
+def remember(session: Session, proofs: Sequence[tuple[str, Proof]], window_s: int) -> list[bool]:
+    """Store proofs by printer until `window_s` after they stop being good; tells of each whether it is new.
+
+    Of a proof that comes twice in `proofs` only the first is. Where another process stores the same one at
+    the same moment, the transaction fails as a Conflict: repeated, it finds it.
+    """
+    if not proofs:
+        return []
+    digests = [
+        hashlib.sha256(f"{printer_id}\x00{proof.jti}".encode()).digest() for printer_id, proof in proofs
+    ]
+    connection = session.connection()
+    known = set(connection.execute(_KNOWN, {"digests": digests}).scalars())
+    fresh, rows = [], []
+    for digest, (_, proof) in zip(digests, proofs, strict=True):
+        fresh.append(digest not in known)
+        if fresh[-1]:
+            known.add(digest)
+            rows.append({"digest": digest, "expires_at": proof.good_until + window_s})
+    if rows:
+        connection.execute(_REMEMBER, rows)
+    return fresh
+
+
+def replayed() -> Replayed:
+    """The answer to a proof that was used before."""
+    return Replayed(
+        "the proof's jti was used before", field="DPoP", remedy="sign a fresh proof for each request"
+    )
 
 
 def forget_expired(session: Session, now: int) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from sqlmodel import Session, col, select
 
 from app.errors import NotPermitted, Reason
@@ -16,6 +18,12 @@ def open_quarantine(session: Session, printer_id: str) -> Quarantine | None:
     """Give the quarantine a printer is in, None where it is in none."""
     query = select(Quarantine).where(Quarantine.printer_id == printer_id)
     return session.exec(query.where(col(Quarantine.lifted_at).is_(None))).first()
+
+
+def held(session: Session, printer_ids: Collection[str]) -> set[str]:
+    """Give those of some printers that are in quarantine."""
+    query = select(Quarantine.printer_id).where(col(Quarantine.printer_id).in_(printer_ids))
+    return set(session.exec(query.where(col(Quarantine.lifted_at).is_(None))).all())
 
 
 def quarantined() -> NotPermitted:

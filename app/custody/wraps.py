@@ -61,11 +61,16 @@ def get(session: Session, context: ObjectContext) -> WrappedKey:
     """Give the wrap of a context; KeyUnavailable where there is none."""
     found = find(session, context)
     if found is None:
-        raise KeyUnavailable(
-            f"there is no wrapped key for {context.kind} {context.object_id} version {context.version}; "
-            "it was shredded, its owner keeps it, or its row is lost"
-        )
+        raise absent(context)
     return found
+
+
+def absent(context: ObjectContext) -> KeyUnavailable:
+    """Say that there is no wrap of a context."""
+    return KeyUnavailable(
+        f"there is no wrapped key for {context.kind} {context.object_id} version {context.version}; "
+        "it was shredded, its owner keeps it, or its row is lost"
+    )
 
 
 def forget(session: Session, context: ObjectContext) -> bool:

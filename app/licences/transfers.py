@@ -28,7 +28,7 @@ from app.licences.states import LicenceState
 from app.licences.transfer_policy import Numbers, Source, judge_consent, judge_transfer
 from app.models import Licence, Organisation, Print, Revision
 from app.wiring import Services
-from ledger import runtime, typed_data
+from ledger import contract_state, typed_data
 from ledger.operations import Transfer
 from ledger.typed_data import PrintTransfer, TransferConsent
 
@@ -122,7 +122,9 @@ def transfer(
     return made
 
 
-def numbers_of(session: Session, row: Licence, counted: runtime.LicenceState | None, now: int) -> Numbers:
+def numbers_of(
+    session: Session, row: Licence, counted: contract_state.LicenceState | None, now: int
+) -> Numbers:
     """Give how many numbers a licence has for prints, and the highest in use, live tokens' included.
 
     A transfer on its way counts as done from when it is stored.
@@ -139,7 +141,7 @@ def numbers_of(session: Session, row: Licence, counted: runtime.LicenceState | N
     return Numbers(allowed, max(highest, counted.base + counted.window.bit_length()))
 
 
-def _source(session: Session, row: Licence, counted: runtime.LicenceState | None) -> Source:
+def _source(session: Session, row: Licence, counted: contract_state.LicenceState | None) -> Source:
     settle(session, row)
     return Source(
         state=row.state,
@@ -167,7 +169,7 @@ def _receiver(session: Session, provider: Organisation, receiver_id: str) -> Org
 
 
 def _permitted(
-    services: Services, session: Session, proposal: Proposal, counted: runtime.LicenceState | None
+    services: Services, session: Session, proposal: Proposal, counted: contract_state.LicenceState | None
 ) -> Licence:
     """(2) the licence as it is now, if policy finds nothing against the transfer; Conflict where it does."""
     row = session.get_one(Licence, proposal.origin.id)
@@ -190,7 +192,7 @@ def _store(
     request: Attempt,
     proposal: Proposal,
     operation: Transfer,
-    counted: runtime.LicenceState | None,
+    counted: contract_state.LicenceState | None,
 ) -> Made:
     """(4) from here on no number of the prints that go is given out under the old licence."""
     made = proposal.made

@@ -3,27 +3,36 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
-from sqlmodel import Session, col, select
+from sqlalchemy.exc import NoResultFound
+from sqlmodel import Session, col, func, select
 
 from app import submission
 from app.accounts.signing import address_of
-from app.auth.standing import open_quarantine
+from app.auth import standing
 from app.designs import manifest
 from app.designs.custody import Custody, committed_custody
 from app.designs.stored import file_of
 from app.errors import IntegrityBroken, Reason
-from app.licences import queries as licence_queries
 from app.licences import service as licences
+from app.licences import states as licence_states
 from app.models import Design, Licence, LicenceKey, Organisation, Print, Printer, Revision
 from app.printers import service as printers
 from app.printers.binding import require_bound
-from app.prints.policy import SEQUENCE_WINDOW, Device, Part, Permission, Question, judge
+from app.printers.states import PrinterState as Enrolment
+from app.prints.policy import Device, Part, Permission, Question, judge
 from app.wiring import Services
-from ledger import runtime
 from ledger.commitment import terms_commitment
+from ledger.contract_state import LicenceState, PrinterState
 from ledger.typed_data import Domain, PrintClaim, printers_root
+
+_Row = TypeVar("_Row", Licence, Printer, Design, Revision, Organisation, Print)
+_LICENCE_MOVING = {licence_states.LicenceState.PENDING, licence_states.LicenceState.REVOKING}
+_PRINTER_MOVING = {Enrolment.APPROVING, Enrolment.RETIRING}
+"""States that the outbox may have moved on; other rows are in line with it."""
 
 
 @dataclass(frozen=True)
@@ -33,22 +42,27 @@ class Counts:
     The hashes are the names that the chain was asked for.
     """
 
-    licence: runtime.LicenceState | None
-    printer: runtime.PrinterState | None
+    licence: LicenceState | None
+    printer: PrinterState | None
     licence_hash: bytes | None = None
     printer_hash: bytes | None = None
 
     @property
     def consumed(self) -> frozenset[int]:
         """Give the numbers above the base that are used."""
-        state = self.licence
-        if state is None:
-            return frozenset()
-        return frozenset(state.base + 1 + bit for bit in range(SEQUENCE_WINDOW) if state.window >> bit & 1)
+        state, numbers = self.licence, []
+        window = state.window if state is not None else 0
+        while window:
+            numbers.append((window & -window).bit_length())
+            window &= window - 1
+        return frozenset(state.base + number for number in numbers) if state is not None else frozenset()
 
     def counted(self, sequence: int) -> bool:
         """Tell whether the chain has consumed a number of the licence."""
-        return self.licence is not None and (sequence <= self.licence.base or sequence in self.consumed)
+        if self.licence is None:
+            return False
+        above = sequence - self.licence.base - 1
+        return above < 0 or bool(self.licence.window >> above & 1)
 
 
 @dataclass(frozen=True)
@@ -71,6 +85,11 @@ class Case:
     quarantined: bool = False
 
     @property
+    def chain_names(self) -> tuple[bytes, bytes | None]:
+        """Give what the chain is asked about: licence and printer."""
+        return self.licence.licence_hash, self.printer.printer_hash
+
+    @property
     def permission(self) -> Permission:
         """Give the licence as policy sees it."""
         chain, row = self.counts.licence, self.licence
@@ -89,6 +108,11 @@ class Case:
             consumed=self.counts.consumed,
         )
 
+    @property
+    def part(self) -> Part:
+        """Give what is to be printed as policy sees it."""
+        return _part(self.design, self.revision)
+
     def reasons(self) -> tuple[Reason, ...]:
         """Give every reason against the print, the count apart."""
         device = Device(
@@ -98,7 +122,7 @@ class Case:
             machine=self.printer.machine,
             quarantined=self.quarantined,
         )
-        return judge(Question(self.now, self.permission, device, _part(self.design, self.revision)))
+        return judge(Question(self.now, self.permission, device, self.part))
 
     def require_intact(self, domain: Domain) -> None:
         """Verify that the rows still say what was signed: manifest, licence, terms, and the printer's keys.
@@ -155,29 +179,95 @@ def claim_of(row: Print, licence: Licence) -> PrintClaim:
 
 def ask_chain(services: Services, licence_hash: bytes, printer_hash: bytes | None) -> Counts:
     """Ask the chain what it counts; never within a transaction."""
-    ledger = services.ledger
-    printer = submission.ask(lambda: ledger.printer_state(printer_hash)) if printer_hash else None
-    licence = submission.ask(lambda: ledger.licence_state(licence_hash))
-    return Counts(licence, printer, licence_hash, printer_hash)
+    return ask_chain_of(services, [(licence_hash, printer_hash)])[licence_hash, printer_hash]
+
+
+def ask_chain_of(
+    services: Services, pairs: Collection[tuple[bytes, bytes | None]]
+) -> dict[tuple[bytes, bytes | None], Counts]:
+    """Ask the chain about many licences and printers at once; never within a transaction."""
+    licences = list({licence for licence, _ in pairs})
+    printers = list({printer for _, printer in pairs if printer})
+    told = submission.ask(lambda: services.ledger.states(licences, printers))
+    by_licence = dict(zip(licences, told[0], strict=True))
+    by_printer: dict[bytes | None, PrinterState | None] = dict(zip(printers, told[1], strict=True))
+    return {
+        (licence, printer): Counts(by_licence[licence], by_printer.get(printer), licence, printer)
+        for licence, printer in pairs
+    }
 
 
 def gather(services: Services, session: Session, licence: Licence, printer: Printer, counts: Counts) -> Case:
     """Read what belongs to the print and bring it in line with the outbox."""
-    licences.settle(session, licence)
-    printers.settle(session, printer)
-    revision = session.get_one(Revision, licence.revision_id)
-    design = session.get_one(Design, revision.design_id)
-    owner = session.get_one(Organisation, licence.owner_id)
-    sealed = session.get(LicenceKey, (licence.id, printer.id))
-    passed_on, now = licence_queries.passed_on(session, licence.id), submission.now(services, session)
-    held = open_quarantine(session, printer.id) is not None
-    return Case(licence, printer, design, revision, owner, sealed, passed_on, counts, now, held)
+    return gather_all(services, session, [(licence, printer, counts)])[0]
 
 
 def gather_print(services: Services, session: Session, row: Print, counts: Counts) -> Case:
     """Read what belongs to an existing print."""
-    licence, printer = session.get_one(Licence, row.licence_id), session.get_one(Printer, row.printer_id)
-    return gather(services, session, licence, printer, counts)
+    return gather_prints(services, session, [(row, counts)])[0]
+
+
+def gather_prints(services: Services, session: Session, prints: Sequence[tuple[Print, Counts]]) -> list[Case]:
+    """Read what belongs to existing prints."""
+    licences = rows_of(session, Licence, {row.licence_id for row, _ in prints})
+    printers = rows_of(session, Printer, {row.printer_id for row, _ in prints})
+    held = [(licences[row.licence_id], printers[row.printer_id], counts) for row, counts in prints]
+    return gather_all(services, session, held)
+
+
+def gather_all(
+    services: Services, session: Session, held: Sequence[tuple[Licence, Printer, Counts]]
+) -> list[Case]:
+    """Read what belongs to many prints, each kind of row with one query."""
+    for licence in {licence.id: licence for licence, _, _ in held}.values():
+        if licence.state in _LICENCE_MOVING:
+            licences.settle(session, licence)
+    for printer in {printer.id: printer for _, printer, _ in held}.values():
+        if printer.state in _PRINTER_MOVING:
+            printers.settle(session, printer)
+    revisions = rows_of(session, Revision, {licence.revision_id for licence, _, _ in held})
+    designs = rows_of(session, Design, {revision.design_id for revision in revisions.values()})
+    owners = rows_of(session, Organisation, {licence.owner_id for licence, _, _ in held})
+    licence_ids = {licence.id for licence, _, _ in held}
+    keys = session.exec(select(LicenceKey).where(col(LicenceKey.licence_id).in_(licence_ids))).all()
+    sealed = {(key.licence_id, key.printer_id): key for key in keys}
+    passed_on, now = _passed_on(session, licence_ids), submission.now(services, session)
+    quarantined = standing.held(session, {printer.id for _, printer, _ in held})
+    return [
+        Case(
+            licence=licence,
+            printer=printer,
+            design=designs[revisions[licence.revision_id].design_id],
+            revision=revisions[licence.revision_id],
+            owner=owners[licence.owner_id],
+            sealed=sealed.get((licence.id, printer.id)),
+            passed_on=passed_on.get(licence.id, 0),
+            counts=counts,
+            now=now,
+            quarantined=printer.id in quarantined,
+        )
+        for licence, printer, counts in held
+    ]
+
+
+def rows_of(
+    session: Session, model: type[_Row], ids: Collection[str], *, locked: bool = False
+) -> dict[str, _Row]:
+    """Read rows by their ids, in the ids' order where they are locked; NoResultFound where one is missing."""
+    chosen = select(model).where(col(model.id).in_(ids))
+    query = chosen.order_by(col(model.id)).with_for_update() if locked else chosen
+    found = {row.id: row for row in session.exec(query).all()} if ids else {}
+    if len(found) < len(ids):
+        raise NoResultFound(f"{len(ids) - len(found)} of {len(ids)} rows of {model.__name__} are missing")
+    return found
+
+
+def _passed_on(session: Session, licence_ids: Collection[str]) -> dict[str, int]:
+    """How many prints were transferred from each licence, or are on their way."""
+    origin = col(Licence.transferred_from)
+    query = select(origin, func.sum(Licence.prints)).where(origin.in_(licence_ids)).group_by(origin)
+    rows = session.exec(query.where(col(Licence.state) != licence_states.LicenceState.REJECTED)).all()
+    return {str(licence_id): int(prints) for licence_id, prints in rows}
 
 
 def listed_hashes(session: Session, licence: Licence) -> list[bytes]:
@@ -185,9 +275,18 @@ def listed_hashes(session: Session, licence: Licence) -> list[bytes]:
 
     Raises IntegrityBroken where they are not the list that was signed.
     """
+    return require_listed(licence, named_hashes(session, licence))
+
+
+def named_hashes(session: Session, licence: Licence) -> list[bytes]:
+    """Give the chain's names of the printers a licence's row lists, empty for one without; unverified."""
     query = select(Printer).where(col(Printer.id).in_(licence.printers))
     found = {row.id: row.printer_hash for row in session.exec(query).all()} if licence.printers else {}
-    hashes = [found.get(printer_id) or b"" for printer_id in licence.printers]
+    return [found.get(printer_id) or b"" for printer_id in licence.printers]
+
+
+def require_listed(licence: Licence, hashes: list[bytes]) -> list[bytes]:
+    """Give the names again; IntegrityBroken where they are not the list that was signed."""
     if b"" in hashes or printers_root(hashes) != licences.statement_of(licence).printers:
         raise _changed("printers", f"the printer list of licence {licence.id} is not the one that was signed")
     return hashes

@@ -24,6 +24,8 @@ DESIGN_SHREDDED = Reason(
     "design_shredded",
     "the design was shredded: its keys are destroyed, so nothing can be printed from it again",
 )
+LICENCE_REVOKED = Reason("licence_revoked", "the licence was revoked by its owner")
+PRINTER_RETIRED = Reason("printer_retired", "the printer is retired")
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ def judge_count(licence: Permission, held: frozenset[int]) -> tuple[int | None, 
 def _licence_reasons(licence: Permission, now: int) -> Sequence[Reason]:
     reasons = []
     if licence.state in {LicenceState.REVOKING, LicenceState.REVOKED} or licence.revoked_on_chain:
-        reasons.append(Reason("licence_revoked", "the licence was revoked by its owner"))
+        reasons.append(LICENCE_REVOKED)
     elif licence.state != LicenceState.ACTIVE or not licence.on_chain:
         reasons.append(Reason("unknown_licence", f"the licence is {licence.state}, not active on the ledger"))
     if now < licence.starts_at:
@@ -130,7 +132,7 @@ def _licence_reasons(licence: Permission, now: int) -> Sequence[Reason]:
 def _printer_reasons(licence: Permission, printer: Device) -> Sequence[Reason]:
     reasons = []
     if printer.state in {PrinterState.RETIRING, PrinterState.RETIRED} or printer.retired_on_chain:
-        reasons.append(Reason("printer_retired", "the printer is retired"))
+        reasons.append(PRINTER_RETIRED)
     elif printer.state != PrinterState.ENROLLED:
         message = f"the printer is {printer.state}, not enrolled; finish its enrolment first"
         reasons.append(Reason("unknown_printer", message))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlmodel import Session, false, or_, select
+from collections.abc import Collection
+
+from sqlmodel import Session, col, false, or_, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from app.auth.principals import Principal, PrinterPrincipal, Role
@@ -53,3 +55,17 @@ def release_to(session: Session, principal: PrinterPrincipal, release_id: str) -
     if row is None:
         raise NotFound("release", release_id)
     return row
+
+
+def on_printers(
+    session: Session, wanted: Collection[tuple[PrinterPrincipal, str]]
+) -> dict[tuple[str, str], Print]:
+    """Prints that were authorised for these printers, by printer and id, locked; what is not is absent."""
+    ids = {print_id for _, print_id in wanted}
+    query = select(Print).where(col(Print.id).in_(ids)).order_by(col(Print.id)).with_for_update()
+    found = {row.id: row for row in session.exec(query).all()}
+    return {
+        (principal.printer_id, print_id): found[print_id]
+        for principal, print_id in wanted
+        if print_id in found and found[print_id].printer_id == principal.printer_id
+    }

@@ -7,15 +7,17 @@ stands, so a crash between any two steps is healed by repeating the request. Eve
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from sqlmodel import Session
 
 from app import submission
 from app.auth.principals import PrinterPrincipal
 from app.clock import rfc3339
-from app.errors import Conflict, Invalid, InvalidSignature, NotPermitted, Reason, TokenSpent
-from app.models import Licence, Print, Printer
+from app.errors import Conflict, Invalid, InvalidSignature, NotFound, NotPermitted, Reason, TokenSpent
+from app.models import Licence, Print, Printer, Revision
 from app.prints import case as cases
 from app.prints import queries, release
 from app.prints.case import Case, Counts, claim_of
@@ -24,6 +26,7 @@ from app.prints.transition import apply
 from app.wiring import Services
 from ledger.operations import RecordPrint
 from ledger.typed_data import Domain, PrintClaim, digest, printer_proof, verify_printer_signature
+from storage.errors import StorageError
 
 _RELEASED = {State.REDEEMED, State.COMPLETED, State.FAILED, State.CANCELLED}
 
@@ -57,8 +60,36 @@ def offer(services: Services, principal: PrinterPrincipal) -> tuple[Print, Case,
         return row, case, claim_of(row, licence)
 
 
+@dataclass(frozen=True)
+class Begun:
+    """A redemption on its way to the chain as `operation`, None where it is past that; `fresh`: since now."""
+
+    print_id: str
+    operation: str | None
+    fresh: bool = False
+
+
+Ask: TypeAlias = tuple[PrinterPrincipal, Redemption]
+
+
 def redeem(services: Services, principal: PrinterPrincipal, redemption: Redemption) -> Redeemed:
-    """Redeem the token this printer has proved to hold.
+    """Redeem the token this printer has proved to hold: `begin`, wait for the chain, `finish`.
+
+    Raises TokenSpent, Invalid, InvalidSignature, NotPermitted, IntegrityBroken, ObjectDamaged.
+    """
+    (begun,) = begin(services, [(principal, redemption)])
+    if isinstance(begun, Exception):
+        raise begun
+    if begun.operation is not None:
+        submission.wait(services, begun.operation, services.settings.redeem_timeout_s)
+    (finished,) = finish(services, [begun.print_id])
+    if isinstance(finished, Exception):
+        raise finished
+    return finished
+
+
+def begin(services: Services, asks: Sequence[Ask]) -> list[Begun | Exception]:
+    """Take redemptions of tokens, which their printers have proved to hold, to the point of no return.
 
     0. (auth) The token was found by its SHA-256 and compared in constant time; the DPoP proof is fresh and
        signed by the key the token was issued to; for anybody else the token does not exist.
@@ -69,44 +100,212 @@ def redeem(services: Services, principal: PrinterPrincipal, redemption: Redempti
     5. Policy still permits the print: window, revocation, printer, list, machine.
     6. Manifest, licence, terms and list are what was signed; the stored object is whole.
     7. One transaction: authorised → redeeming, the Idempotency-Key, the outbox row.
-    8. The chain has confirmed the print.
-    9. Only then the key is sealed and the release stored, in the transaction that marks the print redeemed.
 
-    Raises TokenSpent, Invalid, InvalidSignature, NotPermitted, IntegrityBroken, ObjectDamaged.
+    Then `finish`: 8. the chain has confirmed the print; 9. only then the key is sealed and the release
+    stored, in the transaction that marks the print redeemed.
+
+    Each is judged by itself. They share what is read, what the chain is asked and the transaction, all of it
+    after the last of them came. Gives TokenSpent, Invalid, InvalidSignature, NotPermitted, IntegrityBroken or
+    ObjectDamaged in the place of who is refused.
     """
-    with services.database.read() as session:
-        row = queries.on_printer(session, principal, principal.print_id or "")
+    turn = _Turn(services, asks)
+    turn.read()
+    turn.each(turn.check_claim)
+    if turn.going:
+        submission.require_healthy(services)
+        turn.ask_chain()
+        turn.each(turn.check_permitted)
+        turn.check_objects()
+    if turn.going:
+        turn.commit()
+    return turn.outcomes()
+
+
+class _Turn:
+    """Redemptions that begin together; `going` are the places of those neither refused nor past a step."""
+
+    def __init__(self, services: Services, asks: Sequence[Ask]) -> None:
+        self._services = services
+        self._asks = asks
+        self._outcomes: dict[int, Begun | Exception] = {}
+        self._prints: dict[int, Print] = {}
+        self._cases: dict[int, Case] = {}
+        self._hashes: dict[str, list[bytes]] = {}
+        self._operations: dict[int, RecordPrint] = {}
+
+    @property
+    def going(self) -> list[int]:
+        """Who goes on."""
+        return [at for at in range(len(self._asks)) if at not in self._outcomes]
+
+    def outcomes(self) -> list[Begun | Exception]:
+        """Give what became of each."""
+        return [self._outcomes[at] for at in range(len(self._asks))]
+
+    def each(self, step: Callable[[int], Begun | None]) -> None:
+        """Let everyone take a step that ends its way, refuses it by an error, or lets it go on."""
+        for at in self.going:
+            try:
+                outcome = step(at)
+            except Exception as error:  # noqa: BLE001 - one refusal, or fault, is one answer
+                self._outcomes[at] = error
+            else:
+                if outcome is not None:
+                    self._outcomes[at] = outcome
+
+    def read(self) -> None:
+        """Read everything that the rows say, of one moment."""
+        with self._services.database.read() as session:
+            found = queries.on_printers(session, self._named())
+            self.each(lambda at: self._find(session, found, at))
+            prints = [(self._prints[at], Counts(None, None)) for at in self.going]
+            gathered = cases.gather_prints(self._services, session, prints)
+            self._cases = dict(zip(self.going, gathered, strict=True))
+            for at in self.going:
+                case = self._cases[at]
+                if case.licence.printers and case.licence.id not in self._hashes:
+                    self._hashes[case.licence.id] = cases.named_hashes(session, case.licence)
+
+    def _named(self) -> list[tuple[PrinterPrincipal, str]]:
+        asked = (self._asks[at][0] for at in self.going)
+        return [(principal, principal.print_id or "") for principal in asked]
+
+    def _find(self, session: Session, found: Mapping[tuple[str, str], Print], at: int) -> Begun | None:
+        principal, redemption = self._asks[at]
+        row = found.get((principal.printer_id, principal.print_id or ""))
+        if row is None:
+            raise NotFound("print", principal.print_id or "")
         settle(session, row)
-        licence = session.get_one(Licence, row.licence_id)
-        printer = session.get_one(Printer, row.printer_id)
-        now = submission.now(services, session)
-    # (1) the retry
-    if row.state != State.AUTHORISED:
-        _require_same_redemption(services, row, redemption)
-        return _await_release(services, row.id)
-    # (2) the time
-    _require_live(services, row, now)
-    # (3) the claim
-    _require_issued_claim(redemption.claim, claim_of(row, licence))
-    # (4) the signature
-    _require_signed(services.ledger.domain, printer, redemption)
-    # (5), (6) policy, and what was signed; the row is read after the chain, which may count a racing retry
-    submission.require_healthy(services)
-    counts = cases.ask_chain(services, licence.licence_hash, printer.printer_hash)
-    with services.database.read() as session:
-        row = queries.on_printer(session, principal, row.id)
-        case = cases.gather_print(services, session, row, counts)
-        hashes = cases.listed_hashes(session, case.licence)
-    if row.state != State.AUTHORISED:
-        _require_same_redemption(services, row, redemption)
-        return _await_release(services, row.id)
-    _require_permitted(services, case, row)
-    case.require_intact(services.ledger.domain)
-    cases.check_object(services, case.revision)
-    # (7) the transaction
-    _begin(services, principal, redemption, counts, _operation(printer, redemption, hashes))
-    # (8), (9) the chain, then the release
-    return _await_release(services, row.id)
+        self._prints[at] = row
+        # (1) the retry
+        return None if row.state == State.AUTHORISED else _begun_before(self._services, row, redemption)
+
+    def check_claim(self, at: int) -> None:
+        """(2), (3), (4): what needs neither policy nor chain."""
+        redemption, row, case = self._asks[at][1], self._prints[at], self._cases[at]
+        # (2) the time
+        _require_live(self._services, row, case.now)
+        # (3) the claim
+        _require_issued_claim(redemption.claim, claim_of(row, case.licence))
+        # (4) the signature
+        _require_signed(self._services.ledger.domain, case.printer, redemption)
+
+    def ask_chain(self) -> None:
+        """Ask what the chain counts; it may count a racing retry, so rows are read again at the end."""
+        named = {at: self._cases[at].chain_names for at in self.going}
+        counts = cases.ask_chain_of(self._services, set(named.values()))
+        for at, names in named.items():
+            self._cases[at] = replace(self._cases[at], counts=counts[names])
+
+    def check_permitted(self, at: int) -> Begun | None:
+        """(5), (6) policy, and what was signed."""
+        redemption, row, case = self._asks[at][1], self._prints[at], self._cases[at]
+        try:
+            _require_permitted(self._services, case, row)
+        except NotPermitted:
+            overtaken = self._overtaken(at)
+            if overtaken is None:
+                raise
+            return overtaken
+        hashes = cases.require_listed(case.licence, self._hashes.get(case.licence.id, []))
+        case.require_intact(self._services.ledger.domain)
+        self._operations[at] = _operation(case.printer, redemption, hashes)
+        return None
+
+    def _overtaken(self, at: int) -> Begun | None:
+        """Tell whether another request redeemed the token meanwhile, and the chain counts that."""
+        principal, redemption = self._asks[at]
+        with self._services.database.read() as session:
+            row = queries.on_printer(session, principal, principal.print_id or "")
+            settle(session, row)
+        return None if row.state == State.AUTHORISED else _begun_before(self._services, row, redemption)
+
+    def check_objects(self) -> None:
+        """(6) each stored object, once for all who want it."""
+        damage: dict[str, Exception | None] = {}
+
+        def check(at: int) -> None:
+            revision = self._cases[at].revision
+            if revision.id not in damage:
+                damage[revision.id] = _damage(self._services, revision)
+            found = damage[revision.id]
+            if found is not None:
+                raise found
+
+        self.each(check)
+
+    def commit(self) -> None:
+        """(7) the point of no return for the tokens; whoever comes second finds its token gone."""
+        begun: dict[int, Begun] = {}
+        with self._services.database.write() as session:
+            found = queries.on_printers(session, self._named())
+            self.each(lambda at: self._find(session, found, at))
+            going = self.going
+            prints = [(self._prints[at], self._cases[at].counts) for at in going]
+            self._cases |= zip(going, cases.gather_prints(self._services, session, prints), strict=True)
+            self.each(lambda at: self._take(session, begun, at))
+        self._outcomes |= begun
+        self._services.ledger.wake()
+
+    def _take(self, session: Session, begun: dict[int, Begun], at: int) -> Begun | None:
+        redemption, row, case = self._asks[at][1], self._prints[at], self._cases[at]
+        if row.state != State.AUTHORISED:  # another of this very turn
+            return _begun_before(self._services, row, redemption)
+        _require_live(self._services, row, case.now)
+        _require_permitted(self._services, case, row)
+        apply(session, row, Event.REDEEM)
+        row.redeem_key, row.redeemed_at = redemption.key, self._services.clock.now()
+        row.record_operation = submission.append(session, self._operations[at])
+        begun[at] = Begun(row.id, row.record_operation, fresh=True)
+        return None
+
+
+def _begun_before(services: Services, row: Print, redemption: Redemption) -> Begun:
+    """(1) the same request again, or nothing."""
+    _require_same_redemption(services, row, redemption)
+    return Begun(row.id, row.record_operation if row.state == State.REDEEMING else None)
+
+
+def _damage(services: Services, revision: Revision) -> StorageError | None:
+    try:
+        cases.check_object(services, revision)
+    except StorageError as error:
+        return error
+    return None
+
+
+def finish(services: Services, print_ids: Sequence[str]) -> list[Redeemed | Exception]:
+    """(8), (9) release what the chain has confirmed; a rejection is a refusal with the contract's reason."""
+    concluded = release.conclude_all(services, print_ids)
+    finished: dict[str, Redeemed | Exception] = {
+        print_id: outcome if isinstance(outcome, Exception) else Redeemed(print_id, State.REDEEMED, outcome)
+        for print_id, outcome in concluded.items()
+    }
+    left = {print_id for print_id in print_ids if print_id not in finished}
+    if left:
+        with services.database.read() as session:
+            rows = cases.rows_of(session, Print, left)
+            for print_id, row in rows.items():
+                finished[print_id] = _standing(session, row)
+    return [finished[print_id] for print_id in print_ids]
+
+
+def _standing(session: Session, row: Print) -> Redeemed | Exception:
+    """Say how far a print came that was not released just now."""
+    if row.state == State.REFUSED:
+        reasons = [Reason(**reason) for reason in row.reasons]
+        listed = "; ".join(reason.message for reason in reasons)
+        return NotPermitted(f"the print was refused: {listed}", reasons=reasons)
+    if row.state == State.REDEEMING:
+        return Redeemed(row.id, row.state, None)
+    try:
+        found = release.body_of(session, row.id)
+    except TokenSpent as error:
+        return error
+    if found is None:
+        remedy = "tell the service's operator"
+        return Conflict(f"print {row.id} is {row.state} without a release", remedy=remedy)
+    return Redeemed(row.id, row.state, found)
 
 
 def settle(session: Session, row: Print) -> None:
@@ -211,48 +410,3 @@ def _operation(printer: Printer, redemption: Redemption, hashes: list[bytes]) ->
         signature=redemption.signature,
         proof=tuple(proof),
     )
-
-
-def _begin(
-    services: Services,
-    principal: PrinterPrincipal,
-    redemption: Redemption,
-    counts: Counts,
-    operation: RecordPrint,
-) -> None:
-    """(7) the point of no return for the token; whoever comes second finds it gone."""
-    with services.database.write() as session:
-        row = queries.on_printer(session, principal, principal.print_id or "")
-        if row.state != State.AUTHORISED:
-            _require_same_redemption(services, row, redemption)
-            return
-        case = cases.gather_print(services, session, row, counts)
-        _require_live(services, row, case.now)
-        _require_permitted(services, case, row)
-        apply(session, row, Event.REDEEM)
-        row.redeem_key, row.redeemed_at = redemption.key, services.clock.now()
-        row.record_operation = submission.append(session, operation)
-
-
-def _await_release(services: Services, print_id: str) -> Redeemed:
-    """(8), (9) wait for the chain, then release; a rejection is a refusal with the contract's reason."""
-    with services.database.read() as session:
-        row = session.get_one(Print, print_id)
-    if row.state == State.REDEEMING and row.record_operation is not None:
-        submission.wait(services, row.record_operation, services.settings.redeem_timeout_s)
-        release.conclude(services, print_id)
-        with services.database.read() as session:
-            row = session.get_one(Print, print_id)
-    if row.state == State.REFUSED:
-        reasons = [Reason(**reason) for reason in row.reasons]
-        listed = "; ".join(reason.message for reason in reasons)
-        raise NotPermitted(f"the print was refused: {listed}", reasons=reasons)
-    if row.state == State.REDEEMING:
-        return Redeemed(row.id, row.state, None)
-    with services.database.read() as session:
-        found = release.body_of(session, print_id)
-    if found is None:
-        raise Conflict(
-            f"print {print_id} is {row.state} without a release", remedy="tell the service's operator"
-        )
-    return Redeemed(row.id, row.state, found)

@@ -7,30 +7,49 @@ print, one wins and the other finds its release.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+from typing import Any
 
 import structlog
-from sqlmodel import Session, select
+from sqlalchemy import Select, bindparam
+from sqlmodel import Session, col, select
 
 from app import submission
-from app.auth.standing import PRINTER_QUARANTINED, open_quarantine
+from app.auth import standing
+from app.auth.standing import PRINTER_QUARANTINED
 from app.designs.stored import file_of
 from app.encodings import to_hex
 from app.errors import Conflict, IntegrityBroken, Reason, TokenSpent
 from app.identifiers import RELEASE, new_id
+from app.licences.states import LicenceState
 from app.models import Design, Licence, Print, Printer, Release, Revision
+from app.printers.states import PrinterState
 from app.prints import case as cases
-from app.prints.case import Case, claim_of
+from app.prints import seals
+from app.prints.case import Case, Counts, claim_of
 from app.prints.lifecycle import Event, State
-from app.prints.policy import DESIGN_SHREDDED
+from app.prints.policy import DESIGN_SHREDDED, LICENCE_REVOKED, PRINTER_RETIRED
 from app.prints.schemas import ReleasedObject, ReleaseView
-from app.prints.seals import seal_for
+from app.prints.seals import Sealer
 from app.prints.transition import apply
 from app.wiring import Services
+from ledger import outbox
 from ledger.commitment import canonical_json
 from ledger.operations import RecordPrint
 from ledger.outbox import OperationStatus
 from ledger.typed_data import Domain
 
+_WITHDRAWN = {DESIGN_SHREDDED.code, LICENCE_REVOKED.code, PRINTER_RETIRED.code, PRINTER_QUARANTINED.code}
+
+
+def _by_ids(id_: Any, value: Any) -> Select[Any]:
+    return select(id_, value).where(id_.in_(bindparam("ids", expanding=True))).order_by(id_).with_for_update()
+
+
+_DESIGNS = _by_ids(col(Design.id), col(Design.shredded_at))
+_LICENCES = _by_ids(col(Licence.id), col(Licence.state))
+_PRINTERS = _by_ids(col(Printer.id), col(Printer.state))
 _log = structlog.get_logger("app.prints")
 
 
@@ -47,7 +66,14 @@ def body_of(session: Session, print_id: str) -> bytes | None:
 
 
 def conclude(services: Services, print_id: str) -> None:
-    """Bring a redeeming print to its end, if the chain has spoken.
+    """Bring a redeeming print to its end, if the chain has spoken; see `conclude_all`."""
+    for outcome in conclude_all(services, [print_id]).values():
+        if isinstance(outcome, Exception):
+            raise outcome
+
+
+def conclude_all(services: Services, print_ids: Collection[str]) -> dict[str, bytes | Exception]:
+    """Bring redeeming prints to their ends, where the chain has spoken.
 
     1. Rejected on chain: refused, its number is free again.
     2. Confirmed, but licence, printer or design was withdrawn meanwhile, or the manifest changed: withheld,
@@ -55,46 +81,77 @@ def conclude(services: Services, print_id: str) -> None:
     3. Confirmed, says the outbox, but not for this very claim, or the chain has not consumed its number:
        nothing happens. Rows alone release no key; the chain may yet speak.
     4. Counted: seal, store, redeemed.
+
+    Gives the exact bytes of the releases made here, or what kept one from being made; of others, nothing.
     """
+    confirmed: list[tuple[Print, OperationStatus]] = []
     with services.database.read() as session:
-        row = session.get_one(Print, print_id)
-        if row.state != State.REDEEMING or row.record_operation is None:
-            return
-        status = submission.status_of(session, row.record_operation)
-        licence, printer = session.get_one(Licence, row.licence_id), session.get_one(Printer, row.printer_id)
+        under_way = _under_way(session, print_ids)
+        confirmed = [each for each in under_way if each[1].state == submission.CONFIRMED]
+        cases_ = cases.gather_prints(services, session, [(row, Counts(None, None)) for row, _ in confirmed])
+        wraps_ = seals.wraps_of(session, [case.revision for case in cases_])
     # (1) the contract refused
-    if status.state == submission.REJECTED:
-        _end(services, print_id, Event.REFUSE, submission.rejection(status))
-        return
-    if status.state != submission.CONFIRMED:
-        return
-    counts = cases.ask_chain(services, licence.licence_hash, printer.printer_hash)
-    with services.database.read() as session:
-        case = cases.gather_print(services, session, row, counts)
+    for row, status in under_way:
+        if status.state == submission.REJECTED:
+            _end(services, row.id, Event.REFUSE, submission.rejection(status))
+    if not confirmed:
+        return {}
+    counts = cases.ask_chain_of(services, {case.chain_names for case in cases_})
+    outcomes: dict[str, bytes | Exception] = {}
+    made: list[tuple[Case, Release]] = []
+    with seals.Sealer(services, wraps_) as sealer:
+        for (row, status), seen in zip(confirmed, cases_, strict=True):
+            case = replace(seen, counts=counts[seen.chain_names])
+            try:
+                release = _released(services, sealer, row, case, status)
+            except Exception as error:  # noqa: BLE001 - one key that is not to be had holds up no other
+                outcomes[row.id] = error
+                continue
+            if release is not None:
+                made.append((case, release))
+    return outcomes | (_store(services, made) if made else {})
+
+
+def _under_way(session: Session, print_ids: Collection[str]) -> list[tuple[Print, OperationStatus]]:
+    """Give the redeeming prints, and where their records stand."""
+    rows = cases.rows_of(session, Print, set(print_ids)).values()
+    redeeming = [row for row in rows if row.state == State.REDEEMING]
+    operations = [row.record_operation for row in redeeming if row.record_operation is not None]
+    stand = {status.operation_id: status for status in outbox.statuses(session.connection(), operations)}
+    return [(row, stand[row.record_operation]) for row in redeeming if row.record_operation in stand]
+
+
+def _released(
+    services: Services, sealer: Sealer, row: Print, case: Case, status: OperationStatus
+) -> Release | None:
+    """Seal what may be released now; None where it is withheld, or where the chain has yet to speak."""
     # (2) withdrawn meanwhile
-    against = _withdrawn(case, services.ledger.domain)
+    against = withdrawn(case, services.ledger.domain)
     if against is not None:
-        _end(services, print_id, Event.WITHHOLD, against)
-        return
+        _end(services, row.id, Event.WITHHOLD, against)
+        return None
     # (3) counted by the chain itself
     if not _counted(case, row):
-        _log.error("print not released: the chain has not counted it", print=print_id)
-        return
-    # (4) sealed and stored
-    _store(services, row, _sealed(services, row, case, status))
+        _log.error("print not released: the chain has not counted it", print=row.id)
+        return None
+    # (4) sealed
+    return sealed(services, sealer, row, case, status)
 
 
-def _withdrawn(case: Case, domain: Domain) -> Reason | None:
-    """Recheck at release what may have changed since the number was asked for."""
-    codes = {DESIGN_SHREDDED.code, "licence_revoked", "printer_retired", PRINTER_QUARANTINED.code}
-    for reason in case.reasons():
-        if reason.code in codes:
-            return reason
+def withdrawn(case: Case, domain: Domain) -> Reason | None:
+    """(2) recheck at release what may have changed since the number was asked for."""
+    withdrawn = _withdrawal(case)
+    if withdrawn is not None:
+        return withdrawn
     try:
         case.require_intact(domain)
     except IntegrityBroken as error:
         return Reason("integrity", error.detail)
     return None
+
+
+def _withdrawal(case: Case) -> Reason | None:
+    return next((reason for reason in case.reasons() if reason.code in _WITHDRAWN), None)
 
 
 def _counted(case: Case, row: Print) -> bool:
@@ -103,10 +160,10 @@ def _counted(case: Case, row: Print) -> bool:
     return row.record_operation == claimed and case.counts.counted(row.sequence)
 
 
-def _sealed(services: Services, row: Print, case: Case, status: OperationStatus) -> Release:
+def sealed(services: Services, sealer: Sealer, row: Print, case: Case, status: OperationStatus) -> Release:
     """Seal the data key to the enrolled key, or take its owner's seal, and write the answer."""
     release_id = new_id(RELEASE, services.entropy)
-    seal = seal_for(services, release_id, case)
+    seal = sealer.seal_for(release_id, case)
     receipt = submission.receipt(status)
     assert receipt is not None  # noqa: S101  # a confirmed operation has one
     view = ReleaseView(
@@ -146,29 +203,61 @@ def released_object(release_id: str, revision: Revision) -> ReleasedObject:
     )
 
 
-def _store(services: Services, seen: Print, made: Release) -> None:
-    """Store the release, unless design or printer was stopped since the key was unwrapped.
+def _store(services: Services, made: Sequence[tuple[Case, Release]]) -> dict[str, bytes | Exception]:
+    """Store releases, unless licence, design or printer was stopped since the key was unwrapped.
 
-    The printer's row is locked as `quarantine.place` locks it: whichever commits first is seen by the other.
+    Printers' rows are locked as `quarantine.place` locks them, licences and designs as whoever withdraws them
+    does: whichever commits first is seen by the other.
     """
+    stored: dict[str, bytes | Exception] = {}
+    stopped: dict[str, Reason] = {}
     with services.database.write() as session:
-        row = session.get_one(Print, seen.id, with_for_update=True)
-        if row.state != State.REDEEMING:
-            return
-        revision = session.get_one(Revision, made.revision_id)
-        design = session.get_one(Design, revision.design_id, with_for_update=True)
-        session.get_one(Printer, row.printer_id, with_for_update=True)
-        against = DESIGN_SHREDDED if design.shredded_at is not None else None
-        if open_quarantine(session, row.printer_id) is not None:
-            against = against or PRINTER_QUARANTINED
-        if against is None:
+        rows = cases.rows_of(session, Print, {release.print_id for _, release in made}, locked=True)
+        against = stopped(session, [case for case, _ in made])
+        for case, release in made:
+            row = rows[release.print_id]
+            if row.state != State.REDEEMING:
+                continue
+            reason = against(case)
+            if reason is not None:
+                stopped[row.id] = reason
+                continue
             apply(session, row, Event.RELEASE)
-            session.add(made)
-    if against is not None:
-        _end(services, seen.id, Event.WITHHOLD, against)
-        return
-    services.metrics.releases.inc()
-    _log.info("released", print=seen.id, release=made.id, printer=seen.printer_id)
+            session.add(release)
+            stored[row.id] = release.body or b""
+    for print_id, reason in stopped.items():
+        _end(services, print_id, Event.WITHHOLD, reason)
+    for _, release in made:
+        if release.print_id in stored:
+            services.metrics.releases.inc()
+            _log.info("released", print=release.print_id, release=release.id, printer=release.printer_id)
+    return stored
+
+
+def stopped(session: Session, of: Sequence[Case]) -> Callable[[Case], Reason | None]:
+    """Read, under locks, what may have been stopped since the cases were gathered."""
+    shredded = _locked(session, _DESIGNS, {case.design.id for case in of})
+    licences = _locked(session, _LICENCES, {case.licence.id for case in of})
+    printers = _locked(session, _PRINTERS, {case.printer.id for case in of})
+    held = standing.held(session, set(printers))
+
+    def against(case: Case) -> Reason | None:
+        if shredded[case.design.id] is not None:
+            return DESIGN_SHREDDED
+        if case.printer.id in held:
+            return PRINTER_QUARANTINED
+        if licences[case.licence.id] in {LicenceState.REVOKING, LicenceState.REVOKED}:
+            return LICENCE_REVOKED
+        if printers[case.printer.id] in {PrinterState.RETIRING, PrinterState.RETIRED}:
+            return PRINTER_RETIRED
+        return None
+
+    return against
+
+
+def _locked(session: Session, query: Select[Any], ids: Collection[str]) -> dict[str, Any]:
+    """Read one column of rows by their ids, locked in the ids' order."""
+    return {row[0]: row[1] for row in session.connection().execute(query, {"ids": list(ids)})}
 
 
 def _end(services: Services, print_id: str, event: Event, reason: Reason) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Header, Request, Response
 from fastapi.responses import StreamingResponse
 
 from app import idempotency, submission
@@ -24,6 +24,7 @@ from app.models import Licence, Print, Printer
 from app.pages import Page, page
 from app.prints import authorisation, outcome, queries, ranges, redemption, release
 from app.prints.authorisation import Wanted
+from app.prints.desk import Desk
 from app.prints.redemption import Redemption
 from app.prints.schemas import (
     CheckView,
@@ -42,6 +43,25 @@ from app.prints.views import print_view
 from ledger.typed_data import PrintClaim
 
 router = APIRouter(prefix="/v1", tags=["prints"])
+
+
+@router.post("/prints/redeem", response_model=ReleaseView, responses={202: {"model": RedemptionPending}})
+async def redeem(
+    body: RedeemRequest, caller: TokenCaller, request: Request, key: RequiredIdempotencyKey
+) -> Response:
+    """Redeem a token: the print is counted on chain, then its key is released; 202 while the chain has not
+    confirmed.
+
+    A repeat with the same Idempotency-Key and a fresh proof gets the same bytes again.
+    """
+    wanted = Redemption(PrintClaim.from_json(body.claim), from_hex(body.signature), key)
+    desk: Desk = request.app.state.desk
+    done = await desk.redeem(caller, wanted)
+    if done.body is None:
+        pending = RedemptionPending(print_id=done.print_id, state=done.state)
+        headers = {"Retry-After": "1"}
+        return Response(pending.model_dump_json(), 202, headers, media_type="application/json")
+    return Response(done.body, media_type="application/json")
 
 
 @router.post("/prints/check")
@@ -87,24 +107,6 @@ def claim(caller: TokenCaller, services: ServicesDep) -> ClaimView:
         revision_hash=to_hex(case.revision.revision_hash or b""),
         licence=case.licence.statement,
     )
-
-
-@router.post("/prints/redeem", response_model=ReleaseView, responses={202: {"model": RedemptionPending}})
-def redeem(
-    body: RedeemRequest, caller: TokenCaller, services: ServicesDep, key: RequiredIdempotencyKey
-) -> Response:
-    """Redeem a token: the print is counted on chain, then its key is released; 202 while the chain has not
-    confirmed.
-
-    A repeat with the same Idempotency-Key and a fresh proof gets the same bytes again.
-    """
-    wanted = Redemption(PrintClaim.from_json(body.claim), from_hex(body.signature), key)
-    done = redemption.redeem(services, caller, wanted)
-    if done.body is None:
-        pending = RedemptionPending(print_id=done.print_id, state=done.state)
-        headers = {"Retry-After": "1"}
-        return Response(pending.model_dump_json(), 202, headers, media_type="application/json")
-    return Response(done.body, media_type="application/json")
 
 
 @router.get("/releases/{release_id}/object", response_class=StreamingResponse)

@@ -11,8 +11,7 @@ from sqlmodel import Session
 from starlette.testclient import TestClient
 
 from app.auth import alarms
-from app.auth.alarms import COUNT_MAX, KEPT_HOURS, TWO_PLACES_S, AlarmKind, ImpossibleUse
-from app.models import Printer as Row
+from app.auth.alarms import COUNT_MAX, KEPT_HOURS, TWO_PLACES_S, AlarmKind, ImpossibleUse, TokenUse
 from tests.app.parties import Party, Printer, new_party
 from tests.app.service import Service
 
@@ -165,6 +164,7 @@ class TestSee:
     def test_tells_two_places_from_one(
         self,
         service: Service,
+        workshop: Party,
         machine: Printer,
         one: str,
         other: str,
@@ -172,13 +172,15 @@ class TestSee:
         after_s: int,
         impossible: bool,
     ) -> None:
-        with service.services.database.write() as session:
-            row = session.get_one(Row, machine.id)
-            assert alarms.see(session, row, "job_1", one, NOW) is None
-        with service.services.database.write() as session:
-            row = session.get_one(Row, machine.id)
-            again = alarms.see(session, row, "job_1" if same_print else "job_2", other, NOW + after_s)
-        assert (again is not None) == impossible
+        first = TokenUse(machine.id, workshop.id, "job_1", one, NOW)
+        then = TokenUse(machine.id, workshop.id, "job_1" if same_print else "job_2", other, NOW + after_s)
+        for uses in ([[first], [then]], [[first, then]]):
+            service.execute("delete from sightings where printer_id = ?", machine.id)
+            seen = []
+            for some in uses:
+                with service.services.database.write() as session:
+                    seen += alarms.see(session, some)
+            assert [use is not None for use in seen] == [False, impossible]
 
 
 class TestCount:

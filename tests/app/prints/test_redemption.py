@@ -96,17 +96,17 @@ class TestRaceWithinRedemption:
     def overtaken_by(
         self, service: Service, printer: Printer, token: str, monkeypatch: pytest.MonkeyPatch
     ) -> Callable[[PrintClaim, str], list[httpx2.Response]]:
-        ask = service.services.ledger.licence_state
+        ask = service.services.ledger.states
 
         def arrange(claim: PrintClaim, key: str) -> list[httpx2.Response]:
             answers: list[httpx2.Response] = []
 
-            def asked_late(licence_hash: bytes) -> Any:
-                monkeypatch.setattr(service.services.ledger, "licence_state", ask)
+            def asked_late(*subjects: Any) -> Any:
+                monkeypatch.setattr(service.services.ledger, "states", ask)
                 answers.append(printer.redeem_claim(token, claim, key))
-                return ask(licence_hash)
+                return ask(*subjects)
 
-            monkeypatch.setattr(service.services.ledger, "licence_state", asked_late)
+            monkeypatch.setattr(service.services.ledger, "states", asked_late)
             return answers
 
         return arrange
