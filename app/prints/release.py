@@ -213,7 +213,7 @@ def _store(services: Services, made: Sequence[tuple[Case, Release]]) -> dict[str
     stopped: dict[str, Reason] = {}
     with services.database.write() as session:
         rows = cases.rows_of(session, Print, {release.print_id for _, release in made}, locked=True)
-        against = stopped(session, [case for case, _ in made])
+        against = stoppages(session, [case for case, _ in made])
         for case, release in made:
             row = rows[release.print_id]
             if row.state != State.REDEEMING:
@@ -234,7 +234,7 @@ def _store(services: Services, made: Sequence[tuple[Case, Release]]) -> dict[str
     return stored
 
 
-def stopped(session: Session, of: Sequence[Case]) -> Callable[[Case], Reason | None]:
+def stoppages(session: Session, of: Sequence[Case]) -> Callable[[Case], Reason | None]:
     """Read, under locks, what may have been stopped since the cases were gathered."""
     shredded = _locked(session, _DESIGNS, {case.design.id for case in of})
     licences = _locked(session, _LICENCES, {case.licence.id for case in of})
