@@ -32,8 +32,11 @@ class PrivateLoop:
 
     def _serve(self) -> None:
         self._loop.run_forever()
-        left = asyncio.all_tasks(self._loop)
-        for task in left:
-            task.cancel()
-        self._loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+        self._loop.run_until_complete(self._cancelled(asyncio.all_tasks(self._loop)))
         self._loop.close()
+
+    @staticmethod
+    async def _cancelled(tasks: set[asyncio.Task[Any]]) -> None:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
