@@ -121,6 +121,8 @@ class Case:
             retired_on_chain=self.counts.printer is not None and self.counts.printer.retired,
             machine=self.printer.machine,
             quarantined=self.quarantined,
+            predecessor=self.printer.predecessor_id,
+            successor=self.printer.successor_id,
         )
         return judge(Question(self.now, self.permission, device, self.part))
 

@@ -55,13 +55,18 @@ class Permission:
 
 @dataclass(frozen=True)
 class Device:
-    """The printer: as the row says, as the chain says, and what the machine can do."""
+    """The printer: as the row says, as the chain says, and what the machine can do.
+
+    `predecessor` and `successor` are the same machine's printers before and after a rotation of its keys.
+    """
 
     id: str
     state: str
     retired_on_chain: bool
     machine: Mapping[str, Any]
     quarantined: bool = False
+    predecessor: str | None = None
+    successor: str | None = None
 
 
 @dataclass(frozen=True)
@@ -138,10 +143,22 @@ def _printer_reasons(licence: Permission, printer: Device) -> Sequence[Reason]:
         reasons.append(Reason("unknown_printer", message))
     if printer.quarantined:
         reasons.append(PRINTER_QUARANTINED)
+    if printer.successor is not None:
+        message = f"the printer's keys rotated; authorise the print on its successor {printer.successor}"
+        reasons.append(Reason("printer_superseded", message))
     if licence.listed and printer.id not in licence.listed:
-        message = f"the licence lists {len(licence.listed)} printers and this is none of them"
-        reasons.append(Reason("printer_not_allowed", message))
+        reasons.append(Reason("printer_not_allowed", _not_listed(licence, printer)))
     return reasons
+
+
+def _not_listed(licence: Permission, printer: Device) -> str:
+    """A list names keys, so it covers no successor."""
+    if printer.predecessor in licence.listed:
+        return (
+            f"the licence lists printer {printer.predecessor}, whose keys rotated to this one; a list names keys"
+            " and covers no successor: ask the design's owner for a licence that lists this printer"
+        )
+    return f"the licence lists {len(licence.listed)} printers and this is none of them"
 
 
 def _process_reasons(recipe: Mapping[str, Any], machine: Mapping[str, Any]) -> Sequence[Reason]:
