@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mesh_tools.intersections.box_tree import BoxTree, Mask, Places
 from mesh_tools.intersections.budget import Budget
 from mesh_tools.intersections.meeting import FOLDED, Kinds
-from mesh_tools.intersections.nesting import Points, embedded
+from mesh_tools.intersections.nesting import Points, Samples, embedded
 from mesh_tools.intersections.pairs import meetings
 from mesh_tools.intersections.solid import Solid
 from mesh_tools.intersections.surface import Surface, Tolerance
@@ -129,12 +129,9 @@ def _lying_in(
     inner: _Instance, outer: _Instance, outer_box: Box, asked: Tolerance, budget: Budget
 ) -> Iterator[tuple[int, Places]]:
     """All facets of the solid shells of `inner` that lie in the material of `outer`."""
-    placed = inner.placed(inner.solid.samples)
-    within = ((placed >= outer_box[0]) & (placed <= outer_box[1])).all(axis=(1, 2))
-    shells = np.flatnonzero(within & (inner.solid.volumes > 0))
-    if not len(shells):
-        return
-    local = (placed[shells] - outer.placement[3]) @ np.linalg.inv(outer.placement[:3])
-    surface = outer.solid.surface
-    for shell in shells[embedded(surface, local, asked.on(surface), budget)].tolist():
+    placed = inner.placed(inner.solid.samples.points)
+    within = ((placed >= outer_box[0]) & (placed <= outer_box[1])).all(axis=1)
+    local = (placed[within] - outer.placement[3]) @ np.linalg.inv(outer.placement[:3])
+    samples, surface = Samples(local, inner.solid.samples.shell[within]), outer.solid.surface
+    for shell in embedded(surface, samples, asked.on(surface), budget).tolist():
         yield inner.number, inner.solid.facets_of(shell)

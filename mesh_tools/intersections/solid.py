@@ -9,7 +9,7 @@ import numpy as np
 
 from mesh_tools.components import Labels
 from mesh_tools.intersections.box_tree import Places
-from mesh_tools.intersections.nesting import Points, samples
+from mesh_tools.intersections.nesting import Samples, samples_of
 from mesh_tools.intersections.surface import Surface, axes
 from mesh_tools.intersections.vectors import Numbers, cross, dot
 from mesh_tools.model import Body
@@ -36,9 +36,10 @@ class Solid:
         return cls(body, surface, shell, _volumes(surface, shell, shells))
 
     @cached_property
-    def samples(self) -> Points:
-        """Points (shells, 6, 3) on each shell, in the body's unit."""
-        return samples(self.surface, self.shell, len(self.volumes))
+    def samples(self) -> Samples:
+        """Points on the shells that hold matter, in the body's unit."""
+        found = samples_of(self.surface, self.shell, len(self.volumes))
+        return found.chosen(self.volumes[found.shell] > 0)
 
     def facets_of(self, shell: int) -> Places:
         """The numbers, in the body, of all facets of a shell."""

@@ -63,8 +63,7 @@ def _face_to_face(solid: Solid) -> Allowed:
 
 def _nested(solid: Solid, cut: Places, tolerance: float, budget: Budget) -> Places:
     """The shells of positive volume that cut no other, but lie in another's material."""
-    shells = np.setdiff1d(np.flatnonzero(solid.volumes > 0), cut).astype(np.int32)
-    if len(solid.volumes) < 2 or not len(shells):
-        return shells[:0]
-    points = solid.samples[shells]
-    return shells[embedded(solid.surface, points, tolerance, budget, (solid.shell, shells))]
+    if len(solid.volumes) < 2:
+        return cut[:0]
+    uncut = solid.samples.chosen(~np.isin(solid.samples.shell, cut))
+    return embedded(solid.surface, uncut, tolerance, budget, solid.shell)

@@ -56,7 +56,7 @@ def _box(rng: Random) -> list[Shape]:
 
 
 def _turned(rng: Random) -> list[Shape]:
-    heights = np.sort(rng.uniform(0, 20, int(rng.integers(2, 9))))
+    heights = np.cumsum(rng.uniform(1, 5, int(rng.integers(2, 9))))
     radii = rng.uniform(3, 12, len(heights))
     profile = [(float(radius), float(height)) for radius, height in zip(radii, heights, strict=True)]
     return [shapes.revolved(profile, int(rng.integers(5, 24)))]

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tests.mesh_tools import shapes
 from tests.mesh_tools.defects.parts import Part, Random
+from tests.mesh_tools.intersections import exact
 from tests.mesh_tools.shapes import Facets, Points, Shape
 
 Plant = Callable[[Part, Random], Shape]
@@ -164,12 +166,28 @@ def _cavity(part: Part, rng: Random) -> Shape:
 
 
 def _crossing(part: Part, rng: Random) -> Shape:
-    """One corner drawn through the part to its other side: the surface runs through itself."""
-    points = part.points.copy()
-    corner = part.facets[int(rng.integers(part.outer)), 0]
-    middle = points[part.facets[: part.outer]].reshape(-1, 3).mean(axis=0)
-    points[corner] += 2.5 * (middle - points[corner])
-    return _only32(points, part.facets)
+    """One corner drawn through the part to its other side, where the surface then runs through itself."""
+    outer = part.facets[: part.outer]
+    middle = part.points[outer].reshape(-1, 3).mean(axis=0)
+    for place in rng.permutation(part.outer):
+        corner = outer[place, 0]
+        points = part.points.copy()
+        points[corner] += 2.5 * (middle - points[corner])
+        points, _ = _only32(points, part.facets)
+        if _runs_through(points[outer], (outer == corner).any(axis=1)):
+            return points, part.facets
+    raise AssertionError("no corner of this part reaches through it")
+
+
+def _runs_through(corners: Points, drawn: NDArray[np.bool_]) -> bool:
+    """Whether a facet that is `drawn` cuts, in exact arithmetic, one that is not."""
+    low, high = corners.min(axis=1), corners.max(axis=1)
+    triangles = [exact.exact(triangle) for triangle in corners.tolist()]
+    for one in np.flatnonzero(drawn):
+        near = ((low <= high[one]) & (high >= low[one])).all(axis=1) & ~drawn
+        if any(exact.crossing(triangles[one], triangles[other]) for other in np.flatnonzero(near)):
+            return True
+    return False
 
 
 def _overlap(part: Part, rng: Random) -> Shape:

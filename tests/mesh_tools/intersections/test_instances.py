@@ -54,6 +54,10 @@ class TestInstances:
         model = Model("test", [soup(box(30, 30, 30)), placed(box(5, 5, 5), moved(10, 10, 10))])
         assert [(row.body, len(row.facets)) for row in intersections(model, 1.0)] == [(1, 12)]
 
+    def test_that_are_half_sunk_in_along_edges_are_found(self) -> None:
+        model = Model("test", [soup(box(40, 40, 10, (-20, -20, -10))), placed(sphere(5, 5, 9), IDENTITY)])
+        assert {row.body for row in intersections(model, 1.0)} == {1}
+
     def test_that_lie_in_a_cavity_are_fine(self) -> None:
         hollow = soup(joined(box(30, 30, 30), inverted(box(20, 20, 20, (5, 5, 5)))))
         assert marks(hollow, placed(box(5, 5, 5), moved(10, 10, 10))) == {}

@@ -126,6 +126,15 @@ class TestPlanted:
         shell = joined(box(30, 30, 30), inverted(box(10, 10, 10, (15, 15, 15))), box(5, 5, 5, (2, 2, 2)))
         assert marks(soup(shell)) == {OVERLAPPING: set(range(24, 36))}
 
+    @pytest.mark.parametrize("seed", range(6))
+    @pytest.mark.parametrize("rings", [5, 25])
+    def test_finds_a_ball_half_sunk_into_a_face_that_its_equator_lies_in(self, rings: int, seed: int) -> None:
+        """No facet cuts another: the surfaces pass through each other along the equator's edges."""
+        points, facets = joined(box(40, 40, 10, (-20, -20, -10)), sphere(5, rings, 9))
+        rng = np.random.default_rng(seed)
+        shape = (points if seed == 0 else turned(points, rng), facets)
+        assert marks(soup(shape)).keys() == {OVERLAPPING}
+
 
 class TestTolerance:
     @pytest.mark.parametrize(("depth", "codes"), [(5e-4, set()), (2e-3, {OVERLAPPING})])
