@@ -155,8 +155,8 @@ def _not_listed(licence: Permission, printer: Device) -> str:
     """A list names keys, so it covers no successor."""
     if printer.predecessor in licence.listed:
         return (
-            f"the licence lists printer {printer.predecessor}, whose keys rotated to this one; a list names keys"
-            " and covers no successor: ask the design's owner for a licence that lists this printer"
+            f"the licence lists printer {printer.predecessor}, whose keys rotated to this one; a list names"
+            " keys and covers no successor: ask the design's owner for a licence that lists this printer"
         )
     return f"the licence lists {len(licence.listed)} printers and this is none of them"
 
