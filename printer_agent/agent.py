@@ -41,6 +41,7 @@ from printer_agent.offers import ClaimOffer, Release
 from printer_agent.outcomes import Outcomes, Summary, fresh_salt
 from printer_agent.particulars import NOTHING_SAID, Particulars
 from printer_agent.print_token import PrintToken
+from printer_agent.quarantine import waiting_in_quarantine
 from printer_agent.release import decrypt
 from printer_agent.remote_job import Patience, RemoteJob
 from printer_agent.slicing.profile import profile
@@ -137,15 +138,16 @@ class Agent:
         self.resume()
         self._require_ready()
         job = Job(self._pins, token)
-        self._claim(job, token)
-        self._require_printable(job)
-        self._outcomes.note(job.offer.print_id, particulars)
-        self._redeem(job, token)
-        try:
-            delivered = self._build(job, result)
-        except (ReleaseRefused, GateRefused, DriverError) as error:
-            self._give_up(job, error)
-            raise
+        with waiting_in_quarantine():
+            self._claim(job, token)
+            self._require_printable(job)
+            self._outcomes.note(job.offer.print_id, particulars)
+            self._redeem(job, token)
+            try:
+                delivered = self._build(job, result)
+            except (ReleaseRefused, GateRefused, DriverError) as error:
+                self._give_up(job, error)
+                raise
         self._finish(job, delivered, result)
         return replace(self.summary(job.offer.print_id), receipt=dict(job.released.receipt))
 

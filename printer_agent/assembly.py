@@ -28,6 +28,7 @@ def open_agent(
     settings: Settings,
     watcher: Watcher | None = None,
     *,
+    identity: Identity | None = None,
     clock: Clock | None = None,
     transport: httpx2.BaseTransport | None = None,
     sandbox: Sandbox | None = None,
@@ -35,13 +36,16 @@ def open_agent(
 ) -> Iterator[Agent]:
     """Open the agent of an enrolled home, alone in it until the context ends.
 
+    `identity` is the one to act as where keys rotate, the current one where it is None; an agent sees to the
+    prints of its own identity.
+
     Prints that a crash cut off are judged first, without waiting for what still runs. A `sandbox` given is
     shared and left open; `stop` tells when a running print is to be left to the next start. Raises
     IdentityError or JournalError where the home is unsafe, damaged or not enrolled, SettingsError where the
     driver cannot be built.
     """
     clock = clock or Clock()
-    identity = Identity.load(settings.home, settings.keys_pin)
+    identity = identity or Identity.load(settings.home, settings.keys_pin)
     pins = identity.enrolled
     with ExitStack() as stack:
         stack.enter_context(turn(settings.home))
@@ -56,7 +60,7 @@ def open_agent(
         tools = Tools(
             identity=identity,
             machine=load_machine(settings.home),
-            journal=stack.enter_context(Journal.open(settings.home)),
+            journal=stack.enter_context(Journal.open(settings.home, pins.printer_id)),
             client=stack.enter_context(client),
             driver=driver,
             sandbox=sandbox,

@@ -131,6 +131,40 @@ def enrol(
         _say("  → compare key and provider with the provider, who then runs `partvault printer approve`")
 
 
+@app.command()
+def rotate(
+    code: Annotated[
+        str, typer.Option("--code", help="The provider's code for the rotation; `-` reads stdin")
+    ],
+    home: Home = None,
+    keys: Annotated[
+        str | None, typer.Option(help="Where the new keys are made [where the old ones are]")
+    ] = None,
+    suite: Annotated[str | None, typer.Option(help="The new sealing key's suite [the old one's]")] = None,
+    as_json: Json = False,
+) -> None:
+    """Make new keys beside the old and enrol them; the provider approves, then `run` goes over to them.
+
+    Run it again after a failure: it goes on where it stopped. Prints of the old keys are finished by them.
+    """
+    from printer_agent.rotation import rotate as rotate_keys
+    from printer_agent.terminal import print_json
+
+    with _failing(as_json):
+        found = rotate_keys(_settings(home), _secret(code), keys=keys, suite=suite)
+        if as_json:
+            print_json(found)
+            return
+        _say(f"[green]✓[/] new keys are enrolled as [bold]{found['printer_id']}[/]")
+        _say(f"  key       {found['key_thumbprint']}")
+        _say(f"  keys      {found['keys']}, {found['sealing_suite']}")
+        _say(f"  succeeds  {found['predecessor_id']}")
+        if found["switched"]:
+            _say("  → they are in use; the old keys finish what they began")
+        else:
+            _say("  → compare the key with the provider, who then runs `partvault printer approve`")
+
+
 @app.command(name="print")
 def print_(
     token: Annotated[str, typer.Argument(help="The print token; `-` reads it from stdin")],
@@ -150,14 +184,19 @@ def print_(
     from ledger.typed_data import Result
     from printer_agent.assembly import open_agent
     from printer_agent.print_token import PrintToken
+    from printer_agent.rotation import acting_for
     from printer_agent.terminal import ProgressWatcher, console, print_json
 
     with _failing(as_json):
         said = _particulars(serial, batch, mass, measure, particulars)
         intended = None if result is Outcome.LATER else Result[result.name]
-        settings = _settings(home, watch)
-        with ProgressWatcher(console(), quiet=as_json) as watcher, open_agent(settings, watcher) as agent:
-            summary = agent.print(PrintToken(_secret(token)), intended, said)
+        settings, secret = _settings(home, watch), PrintToken(_secret(token))
+        identity = acting_for(settings, secret)
+        with (
+            ProgressWatcher(console(), quiet=as_json) as watcher,
+            open_agent(settings, watcher, identity=identity) as agent,
+        ):
+            summary = agent.print(secret, intended, said)
         if as_json:
             print_json(summary.to_json())
             return
@@ -182,11 +221,13 @@ def report(
     """Give the outcome of a print that was delivered with `--result later`, or whose report was refused."""
     from ledger.typed_data import Result
     from printer_agent.assembly import open_agent
+    from printer_agent.rotation import identity_of
     from printer_agent.terminal import print_json
 
     with _failing(as_json):
         said = _particulars(serial, batch, mass, measure, particulars)
-        with open_agent(_settings(home)) as agent:
+        settings = _settings(home)
+        with open_agent(settings, identity=identity_of(settings, print_id)) as agent:
             summary = agent.report(print_id, Result[result.name], detail, said)
         if as_json:
             print_json(summary.to_json())
@@ -269,7 +310,7 @@ def status(home: Home = None, as_json: Json = False) -> None:
 
 @app.command()
 def doctor(home: Home = None, watch: Watch = None, as_json: Json = False) -> None:
-    """Check identity, journal, driver, host folder, memory, service and clock, and say what to do."""
+    """Check identity, keys, journal, driver, host folder, memory, service and clock, and say what to do."""
     from printer_agent.doctor import examine
     from printer_agent.terminal import print_json
 

@@ -84,7 +84,8 @@ class PrinterClient:
 
     def standing(self) -> dict[str, Any]:
         """Ask where this printer stands at the service (`GET /v1/printers/self`)."""
-        return self._final(_Call("GET", "/v1/printers/self", self._printer_id))
+        call = _Call("GET", "/v1/printers/self", self._printer_id)
+        return _object(self._answer(call, self._settings.report_timeout_s))
 
     def download(self, url: str, size: int) -> Iterator[bytes]:
         """Stream `size` bytes of ciphertext; a broken download goes on where it broke (Range, RFC 9110).

@@ -122,6 +122,11 @@ class Identities:
         return self.current
 
     @property
+    def rotating(self) -> bool:
+        """Whether the service is to be asked how far a rotation of keys came."""
+        return self.successor is not None or bool(self.predecessors)
+
+    @property
     def alive(self) -> tuple[Identity, ...]:
         """Every enrolled identity that may have prints here: predecessors first, then the current one."""
         return (*self.predecessors, self.enrolling)
@@ -246,6 +251,19 @@ def switch(home: Path, printer_id: str, pin: Pin | None = None) -> Identities:
         switched = Identities(successor, None, (*found.predecessors, found.enrolling))
         switched.write(home)
         return switched
+
+
+def withdraw(home: Path, printer_id: str, pin: Pin | None = None) -> Identities:
+    """Destroy the keys of a successor that was retired before it served, and take it out of the file."""
+    with _changing(home):
+        found = Identities.load(home, pin)
+        successor = found.successor
+        if not isinstance(successor, Identity) or successor.enrolled.printer_id != printer_id:
+            return found
+        successor.keys.destroy()
+        kept = replace(found, successor=None)
+        kept.write(home)
+        return kept
 
 
 def forget(home: Path, printer_id: str, pin: Pin | None = None) -> Identities:

@@ -36,6 +36,7 @@ from storage.recipients import OpeningKey
 from storage.secret import DataKey
 
 _T = TypeVar("_T")
+_NO_MACHINE = "toolpath.no_machine:"
 
 
 class JobState(StrEnum):
@@ -133,7 +134,7 @@ class Job:
                     "gate",
                     "the gate beside the printer refused the part: "
                     + ("; ".join(reasons) or "no reason given"),
-                    "do not print it; the provider and the owner see this reason in the report",
+                    _gate_remedy(reasons),
                 )
             if not hmac.compare_digest(sha256, self.file.sha256):
                 raise GateRefused("gate_digest", "the gate judged other bytes than the ones decrypted")
@@ -183,6 +184,13 @@ class Job:
         except AgentError:
             self._state = JobState.REFUSED
             raise
+
+
+def _gate_remedy(reasons: tuple[str, ...]) -> str:
+    """Say what to do about the gate's reasons: most are the part's, one is this machine's description."""
+    if any(reason.startswith(_NO_MACHINE) for reason in reasons):
+        return "describe `limits` in machine.json"
+    return "do not print it; the provider and the owner see this reason in the report"
 
 
 def _present(value: _T | None) -> _T:

@@ -22,11 +22,16 @@ from printer_agent.journal_tables import VERSION, growth
 from printer_agent.private_files import require_private, sync_folder
 
 _NAME = "journal.sqlite"
+_MINE = "(printer IS NULL OR ? IS NULL OR printer = ?)"
+"""Jobs of the printer the journal was opened for; of every printer where it was opened for none."""
 
 
 @dataclass(frozen=True)
 class JournalJob:
-    """One print as the journal knows it; `offer` and `signature` are the claim as it was or will be sent."""
+    """One print as the journal knows it; `offer` and `signature` are the claim as it was or will be sent.
+
+    `printer` is the id of the printer that claimed it, None for the one before any rotation of keys.
+    """
 
     print_id: str
     state: str
@@ -36,6 +41,7 @@ class JournalJob:
     started_at: int | None
     detail: str
     updated_at: int
+    printer: str | None = None
 
 
 @dataclass(frozen=True)
@@ -51,10 +57,14 @@ class JournalOutcome:
 
 
 class Journal:
-    """The open journal; close it, or use it as a context manager."""
+    """The open journal; close it, or use it as a context manager.
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    Opened for a `printer`, what is to be done next is what that printer has to do: its keys alone can.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, printer: str | None = None) -> None:
         self._connection = connection
+        self._printer = printer
 
     @classmethod
     def create(cls, home: Path) -> Self:
@@ -69,7 +79,7 @@ class Journal:
         return journal
 
     @classmethod
-    def open(cls, home: Path) -> Self:
+    def open(cls, home: Path, printer: str | None = None) -> Self:
         """Open the journal; JournalError where missing or damaged, IdentityError where others may use it."""
         path = home / _NAME
         if not path.exists():
@@ -79,7 +89,7 @@ class Journal:
                 "restore it from a backup, or enrol this printer anew with another --home",
             )
         require_private(path)
-        journal = cls(_connect(path))
+        journal = cls(_connect(path), printer)
         try:
             version = journal._connection.execute("PRAGMA user_version").fetchone()[0]
             sound = journal._connection.execute("PRAGMA quick_check").fetchone()[0] == "ok"
@@ -103,9 +113,9 @@ class Journal:
             connection.execute("DELETE FROM jobs WHERE print_id = ? AND release_id IS NULL", (print_id,))
             try:
                 connection.execute(
-                    "INSERT INTO jobs (print_id, token_sha256, state, offer, signature, updated_at)"
-                    " VALUES (?, ?, 'claimed', ?, ?, ?)",
-                    (print_id, token_sha256, json.dumps(offer), signature, at),
+                    "INSERT INTO jobs (print_id, token_sha256, state, offer, signature, updated_at, printer)"
+                    " VALUES (?, ?, 'claimed', ?, ?, ?, ?)",
+                    (print_id, token_sha256, json.dumps(offer), signature, at, self._printer),
                 )
             except sqlite3.IntegrityError as error:
                 raise JournalError("already_claimed", f"print {print_id} was claimed here before") from error
@@ -188,10 +198,11 @@ class Journal:
     def unwiped(self) -> list[JournalJob]:
         """Give the started jobs that have ended, reported or awaiting a word, and are not wiped."""
         return self._jobs(
-            "WHERE release_id IN (SELECT release_id FROM starts)"
+            "WHERE release_id IN (SELECT release_id FROM starts)"  # noqa: S608  fixed clauses
             " AND release_id NOT IN (SELECT release_id FROM wipes)"
-            " AND (state = 'awaiting' OR print_id IN (SELECT print_id FROM outcomes)) ORDER BY updated_at",
-            (),
+            " AND (state = 'awaiting' OR print_id IN (SELECT print_id FROM outcomes))"
+            f" AND {_MINE} ORDER BY updated_at",
+            (self._printer, self._printer),
         )
 
     def note(self, print_id: str, state: str, detail: str, at: int) -> None:
@@ -264,7 +275,9 @@ class Journal:
 
     def waiting_outcomes(self) -> list[JournalOutcome]:
         """Give the outcomes the service does not have yet, oldest first."""
-        return self._outcomes("WHERE sent_at IS NULL ORDER BY queued_at, print_id", ())
+        mine = f"print_id IN (SELECT print_id FROM jobs WHERE {_MINE})"  # noqa: S608  fixed clauses
+        clause = f"WHERE sent_at IS NULL AND {mine} ORDER BY queued_at, print_id"
+        return self._outcomes(clause, (self._printer, self._printer))
 
     def outcome(self, print_id: str) -> JournalOutcome | None:
         """Give the outcome of a print, if it has one."""
@@ -287,10 +300,15 @@ class Journal:
     def undecided(self) -> list[JournalJob]:
         """Give the jobs that started and have no outcome: delivered and not judged, or cut off by a crash."""
         return self._jobs(
-            "WHERE release_id IN (SELECT release_id FROM starts)"
-            " AND print_id NOT IN (SELECT print_id FROM outcomes) ORDER BY updated_at",
-            (),
+            "WHERE release_id IN (SELECT release_id FROM starts)"  # noqa: S608  fixed clauses
+            f" AND print_id NOT IN (SELECT print_id FROM outcomes) AND {_MINE} ORDER BY updated_at",
+            (self._printer, self._printer),
         )
+
+    def adopt(self, printer: str) -> None:
+        """Note, before keys rotate, whose the prints are for which no printer is noted."""
+        with self._change() as connection:
+            connection.execute("UPDATE jobs SET printer = ? WHERE printer IS NULL", (printer,))
 
     def close(self) -> None:
         """Close the file."""
@@ -319,7 +337,7 @@ class Journal:
         self._connection.execute("COMMIT")
 
     def _jobs(self, clause: str, values: tuple[object, ...]) -> list[JournalJob]:
-        columns = "print_id, state, offer, signature, release_id, started_at, detail, updated_at"
+        columns = "print_id, state, offer, signature, release_id, started_at, detail, updated_at, printer"
         rows = self._connection.execute(f"SELECT {columns} FROM jobs {clause}", values)  # noqa: S608  fixed clauses
         return [JournalJob(row[0], row[1], json.loads(row[2]), *row[3:]) for row in rows]
 

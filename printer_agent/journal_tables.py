@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-VERSION: Final = 3
+VERSION: Final = 4
 _FIRST: Final = """
 CREATE TABLE jobs (
     print_id TEXT PRIMARY KEY,
@@ -52,7 +52,11 @@ CREATE TABLE particulars (
     body TEXT NOT NULL
 ) STRICT;
 """
-_ADDITIONS: Final = (_FIRST, _SECOND, _THIRD)
+_FOURTH: Final = """
+ALTER TABLE jobs ADD COLUMN printer TEXT;
+"""
+"""Which of the home's identities claimed the print; where it is not noted, the one before any rotation."""
+_ADDITIONS: Final = (_FIRST, _SECOND, _THIRD, _FOURTH)
 
 
 def growth(version: int) -> str:
