@@ -57,7 +57,7 @@ def integers(words: Sequence[bytes], kind: str) -> Integers:
         return np.zeros(0, np.int64)
     if not _WHOLE.fullmatch(b" ".join(words)):
         wrong = next(word for word in words if not _WHOLE.fullmatch(word))
-        raise unreadable(kind, f"{wrong[:20]!r} is no index")
+        raise unreadable(kind, f"{wrong[:20]!r} is no whole number")
     return np.array(list(map(int, words)), np.int64)
 
 

@@ -162,9 +162,14 @@ def _ascii_rows(rows: list[list[bytes]], element: _Element) -> _Rows:
         width = len(scalars)
         if any(len(row) != width for row in rows):
             raise unreadable("ply", f"a line of {element.name[:20]!r} does not have {width} numbers")
-        places = {name: place for place, name in enumerate(scalars) if name in (b"x", b"y", b"z")}
-        values = {name: decimals([row[place] for row in rows], "ply") for name, place in places.items()}
-        return _Rows(dict(values), _NONE, _NONE)
+        named = [
+            (place, row) for place, row in enumerate(element.properties) if row.name in (b"x", b"y", b"z")
+        ]
+        return _Rows(
+            {row.name: _ascii_values([line[place] for line in rows], row) for place, row in named},
+            _NONE,
+            _NONE,
+        )
     sizes, corners = [], []
     for row in rows:
         at = 0
@@ -179,7 +184,25 @@ def _ascii_rows(rows: list[list[bytes]], element: _Element) -> _Rows:
             at += size
         if at != len(row):
             raise unreadable("ply", f"a line of {element.name[:20]!r} has more or fewer numbers than it says")
-    return _Rows({}, np.array(sizes, np.int64), integers(corners, "ply"))
+    counts = np.array(sizes, np.int64)
+    if wanted is None:
+        return _Rows({}, counts, _NONE)
+    lists = element.properties[wanted]
+    _require_of_type(counts, lists.count_type or "", lists.name)
+    return _Rows({}, counts, _require_of_type(integers(corners, "ply"), lists.type, lists.name))
+
+
+def _ascii_values(words: list[bytes], row: _Property) -> NDArray[Any]:
+    if row.type[0] == "f":
+        return decimals(words, "ply")
+    return _require_of_type(integers(words, "ply"), row.type, row.name)
+
+
+def _require_of_type(values: Integers, kind: str, name: bytes) -> Integers:
+    """Refuse what the declared type cannot hold: some readers would cut it off."""
+    if len(values) and not np.iinfo(kind).min <= values.min() <= values.max() <= np.iinfo(kind).max:
+        raise unreadable("ply", f"a value of {name[:20]!r} does not fit the type that is declared")
+    return values
 
 
 def _binary(data: memoryview, order: str, elements: list[_Element], start: int) -> dict[bytes, _Rows]:

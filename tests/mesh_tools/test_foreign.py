@@ -325,6 +325,28 @@ class TestPly:
         assert _code("ply", (PLY + POINTS + CORNERS).replace(old, new)) == code
 
     @pytest.mark.parametrize(
+        ("declared", "number"),
+        [
+            ("uchar", "-1"),
+            ("uchar", "256"),
+            ("char", "128"),
+            ("short", "1.5"),
+            ("int", "2147483648"),
+            ("uint", "1e1"),
+        ],
+    )
+    def test_refuses_text_that_the_declared_type_cannot_hold(self, declared: str, number: str) -> None:
+        """One reader would wrap it or cut it off, another take it as it stands."""
+        header = PLY.replace("float z", f"{declared} z")
+        assert _code("ply", header + POINTS + CORNERS) is None
+        assert _code("ply", header + POINTS.replace("10 0 0", f"10 0 {number}") + CORNERS) == BAD
+
+    def test_refuses_a_corner_that_the_declared_type_cannot_hold(self) -> None:
+        header = PLY.replace("uchar int", "uchar uchar").replace("vertex 4", "vertex 300")
+        text = header + POINTS + "0 0 0\n" * 296 + CORNERS
+        assert _code("ply", text.replace("3 1 2 3", "3 1 2 257")) == BAD
+
+    @pytest.mark.parametrize(
         "body",
         [
             b"",
