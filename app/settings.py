@@ -88,6 +88,11 @@ class Settings(BaseSettings):
     redeem_retry_s: int = Field(
         default=3600, ge=1, description="how long the same retry gets the same answer"
     )
+    outcome_due_s: int = Field(
+        default=30 * 86_400,
+        ge=1,
+        description="how long after its redemption a print without outcome is overdue",
+    )
     ledger_timeout_s: float = Field(
         default=10.0, gt=0, description="how long other requests wait for the chain"
     )

@@ -73,6 +73,17 @@ def part_token(plate_token_sha256: bytes, part: int) -> bytes:
     return sha256(b"partvault/plate/v1\x00" + plate_token_sha256 + part.to_bytes(4, "big")).digest()
 
 
+def reissue_salt(replaced: bytes) -> bytes:
+    """Return the salt of a licence for one print in place of another, 32 bytes, from the other's `print_id`.
+
+    It hides nothing: a print has one such salt, so the chain shows which print a licence replaces, and
+    whether several do.
+    """
+    if len(replaced) != 32:
+        raise TypedDataError("print", f"must be 32 bytes, is {len(replaced)}")
+    return sha256(b"partvault/reissue/v1\x00" + replaced).digest()
+
+
 def _commit(label: bytes, salt: bytes, content: bytes) -> bytes:
     if len(salt) != 32:
         raise TypedDataError("salt", f"must be 32 bytes, is {len(salt)}")

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from sqlmodel import Session, select
 
-from app.cli import audit_access, audit_serials, audit_shreddings
+from app.cli import audit_access, audit_reissues, audit_serials, audit_shreddings
 from app.cli.audit_releases import Answers
 from app.cli.audit_rows import Inventory, plain_rows
 from app.designs.custody import Custody
@@ -30,6 +30,7 @@ from app.models import (
     PartSerial,
     Print,
     Printer,
+    Reissue,
     Release,
     Revision,
     Shredding,
@@ -84,6 +85,8 @@ class Relations:
         for key in self._keys:
             self._sealed_for.setdefault(key.licence_id, set()).add(key.printer_id)
         self._owners_keys = {(key.licence_id, key.printer_id): key for key in self._keys}
+        self._reissues = list(session.exec(select(Reissue)).all())
+        self._replacing = {each.licence_id for each in self._reissues}
         self._shreddings = list(session.exec(select(Shredding)).all())
         self._serials = list(session.exec(select(PartSerial)).all())
         self._api_keys = {row.id: row for row in session.exec(select(ApiKey)).all()}
@@ -106,9 +109,11 @@ class Relations:
             (self._print, rows.prints.values()),
             (self._release, self._releases),
             (self._licence_key, self._keys),
+            (self._reissue, self._reissues),
             (self._shredding, self._shreddings),
         ):
             yield from chain.from_iterable(map(judge, subjects))  # type: ignore[arg-type]
+        yield from audit_reissues.untold(self._reissues, rows.licences, rows.prints)
         yield from audit_access.findings(self._api_keys, rows.organisations)
         yield from audit_serials.findings(self._serials, rows)
 
@@ -209,7 +214,8 @@ class Relations:
 
     def _sealed(self, name: str, row: Licence) -> Iterator[Finding]:
         sealed = self._sealed_for.get(row.id, set())
-        if row.transferred_from is None and not sealed.issuperset(row.printers):
+        whole = row.transferred_from is None and row.id not in self._replacing
+        if whole and not sealed.issuperset(row.printers):
             yield Finding(name, "licence_keys", "there is no sealed key for a printer that it lists")
 
     def _printer(self, row: Printer) -> Iterator[Finding]:
@@ -274,6 +280,9 @@ class Relations:
         said["report"] = (row.report is not None, reported)
         said["report_salt"] = (row.report_salt is not None, reported)
         yield from _unlike(name, said)
+
+    def _reissue(self, row: Reissue) -> Iterator[Finding]:
+        return audit_reissues.findings(row, self._rows.licences, self._rows.prints)
 
     def _release(self, row: Release) -> Iterator[Finding]:
         name, of_print = f"releases {row.id}", self._rows.prints.get(row.print_id)

@@ -116,6 +116,7 @@ def draw(licence: dict[str, Any]) -> None:
             "provider": licence["provider_id"],
             "printed": f"{used}, {credit} credited back",
             "taken from": licence["transferred_from"],
+            "in place of": licence["replaces"],
             "window": f"{licence['starts_at']} – {licence['expires_at']}",
             "printers": ", ".join(licence["printers"]) or "all the provider enrolled",
             "on the ledger": licence["licence_hash"],

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli.options import ApiKey, Json, Url, group
+from app.cli.options import AccountFile, ApiKey, Json, Url, group
 from app.cli.output import console, fields, plain, say, show, table
 
 commands = group("print", "Single prints (provider authorises, both parties see)")
@@ -54,13 +54,40 @@ def withdraw(print_id: PrintId, url: Url = None, api_key: ApiKey = None, as_json
     show(as_json, found, _draw_print)
 
 
+@commands.command()
+def reissue(
+    print_id: PrintId,
+    expires: Annotated[str, typer.Option(help="First second after: RFC 3339 or +30d")] = "+30d",
+    starts: Annotated[str, typer.Option(help="First second: RFC 3339, `now` or +12h")] = "now",
+    url: Url = None,
+    api_key: ApiKey = None,
+    account_file: AccountFile = None,
+    as_json: Json = False,
+) -> None:
+    """License one print in the place of one that came to nothing; a print is replaced once."""
+    from app.cli.connection import connect
+    from app.cli.licences import draw
+    from app.cli.recipes import moment
+    from app.cli.reissue import reissue_print
+
+    window = moment(starts, "--starts"), moment(expires, "--expires")
+    with connect(url, api_key, account_file) as connection:
+        granted = reissue_print(connection, print_id, window, quiet=as_json)
+    show(as_json, granted, draw)
+
+
 @commands.command("list")
-def list_(url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
+def list_(
+    overdue: Annotated[bool, typer.Option("--overdue", help="Only prints whose outcome is late")] = False,
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: Json = False,
+) -> None:
     """List the prints you are a party of."""
     from app.cli.connection import connect
 
     with connect(url, api_key) as connection:
-        rows = connection.client.pages("/v1/prints")
+        rows = connection.client.pages("/v1/prints", overdue="true" if overdue else None)
     show(as_json, rows, _draw_rows)
 
 
@@ -94,8 +121,15 @@ def _draw_print(found: dict[str, Any]) -> None:
         "printer": found["printer_id"],
         "release": found.get("release_id"),
     }
+    if found.get("outcome_due_at"):
+        late = "overdue since" if found["overdue"] else "due by"
+        values["outcome"] = f"{late} {found['outcome_due_at']}"
     if report:
         values["result"] = f"{report.get('result')}: {report.get('detail')}"
+    if found.get("credited") is not None:
+        values["credited"] = "yes, the licence got it back" if found["credited"] else "no"
+    if found.get("replaced_by"):
+        values["replaced by"] = found["replaced_by"]
     for name, key in (("counted", "receipt"), ("reported", "outcome_receipt")):
         if found.get(key):
             values[name] = f"block {found[key]['block_number']}, transaction {found[key]['transaction']}"
@@ -107,7 +141,7 @@ def _draw_print(found: dict[str, Any]) -> None:
 def _draw_rows(rows: list[dict[str, Any]]) -> None:
     columns = {
         "id": lambda row: row["id"],
-        "state": lambda row: row["state"],
+        "state": lambda row: row["state"] + (", overdue" if row["overdue"] else ""),
         "licence": lambda row: row["licence_id"],
         "print": lambda row: row["sequence"],
         "printer": lambda row: row["printer_id"],

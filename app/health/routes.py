@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.clock import rfc3339
 from app.dependencies import ServicesDep, public
 from app.health import ledger_metrics
+from app.prints import overdue
 from app.wiring import Services
 from ledger.errors import LedgerError
 from ledger.runtime import LedgerHealth
@@ -83,6 +84,9 @@ def metrics(services: ServicesDep) -> Response:
         ledger = ledger_metrics.render(services.ledger.health(), services.ledger.embedded_health())
     except LedgerError:
         ledger = ledger_metrics.render(None, None)
+    now, due_s = services.clock.now(), services.settings.outcome_due_s
+    with services.database.read() as session:
+        services.metrics.prints_overdue.set(overdue.count(session, now, due_s))
     return Response(services.metrics.render() + ledger, media_type=CONTENT_TYPE_LATEST)
 
 

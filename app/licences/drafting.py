@@ -34,7 +34,8 @@ from ledger.typed_data import Licence, printers_root
 class Draft:
     """A licence not signed yet: the statement, what it was made of, and the request with its salts.
 
-    `custody` says who holds the revision's key, `suites` how a key is sealed to each printer listed.
+    `printers` names each printer listed on chain, by its id; `custody` says who holds the revision's key, and
+    `suites` how it is sealed to each printer that is to have it.
     """
 
     statement: Licence
@@ -42,6 +43,7 @@ class Draft:
     provider: Organisation
     revision: Revision
     custody: Custody
+    printers: Mapping[str, bytes]
     suites: Mapping[str, str]
     terms: str
     terms_salt: bytes
@@ -84,6 +86,7 @@ def draft(services: Services, principal: Principal, body: LicenceRequest) -> Dra
         provider=provider,
         revision=revision,
         custody=custody,
+        printers={row.id: row.printer_hash or b"" for row in printers},
         suites={row.id: row.sealing_suite or "" for row in printers},
         terms=terms.decode(),
         terms_salt=terms_salt,

@@ -8,7 +8,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 from app.auth.principals import Principal, Role
 from app.errors import NotFound
 from app.licences.states import LicenceState
-from app.models import Licence
+from app.models import Licence, Reissue
 
 
 def licences(principal: Principal) -> SelectOfScalar[Licence]:
@@ -54,3 +54,14 @@ def passed_on(session: Session, licence_id: str) -> int:
     """How many prints were transferred from a licence, or are on their way."""
     query = select(func.sum(Licence.prints)).where(Licence.transferred_from == licence_id)
     return session.exec(query.where(col(Licence.state) != LicenceState.REJECTED)).one() or 0
+
+
+def replacement(session: Session, print_id: str) -> Licence | None:
+    """Give the licence that was granted in place of a print, None where there is none."""
+    query = select(Licence).join(Reissue).where(Reissue.print_id == print_id)
+    return session.exec(query).first()
+
+
+def replaced(session: Session, licence_id: str) -> str | None:
+    """Give the print in whose place a licence was granted, None where it was granted for its own sake."""
+    return session.exec(select(Reissue.print_id).where(Reissue.licence_id == licence_id)).first()

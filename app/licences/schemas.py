@@ -113,8 +113,9 @@ class TransferView(BaseModel):
 class LicenceView(BaseModel):
     """A licence as its parties see it; the counts are the chain's.
 
-    `prints` is what was granted; `prints_transferred` of them went to other providers. `consented` says
-    whether the owner consented to that, `transfer_consent` is what an external account signs to do so.
+    `prints` is what was granted; `prints_transferred` of them went to other providers. `replaces` is the
+    print in whose place it was granted, where there is one. `consented` says whether the owner consented to
+    transfers, `transfer_consent` is what an external account signs to do so.
     """
 
     id: str
@@ -134,6 +135,7 @@ class LicenceView(BaseModel):
     printers: list[str]
     terms: JsonObject
     terms_salt: str
+    replaces: str | None
     consented: bool
     transferred_from: str | None
     transfer_consent: JsonObject

@@ -63,7 +63,7 @@ def grant(services: Services, request: Attempt, principal: Principal, body: Lice
         )
         submission.require_acceptable(services, operation)
         made = _store(services, request, prepared, operation, body.sealed_keys)
-    _wait_for_grant(services, made.row_id)
+    wait_for_grant(services, made.row_id)
     return made
 
 
@@ -75,32 +75,41 @@ def _store(
         made = idempotency.recall(session, services, request)
         if made is not None:
             return made
-        require_living(session, prepared.revision.design_id)
-        row = Licence(
-            id=new_id(LICENCE, services.entropy),
-            owner_id=prepared.owner.id,
-            provider_id=prepared.provider.id,
-            revision_id=prepared.revision.id,
-            state=LicenceState.PENDING,
-            licence_hash=prepared.statement.struct_hash(),
-            statement=prepared.statement.to_json(),
-            printers=list(prepared.suites),
-            terms=prepared.terms,
-            terms_salt=prepared.terms_salt,
-            prints=prepared.statement.prints,
-            reprints=prepared.statement.reprints,
-            starts_at=prepared.statement.starts_at,
-            expires_at=prepared.statement.expires_at,
-            grant_operation=submission.append(session, operation),
-            created_at=services.clock.now(),
-        )
-        session.add(row)
-        session.flush()
-        session.add_all(sealed_keys.rows_of(row.id, prepared.custody, prepared.suites, keys))
+        row = add(services, session, prepared, operation, keys)
         return idempotency.keep(session, services, request, row.id)
 
 
-def _wait_for_grant(services: Services, licence_id: str) -> None:
+def add(
+    services: Services, session: Session, prepared: Draft, operation: Grant, keys: Sequence[PrinterKey]
+) -> Licence:
+    """Add a licence's row, its keys and the operation that grants it; Invalid where a key is wrong."""
+    require_living(session, prepared.revision.design_id)
+    row = Licence(
+        id=new_id(LICENCE, services.entropy),
+        owner_id=prepared.owner.id,
+        provider_id=prepared.provider.id,
+        revision_id=prepared.revision.id,
+        state=LicenceState.PENDING,
+        licence_hash=prepared.statement.struct_hash(),
+        statement=prepared.statement.to_json(),
+        printers=list(prepared.printers),
+        terms=prepared.terms,
+        terms_salt=prepared.terms_salt,
+        prints=prepared.statement.prints,
+        reprints=prepared.statement.reprints,
+        starts_at=prepared.statement.starts_at,
+        expires_at=prepared.statement.expires_at,
+        grant_operation=submission.append(session, operation),
+        created_at=services.clock.now(),
+    )
+    session.add(row)
+    session.flush()
+    session.add_all(sealed_keys.rows_of(row.id, prepared.custody, prepared.suites, keys))
+    return row
+
+
+def wait_for_grant(services: Services, licence_id: str) -> None:
+    """Wait as long as a request may until the chain has taken a licence; LedgerRejected where it does not."""
     with services.database.read() as session:
         operation_id = session.get_one(Licence, licence_id).grant_operation
     submission.concluded(

@@ -9,6 +9,7 @@ from sqlmodel import Session
 from app import submission
 from app.clock import rfc3339
 from app.encodings import to_hex
+from app.licences import queries
 from app.licences.schemas import LicenceView, TransferView
 from app.licences.service import settle, statement_of
 from app.models import Licence
@@ -38,6 +39,7 @@ def licence_view(session: Session, services: Services, row: Licence) -> LicenceV
         printers=row.printers,
         terms=json.loads(row.terms),
         terms_salt=to_hex(row.terms_salt),
+        replaces=queries.replaced(session, row.id),
         consented=row.transfer_consent is not None,
         transferred_from=row.transferred_from,
         transfer_consent=TransferConsent(licence=row.licence_hash).to_json(),

@@ -13,6 +13,7 @@ from app.models.plates import Plate
 from app.models.printers import Printer
 from app.models.prints import PartSerial, Print, Release
 from app.models.quarantines import Quarantine
+from app.models.reissues import Reissue
 from app.models.requests import IdempotencyRecord, SeenProof
 from app.models.shreddings import Shredding
 from app.models.similarity import PartFingerprint, Resemblance
@@ -33,6 +34,7 @@ __all__ = [
     "Print",
     "Printer",
     "Quarantine",
+    "Reissue",
     "Release",
     "Resemblance",
     "Revision",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 
 class Metrics:
@@ -30,6 +30,12 @@ class Metrics:
 
         self.alarms = Counter(
             "partvault_alarms", "Impossible uses of printers' credentials", ["kind"], registry=self.registry
+        )
+
+        self.prints_overdue = Gauge(
+            "partvault_prints_overdue",
+            "Prints released whose outcome should have come by now",
+            registry=self.registry,
         )
 
     def render(self) -> bytes:

@@ -22,7 +22,7 @@
   and `Retry-After` until the chain has spoken and with the same bytes from then on.
 - *authorise*: nothing was counted; the provider authorises another print, which may get the same number.
 - *credit*: the contract permits one print more, while fewer than the licence's `reprints` were credited.
-- *re-issue*: the owner signs a licence for one print in its place, once (`app/licences/reissue.py`): for a
+- *re-issue*: the owner signs a licence for one print in its place, once (`app/prints/reissue.py`): for a
   print withheld, for a failed one that was not credited, and for a redeemed one whose outcome is overdue or
   whose printer is retired or in quarantine. It moves no state: a late outcome is recorded all the same.
 

@@ -30,6 +30,19 @@ def print_of(session: Session, principal: Principal, print_id: str) -> Print:
     return row
 
 
+def owned(session: Session, principal: Principal, print_id: str) -> Print:
+    """One print of the caller's own designs; NotFound otherwise."""
+    row = print_of(session, principal, print_id)
+    if row.owner_id != principal.organisation_id:
+        raise NotFound("print", print_id)
+    return row
+
+
+def hold(session: Session, print_id: str) -> None:
+    """Hold a print until the transaction ends, if it is there: whoever changes it comes before or after."""
+    session.exec(select(Print.id).where(Print.id == print_id).with_for_update()).first()
+
+
 def provided(session: Session, principal: Principal, print_id: str) -> Print:
     """One print on the caller's own printers, held until the transaction ends; NotFound otherwise."""
     mine = Print.provider_id == principal.organisation_id

@@ -9,7 +9,9 @@ from app import idempotency, submission
 from app.clock import rfc3339
 from app.dependencies import (
     Cursor,
+    IdempotencyKey,
     Limit,
+    OwnerCaller,
     PrinterCaller,
     ProviderCaller,
     ReaderCaller,
@@ -20,9 +22,13 @@ from app.dependencies import (
 )
 from app.designs.stored import file_of
 from app.encodings import DomainView, from_hex, to_hex
+from app.licences import queries as licence_queries
+from app.licences.schemas import LicenceView
+from app.licences.views import licence_view
 from app.models import Licence, Print, Printer
 from app.pages import Page, page
-from app.prints import authorisation, outcome, queries, ranges, redemption, release
+from app.prints import authorisation, outcome, queries, ranges, redemption, reissue, release
+from app.prints import overdue as lateness
 from app.prints.authorisation import Wanted
 from app.prints.desk import Desk
 from app.prints.redemption import Redemption
@@ -37,10 +43,12 @@ from app.prints.schemas import (
     ReasonView,
     RedeemRequest,
     RedemptionPending,
+    ReissuePrepared,
+    ReissueRequest,
     ReleaseView,
 )
 from app.prints.views import print_view
-from ledger.typed_data import PrintClaim
+from ledger.typed_data import PrintClaim, typed_data
 
 router = APIRouter(prefix="/v1", tags=["prints"])
 
@@ -145,19 +153,25 @@ def report(
 
 @router.get("/prints")
 def list_prints(
-    caller: ReaderCaller, services: ServicesDep, limit: Limit = 50, cursor: Cursor = None
+    caller: ReaderCaller,
+    services: ServicesDep,
+    overdue: bool = False,
+    limit: Limit = 50,
+    cursor: Cursor = None,
 ) -> Page[PrintView]:
-    """List the prints you are a party of."""
+    """List the prints you are a party of; with `overdue=true` those whose outcome is late."""
     with services.database.read() as session:
         query = queries.prints(caller)
-        return page(session, query, Print.id, lambda row: print_view(session, row), limit, cursor)
+        if overdue:
+            query = query.where(lateness.overdue(services.clock.now(), services.settings.outcome_due_s))
+        return page(session, query, Print.id, lambda row: print_view(session, services, row), limit, cursor)
 
 
 @router.get("/prints/{print_id}")
 def get_print(print_id: str, caller: ReaderCaller, services: ServicesDep) -> PrintView:
     """Show a print."""
     with services.database.read() as session:
-        return print_view(session, queries.print_of(session, caller, print_id))
+        return print_view(session, services, queries.print_of(session, caller, print_id))
 
 
 @router.post("/prints/{print_id}/withdraw")
@@ -165,3 +179,38 @@ def withdraw(print_id: str, caller: ProviderCaller, services: ServicesDep) -> Pr
     """Take back an authorisation whose token is not redeemed yet; its number is free again."""
     authorisation.withdraw(services, caller, print_id)
     return get_print(print_id, caller, services)
+
+
+@router.post("/prints/{print_id}/reissue/prepare")
+def prepare_reissue(
+    print_id: str, body: ReissueRequest, caller: OwnerCaller, services: ServicesDep
+) -> ReissuePrepared:
+    """Build the licence to sign in place of a print; nothing is stored. Send `request` with a signature."""
+    prepared = reissue.prepare(services, caller, print_id, body)
+    return ReissuePrepared(
+        request=prepared.request,
+        licence=prepared.statement.to_json(),
+        licence_hash=to_hex(prepared.statement.struct_hash()),
+        typed_data=typed_data(services.ledger.domain, prepared.statement),
+        printers={printer_id: to_hex(name) for printer_id, name in prepared.printers.items()},
+    )
+
+
+@router.post("/prints/{print_id}/reissue", status_code=201)
+def reissue_print(
+    print_id: str,
+    body: ReissueRequest,
+    caller: OwnerCaller,
+    services: ServicesDep,
+    key: IdempotencyKey = None,
+) -> LicenceView:
+    """License one print in the place of one that came to nothing; a print is replaced once.
+
+    That is one whose outcome is overdue or whose printer is retired or in quarantine, one that failed and was
+    not credited, or one whose key was withheld. A late outcome of it is still recorded.
+    """
+    content = {"print": print_id, "body": body.model_dump(mode="json")}
+    request = idempotency.attempt(caller.organisation_id, key, "reissues", content)
+    made = reissue.reissue(services, request, caller, print_id, body)
+    with services.database.read() as session:
+        return licence_view(session, services, licence_queries.licence(session, caller, made.row_id))

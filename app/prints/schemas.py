@@ -6,7 +6,18 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from app.encodings import Body, DomainView, Hex32, JsonInput, JsonObject, Receipt, RowId
+from app.encodings import (
+    Body,
+    DomainView,
+    Hex32,
+    JsonInput,
+    JsonObject,
+    Receipt,
+    RowId,
+    SignedBody,
+    Time,
+)
+from app.licences.schemas import LicencePrepared, PrinterKey
 
 PrinterSignature = Annotated[str, Field(pattern=r"^0x[0-9a-fA-F]{128}$", description="r ‖ s, low s")]
 
@@ -46,7 +57,12 @@ class PrintAuthorised(BaseModel):
 
 
 class PrintView(BaseModel):
-    """A print as its parties see it."""
+    """A print as its parties see it.
+
+    `outcome_due_at` is there while an outcome is awaited, and `overdue` says that it is late; it is taken all
+    the same. `credited` says whether the licence got one print back for its failure, from when the chain has
+    the outcome. `replaced_by` is the licence that its owner granted in its place.
+    """
 
     id: str
     licence_id: str
@@ -61,8 +77,12 @@ class PrintView(BaseModel):
     redeemed_at: str | None
     release_id: str | None
     reasons: list[ReasonView]
+    outcome_due_at: str | None
+    overdue: bool
     outcome: JsonObject | None
     report: JsonObject | None
+    credited: bool | None
+    replaced_by: str | None
     receipt: Receipt | None
     outcome_receipt: Receipt | None
     created_at: str
@@ -146,3 +166,24 @@ class OutcomeView(BaseModel):
     print_id: str
     state: str
     receipt: Receipt | None
+
+
+class ReissueRequest(SignedBody):
+    """Replaces a print that came to nothing; everything but the window is as its licence has it.
+
+    `starts_at` is now where it is not given. `sealed_keys`, where the owner holds the key: one for each
+    printer listed that is neither retired nor in quarantine.
+    """
+
+    starts_at: Time | None = None
+    expires_at: Time
+    sealed_keys: Annotated[list[PrinterKey], Field(max_length=1000)] = Field(default_factory=list)
+
+
+class ReissuePrepared(LicencePrepared):
+    """What the owner is to sign in place of a print; `printers` names those listed on chain, by their ids.
+
+    Their `printers_root` is the licence's `printers`.
+    """
+
+    printers: dict[str, str]

@@ -9,16 +9,21 @@ from sqlmodel import Session, select
 from app import submission
 from app.clock import rfc3339
 from app.encodings import maybe_hex, maybe_time, to_hex
+from app.licences import queries as licence_queries
 from app.models import Licence, Print, Printer, Release
-from app.prints import outcome, redemption
+from app.prints import outcome, overdue, recorded, redemption
 from app.prints.schemas import PrintView, ReasonView
+from app.wiring import Services
 
 
-def print_view(session: Session, row: Print) -> PrintView:
+def print_view(session: Session, services: Services, row: Print) -> PrintView:
     """Show a print as its parties see it, in line with the outbox."""
     redemption.settle(session, row)
     reported = outcome.settle(session, row)
-    recorded = submission.status_of(session, row.record_operation) if row.record_operation else None
+    on_chain = recorded.by_operation(session, row.outcome_operation)
+    settings, now = services.settings, services.clock.now()
+    replacement = licence_queries.replacement(session, row.id)
+    counted = submission.status_of(session, row.record_operation) if row.record_operation else None
     release_id = session.exec(select(Release.id).where(Release.print_id == row.id)).first()
     return PrintView(
         id=row.id,
@@ -34,9 +39,13 @@ def print_view(session: Session, row: Print) -> PrintView:
         redeemed_at=maybe_time(row.redeemed_at),
         release_id=release_id,
         reasons=[ReasonView(**reason) for reason in row.reasons],
+        outcome_due_at=maybe_time(overdue.due_at(row, settings.outcome_due_s)),
+        overdue=overdue.is_overdue(row, now, settings.outcome_due_s),
         outcome=row.outcome,
         report=json.loads(row.report) if row.report else None,
-        receipt=submission.receipt(recorded),
+        credited=on_chain.credited if on_chain else None,
+        replaced_by=replacement.id if replacement else None,
+        receipt=submission.receipt(counted),
         outcome_receipt=submission.receipt(reported),
         created_at=rfc3339(row.created_at),
     )

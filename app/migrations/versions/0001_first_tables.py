@@ -523,6 +523,21 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_part_serials_print_id"), ["print_id"], unique=False)
 
     op.create_table(
+        "reissues",
+        sa.Column("print_id", sa.String(), nullable=False),
+        sa.Column("licence_id", sa.String(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["licence_id"],
+            ["licences.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["print_id"],
+            ["prints.id"],
+        ),
+        sa.PrimaryKeyConstraint("print_id"),
+        sa.UniqueConstraint("licence_id"),
+    )
+    op.create_table(
         "releases",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("print_id", sa.String(), nullable=False),
@@ -689,6 +704,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_releases_printer_id"))
 
     op.drop_table("releases")
+    op.drop_table("reissues")
     with op.batch_alter_table("part_serials", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_part_serials_print_id"))
 

@@ -21,6 +21,7 @@ from sqlmodel import SQLModel
 from app.cli.audit_local import judge
 from app.cli.audit_remote import Reader
 from app.cli.embedded import embedded_chain
+from app.clock import rfc3339
 from app.database import Database, open_database
 from app.settings import Settings
 from ledger import tables as ledger_tables
@@ -61,6 +62,7 @@ UNKNOWABLE: dict[str, str] = {
     "resemblances": LIKENESS,
     "revisions[draft]": BEGUN,
     "prints[authorised]": BEGUN,
+    "prints[withdrawn]": BEGUN,
     "printers[awaiting_key]": BEGUN,
     "designs.created_at": WHEN,
     "designs.name": WORDS,
@@ -212,8 +214,8 @@ class Folder:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Folder]:
-    """Managed and own accounts; prints finished, failed and open; a revocation, a retirement, an owner-held
-    design and a shredded one.
+    """Managed and own accounts; prints finished, failed, open, replaced and withdrawn; a revocation, a
+    retirement, an owner-held design and a shredded one.
     """
     place = tmp_path_factory.mktemp("audited")
     with running_service(place) as service:
@@ -225,8 +227,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Folder]:
             release = printer.redeem(provider.authorise(licence, printer)["token"]).json()
             said = printer.report(release, licence, result, result, serials=["SN-1", "SN-2"])
             assert said.status_code == 200
-        assert other.redeem(provider.authorise(licence, other)["token"]).status_code == 200
+        lost = provider.authorise(licence, other)
+        assert other.redeem(lost["token"]).status_code == 200
+        provider.expect(200, "POST", f"/v1/printers/{other.id}/quarantine", json={"reason": "smoke"})
+        window = {"expires_at": rfc3339(service.clock.now() + 3600)}
+        owner.expect(201, "POST", f"/v1/prints/{lost['id']}/reissue", json=window)
         provider.authorise(licence, printer)
+        back = provider.authorise(owner.license(revision, provider), printer)
+        provider.expect(200, "POST", f"/v1/prints/{back['id']}/withdraw")
         owner.revoke(owner.license(revision, provider))
         retired = provider.printer()
         provider.expect(200, "POST", f"/v1/printers/{retired.id}/retire", json={})

@@ -81,7 +81,14 @@ class TestNouns:
             *("printer enrol", "printer list", "printer show", "printer approve", "printer retire"),
             *("printer quarantine", "printer lift", "printer alarms"),
             *("mesh diff", "mesh canonical", "design similar"),
-            *("print check", "print authorise", "print withdraw", "print list", "print show"),
+            *(
+                "print check",
+                "print authorise",
+                "print withdraw",
+                "print reissue",
+                "print list",
+                "print show",
+            ),
         }
 
 
