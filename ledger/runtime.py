@@ -313,6 +313,7 @@ class LedgerRuntime:
 
     def _sync_step(self, sync: Sync, lease: Lease) -> float:
         if not lease.lead():
+            sync.step_aside()
             return self._poll_s
         return 0.0 if sync.step() and sync.behind else self._poll_s
 

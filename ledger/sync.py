@@ -103,6 +103,10 @@ class Sync:
         """Whether the last step saw more to read than it read."""
         return self._known is None or self._known.number < self.head
 
+    def step_aside(self) -> None:
+        """Forget what was indexed last: another process may index from now on, and the database tells."""
+        self._known = None
+
     def indexed(self) -> int:
         """Return the number of the newest indexed block, -1 without any."""
         newest = self._known or self._newest()
