@@ -23,7 +23,7 @@ DATABASES = [
         POSTGRESQL, marks=pytest.mark.skipif(not INSTALLED, reason=f"needs {' and '.join(PACKAGES)}")
     ),
 ]
-"""What two services may share: PostgreSQL, or on one machine a file; the quick tests take the first there is."""
+"""What two services may share: a server, or on one machine a file; quick tests take the first there is."""
 
 
 @dataclass
@@ -54,7 +54,7 @@ def running_pair(folder: Path, database: str) -> Iterator[Pair]:
     """Run the two, and what they share; both are started at the same moment, on nothing."""
     with ExitStack() as stack:
         if database == POSTGRESQL:
-            server = stack.enter_context(running_postgresql(folder / "postgresql"))
+            server = stack.enter_context(running_postgresql())
             url = server.render_as_string(hide_password=False)
         else:
             url = f"sqlite:///{folder / 'shared.sqlite'}"

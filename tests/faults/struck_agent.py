@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any, Self
 
+from mesh_tools import confine
 from tests.faults.strikes import ROOT, Strikes, tell
 
 _END_S = 30.0
@@ -90,6 +91,7 @@ def main(home: Path) -> None:
             token, due = json.loads(line)
             child = os.fork()
             if child == 0:
+                confine.die_with_parent()
                 assert sandbox._server is not None
                 sandbox._server.poll = lambda: None  # type: ignore[method-assign]  # it is its parent's to ask after
                 _print(home, sandbox, token, due)

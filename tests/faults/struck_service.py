@@ -18,6 +18,7 @@ from typing import Any
 
 import psutil
 
+from mesh_tools import confine
 from tests.e2e.service_process import ServiceProcess
 from tests.faults.strikes import ROOT, Strikes, tell
 
@@ -137,6 +138,7 @@ def main(data_dir: Path, plan: Path) -> None:
     for _ in sys.stdin:
         pid = os.fork()
         if pid == 0:
+            confine.die_with_parent()
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             os.close(0)
             _serve(data_dir, plan)

@@ -22,9 +22,9 @@ _numbers = itertools.count()
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
+def server() -> Iterator[URL]:
     """The address of an empty server that listens on a socket of its own."""
-    with running_postgresql(tmp_path_factory.mktemp("postgresql")) as address:
+    with running_postgresql() as address:
         yield address
 
 
