@@ -1,4 +1,4 @@
-"""HPKE base mode opened by hand (RFC 9180 sections 4 and 5.1), to judge what `storage.recipients` seals.
+"""HPKE base mode opened and sealed by hand (RFC 9180 sections 4 and 5.1), to judge `storage.recipients`.
 
 It shares only the primitives (X25519, P-256, ML-KEM, AES-GCM) with the code under test.
 """
@@ -52,11 +52,32 @@ def shared_secret(suite: str, private: bytes, enc: bytes) -> bytes:
     return hashlib.sha3_256(mixed).digest()
 
 
+def encapsulate(public: bytes, ephemeral: bytes) -> tuple[bytes, bytes]:
+    """DHKEM(P-256) to a public key with a given ephemeral scalar (section 4.1): shared secret and enc."""
+    scalar = ec.derive_private_key(int.from_bytes(ephemeral, "big"), ec.SECP256R1())
+    dh = scalar.exchange(ec.ECDH(), ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), public))
+    enc = scalar.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+    return _dhkem(KEM_IDS["P-256"], dh, enc, public), enc
+
+
+def key_schedule(kem: int, aead: int, key_bytes: int, secret: bytes, info: bytes) -> tuple[bytes, bytes]:
+    """Key and base nonce of base mode (section 5.1)."""
+    name = b"HPKE" + b"".join(item.to_bytes(2, "big") for item in (kem, HKDF_SHA256, aead))
+    context = b"\0" + _extract(name, b"", b"psk_id_hash", b"") + _extract(name, b"", b"info_hash", info)
+    prk = _extract(name, secret, b"secret", b"")
+    return _expand(name, prk, b"key", context, key_bytes), _expand(name, prk, b"base_nonce", context, 12)
+
+
+def seal_base(public: bytes, plaintext: bytes, info: bytes) -> bytes:
+    """Seal to a P-256 key with a fresh ephemeral one: enc ‖ ciphertext, AES-256-GCM."""
+    ephemeral = ec.generate_private_key(ec.SECP256R1()).private_numbers().private_value.to_bytes(32, "big")
+    secret, enc = encapsulate(public, ephemeral)
+    key, nonce = key_schedule(KEM_IDS["P-256"], AES_256_GCM, 32, secret, info)
+    return enc + AESGCM(key).encrypt(nonce, plaintext, b"")
+
+
 def open_base(suite: str, private: bytes, blob: bytes, info: bytes) -> bytes:
     """Open enc ‖ ciphertext with an empty AAD and sequence number 0."""
     enc, sealed = blob[: ENC_BYTES[suite]], blob[ENC_BYTES[suite] :]
-    name = b"HPKE" + b"".join(item.to_bytes(2, "big") for item in (KEM_IDS[suite], HKDF_SHA256, AES_256_GCM))
-    context = b"\0" + _extract(name, b"", b"psk_id_hash", b"") + _extract(name, b"", b"info_hash", info)
-    secret = _extract(name, shared_secret(suite, private, enc), b"secret", b"")
-    key, nonce = _expand(name, secret, b"key", context, 32), _expand(name, secret, b"base_nonce", context, 12)
+    key, nonce = key_schedule(KEM_IDS[suite], AES_256_GCM, 32, shared_secret(suite, private, enc), info)
     return AESGCM(key).decrypt(nonce, sealed, b"")

@@ -4,13 +4,22 @@ import copy
 import pickle
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from storage.errors import RecipientInvalid, SealInvalid
-from storage.recipients import DEFAULT_SUITE, SUITES, SealingKey, open_sealed, seal, validate_public
+from storage.recipients import (
+    DEFAULT_SUITE,
+    SUITES,
+    DeviceSealingKey,
+    SealingKey,
+    open_sealed,
+    seal,
+    validate_public,
+)
 from storage.secret import DataKey
-from tests.storage.hpke_reference import open_base
+from tests.storage.hpke_reference import encapsulate, key_schedule, open_base, seal_base, shared_secret
 
 INFO = b'{"format":"partvault/release/v1","release":"rel_1"}'
 SIZES = {"MLKEM768-X25519": (1216, 1168), "X25519": (32, 80), "P-256": (65, 113)}
@@ -154,6 +163,89 @@ class TestSealingKey:
         private = SealingKey.generate()
         private.wipe()
         assert not any(private.to_bytes())
+
+
+class Device:
+    """A P-256 key that answers one question: X of the point it shares with another (RFC 9180, A.3.1)."""
+
+    scalar = bytes.fromhex("f3ce7fdae57e1a310d87f1ebbde6f328be0a99cdbcadf4d6589cf29de4b8ffd2")
+
+    def __init__(self) -> None:
+        self.private = ec.derive_private_key(int.from_bytes(self.scalar, "big"), ec.SECP256R1())
+        self.asked: list[bytes] = []
+
+    @property
+    def public(self) -> bytes:
+        return SealingKey("P-256", self.scalar).public
+
+    def exchange(self, point: bytes) -> bytes:
+        self.asked.append(point)
+        peer = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point)
+        return self.private.exchange(ec.ECDH(), peer)
+
+    def key(self) -> DeviceSealingKey:
+        return DeviceSealingKey(self.public, self.exchange)
+
+
+class DeviceGoneError(Exception):
+    pass
+
+
+class TestDeviceSealingKey:
+    def test_opens_what_is_sealed_to_it(self, key: DataKey) -> None:
+        device = Device()
+        blob = seal(key, "P-256", device.public, INFO)
+        assert open_sealed(blob, device.key(), INFO) == key
+        assert device.asked == [blob[:65]], "the device saw the encapsulated point alone"
+
+    def test_is_rfc_9180_base_mode(self, key: DataKey) -> None:
+        device = Device()
+        blob = seal_base(device.public, key.reveal(), INFO)
+        assert open_sealed(blob, device.key(), INFO) == key
+
+    def test_has_the_published_vectors_beside_it(self) -> None:
+        """The reference that seals to it is held against RFC 9180, appendix A.3.1 (AES-128-GCM there)."""
+        ephemeral = bytes.fromhex("4995788ef4b9d6132b249ce59a77281493eb39af373d236a1fe415cb0c2d7beb")
+        secret, enc = encapsulate(Device().public, ephemeral)
+        assert enc.hex().startswith("04a92719c6195d5085104f469a8b9814d5838ff72b60501e2c4466e5e67b325a")
+        assert secret.hex() == "c0d26aeab536609a572b07695d933b589dcf363ff9d93c93adea537aeabb8cb8"
+        assert shared_secret("P-256", Device.scalar, enc) == secret
+        key, nonce = key_schedule(
+            0x0010, 0x0001, 16, secret, bytes.fromhex("4f6465206f6e2061204772656369616e2055726e")
+        )
+        assert key.hex() == "868c066ef58aae6dc589b6cfdd18f97e"
+        assert nonce.hex() == "4e0bc5018beba4bf004cca59"
+
+    def test_refuses_what_is_for_another(self, key: DataKey) -> None:
+        blob = seal(key, "P-256", SealingKey.generate("P-256").public, INFO)
+        with pytest.raises(SealInvalid):
+            Device().key().open(blob, INFO)
+
+    @pytest.mark.parametrize("point", [b"\x04" + bytes(64), b"\x04" + b"\xff" * 64, b"\x02" * 65])
+    def test_shows_its_device_no_point_off_the_curve(self, key: DataKey, point: bytes) -> None:
+        device = Device()
+        blob = point + seal(key, "P-256", device.public, INFO)[65:]
+        with pytest.raises(SealInvalid):
+            device.key().open(blob, INFO)
+        assert device.asked == []
+
+    def test_lets_the_devices_failure_through(self, key: DataKey) -> None:
+        def gone(_: bytes) -> bytes:
+            raise DeviceGoneError
+
+        public = Device().public
+        with pytest.raises(DeviceGoneError):
+            DeviceSealingKey(public, gone).open(seal(key, "P-256", public, INFO), INFO)
+
+    @pytest.mark.parametrize("size", [0, 31, 33])
+    def test_refuses_a_shared_value_of_another_length(self, key: DataKey, size: int) -> None:
+        public = Device().public
+        with pytest.raises(RecipientInvalid, match=f"{size} bytes"):
+            DeviceSealingKey(public, lambda _: bytes(size)).open(seal(key, "P-256", public, INFO), INFO)
+
+    def test_is_not_made_of_what_is_no_point(self) -> None:
+        with pytest.raises(RecipientInvalid):
+            DeviceSealingKey(b"\x04" + bytes(64), Device().exchange)
 
 
 class TestValidatePublic:

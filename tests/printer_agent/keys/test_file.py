@@ -1,4 +1,4 @@
-"""Tests of the printer's signing key."""
+"""Tests of keys in the identity file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.signatures import verify_printer_signature
-from printer_agent.keys import SigningKey
+from printer_agent.keys import FileKeys, SigningKey, make_keys, plan_keys
+from tests.conformance.printer_keys import Planner, PrinterKeysContract
 
 KEY = SigningKey.from_bytes(bytes(31) + b"\x05")
 
@@ -39,3 +40,15 @@ class TestSigningKey:
     def test_refuses_what_is_no_key(self, scalar: bytes) -> None:
         with pytest.raises(ValueError):
             SigningKey.from_bytes(scalar)
+
+
+class TestFileKeys(PrinterKeysContract):
+    @pytest.fixture(params=["MLKEM768-X25519", "X25519", "P-256"])
+    def plan(self, request: pytest.FixtureRequest) -> Planner:
+        return lambda: (plan_keys("file:", name="", suite=request.param), None)
+
+    def test_attest_nothing(self) -> None:
+        assert FileKeys.generate().attestor is None
+
+    def test_are_post_quantum_by_default(self) -> None:
+        assert make_keys(plan_keys("file:", name="")).sealing.suite == "MLKEM768-X25519"
