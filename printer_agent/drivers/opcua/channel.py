@@ -132,13 +132,16 @@ class Channel:
         client.session_timeout = int(self.access.session_timeout_s * 1000)
         try:
             self._wait(_open(client, self.access), self.access.connect_timeout_s)
+            self._client = client
         except UaStatusCodeError as error:
             raise self._refused(error) from error
         except (OSError, TimeoutError, UaError) as error:
             raise DriverError(
                 "host_silent", f"no session with {self.access.url}: {error!r}", "check that the machine runs"
             ) from error
-        self._client = client
+        finally:
+            if self._client is None:
+                self._wait(_hang_up(client), _GOODBYE_S)
         return client
 
     def _drop(self) -> None:
@@ -146,6 +149,7 @@ class Channel:
         if client is not None:
             with suppress(OSError, TimeoutError, UaError):  # the server forgets the session by itself
                 self._wait(client.disconnect(), _GOODBYE_S)
+            self._wait(_hang_up(client), _GOODBYE_S)
 
     def _wait(self, work: Coroutine[Any, Any, _T], timeout_s: float) -> _T:
         self._loop = self._loop or PrivateLoop("opcua")
@@ -212,6 +216,11 @@ async def _open(client: Client, access: Access) -> None:
         client.set_user(access.login.user)
         client.set_password(access.login.password)
     await client.connect()
+
+
+async def _hang_up(client: Client) -> None:
+    """Close the socket, whatever state the rest is in."""
+    client.disconnect_socket()
 
 
 def _pinned(offered: list[bytes], access: Access) -> bytes:

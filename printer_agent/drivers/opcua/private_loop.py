@@ -40,3 +40,4 @@ class PrivateLoop:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0)  # sockets that were closed are let go in the next turn

@@ -40,7 +40,6 @@ from printer_agent.drivers.opcua.job_control import (
     parameter,
 )
 
-BYTES_PER_S = 100_000
 TICK_S = 0.02
 GOOD, UNKNOWN, WRONG_STATE, NOT_ACCEPTED = 1, 1 << 1, 1 << 3, 1 << 4
 POLICIES = {
@@ -60,7 +59,7 @@ TEXT, NODE, FLAG, NUMBER, BYTES, STATUS = (
 
 @dataclass
 class Setup:
-    """Who may come in, and how."""
+    """Who may come in, and how; and how fast the machine builds."""
 
     port: int
     policies: list[str] = field(default_factory=lambda: ["secure"])
@@ -68,6 +67,12 @@ class Setup:
     user: str = "operator"
     password: str = "correct horse"
     anonymous: bool = False
+    bytes_per_s: float = 100_000
+
+    @classmethod
+    def read(cls, folder: Path) -> Setup:
+        """Read the setup as it is now: people trust certificates while a server runs."""
+        return cls(**json.loads((folder / "machine.json").read_text()))
 
 
 @dataclass
@@ -94,27 +99,29 @@ class Job:
 class Users:
     """Lets in one user by password, and the trusted certificates."""
 
-    def __init__(self, setup: Setup) -> None:
-        self.setup = setup
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
 
     def get_user(
         self, _server: Any, username: str | None = None, password: str | None = None, certificate: Any = None
     ) -> User | None:
-        if self.setup.anonymous:
+        setup = Setup.read(self.folder)
+        if setup.anonymous:
             known = True
         elif username is not None:
-            known = (username, password) == (self.setup.user, self.setup.password)
+            known = (username, password) == (setup.user, setup.password)
         else:
             der = certificate if isinstance(certificate, bytes) else der_from_x509(certificate)
-            known = der.hex() in self.setup.trusted
+            known = der.hex() in setup.trusted
         return User(UserRole.User) if known else None
 
 
 class Machine:
     """The machine behind the server: what it stores, and what it builds."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, bytes_per_s: float) -> None:
         self.folder = folder
+        self.bytes_per_s = bytes_per_s
         self.files = folder / "files"
         self.files.mkdir(exist_ok=True)
         self.kept = folder / "jobs.json"
@@ -124,6 +131,11 @@ class Machine:
     def ways(self) -> Ways:
         path = self.folder / "ways.json"
         return Ways(**json.loads(path.read_text())) if path.exists() else Ways()
+
+    def note(self, job: Job) -> None:
+        """Write down, for whoever asks later, that a job came to a state."""
+        with (self.folder / "events").open("a") as stream:
+            stream.write(f"{State(job.state).name} {job.path}\n")
 
     def keep(self) -> None:
         part = self.kept.with_suffix(".part")
@@ -137,10 +149,12 @@ class Machine:
         """Begin what may begin, end what is done; whether anything changed."""
         running = [job for job in self.jobs if job.state == State.RUNNING]
         waiting = [job for job in self.jobs if job.state == State.ALLOWED_TO_START]
-        if running and time.time() >= running[0].began + self.size(running[0]) / BYTES_PER_S:
+        if running and time.time() >= running[0].began + self.size(running[0]) / self.bytes_per_s:
             running[0].state = State.ENDED
+            self.note(running[0])
         elif waiting and not running:
             waiting[0].state, waiting[0].began = State.RUNNING, time.time()
+            self.note(waiting[0])
         else:
             return False
         self.keep()
@@ -154,6 +168,7 @@ class Machine:
         for job in self.jobs:
             if job.state == State.RUNNING:
                 job.state, job.said = State.ABORTED, "the laser went out"
+                self.note(job)
         self.keep()
 
 
@@ -282,6 +297,7 @@ class Service:
             self.machine.jobs.remove(job)
         else:
             job.state = to
+            self.machine.note(job)
         self.machine.keep()
         await self.show()
         return [ua.Variant(GOOD, STATUS)]
@@ -346,8 +362,8 @@ def state_of(job: Job) -> JobState:
 
 async def serve(folder: Path) -> None:
     """Serve until the process is ended."""
-    setup = Setup(**json.loads((folder / "machine.json").read_text()))
-    machine, server = Machine(folder), Server(user_manager=Users(setup))
+    setup = Setup.read(folder)
+    machine, server = Machine(folder, setup.bytes_per_s), Server(user_manager=Users(folder))
     await server.init()
     server.set_endpoint(f"opc.tcp://127.0.0.1:{setup.port}/machine")
     server.set_security_policy([POLICIES[name] for name in setup.policies])
@@ -355,7 +371,7 @@ async def serve(folder: Path) -> None:
     await server.load_private_key(folder / "server.pem")
 
     async def trusted(certificate: Any, _description: Any) -> None:
-        if der_from_x509(certificate).hex() not in setup.trusted:
+        if der_from_x509(certificate).hex() not in Setup.read(folder).trusted:
             raise ServiceError(ua.StatusCodes.BadCertificateUntrusted)
 
     server.set_certificate_validator(trusted)
