@@ -20,6 +20,7 @@ from app.auth import proving
 from app.auth.after_answer import AfterAnswer
 from app.auth.nonce_offer import NonceOffer
 from app.body_limit import BodyLimit
+from app.certificates import routes as certificates
 from app.clock import Clock
 from app.designs import resemblances
 from app.designs import routes as designs
@@ -92,6 +93,7 @@ def assemble(
     for module in (prints, accounts, designs, resemblances, licences, printers, shreddings, evidence, health):
         app.include_router(module.router, responses=refusals)
     app.include_router(designs.upload_router, responses=refusals)
+    app.include_router(certificates.router, responses=refusals)
     documentation.install(app)
     problems.install(app)
     app.add_middleware(NonceOffer)

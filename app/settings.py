@@ -50,7 +50,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     public_url: str | None = Field(
-        default=None, description="URL clients see; the one DPoP proofs are bound to"
+        default=None, description="URL clients see: DPoP proofs are bound to it, certificates lead to it"
     )
 
     database_url: str | None = Field(
@@ -173,6 +173,11 @@ class Settings(BaseSettings):
                 f"PARTVAULT_RPC_AGREEMENT is {agreement} of {endpoints} endpoints, which is no majority",
                 remedy="set more than half of the endpoints in PARTVAULT_RPC_URL, or leave it out",
             )
+        if self.public_url is not None and not _is_base_url(self.public_url):
+            raise UnsafeSettings(
+                f"PARTVAULT_PUBLIC_URL is {self.public_url}, not the address of a service",
+                remedy="write it as https://vault.example, without user, query or fragment",
+            )
         if self.environment is not Environment.PRODUCTION:
             return
         refused = [risk for risk in self.risks() if risk.name not in self.accepted_risks]
@@ -209,3 +214,14 @@ class Settings(BaseSettings):
             (":memory:" in self.database_location, Risk("database-in-memory", "the database is not durable")),
             (self.log_level.upper() == "DEBUG", Risk("debug-log", "PARTVAULT_LOG_LEVEL is DEBUG")),
         )
+
+
+def _is_base_url(text: str) -> bool:
+    """Tell whether clients can be sent to paths below a URL."""
+    try:
+        parts = urlsplit(text)
+        known = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    plain = text.isascii() and text.isprintable() and not set(text) & set(' "<>\\^`{|}')
+    return known and plain and not (parts.query or parts.fragment or "@" in parts.netloc)

@@ -127,9 +127,9 @@ def _report(value: object) -> tuple[PrintReport | None, list[Finding]]:
 
 
 def _opened(judged: Judgement) -> Iterator[Finding]:
-    for each in judged.found["openings"]:
-        problem = "the printer's outcome does not commit to this report and salt"
-        yield Finding("certificate", "report, report_salt", f"{problem}: {each.problem}")
+    if judged.found["openings"]:
+        problem = "are not what the printer's signed outcome commits to"
+        yield Finding("certificate", "report, report_salt", problem)
 
 
 def _agreeing(certificate: Mapping[str, Any], says: Certified | None) -> Iterator[Finding]:

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ledger.abi import Event, OperationRejected, PrintRecorded
+from ledger.abi import Event, OperationRejected, OutcomeRecorded, PrintRecorded
 from ledger.chain import ChainError, Header, Log
 from ledger.facts import compact_json, event_json, event_of, fact_in
 from ledger.typed_data import print_id
@@ -46,8 +46,8 @@ class IndexedEvent:
         }
 
     def _print(self) -> bytes | None:
-        """Return the name of the print that the event records."""
-        if not isinstance(self.event, PrintRecorded):
+        """Return the name of the print that the event is about."""
+        if not isinstance(self.event, PrintRecorded | OutcomeRecorded):
             return None
         return print_id(self.event.licence, self.event.sequence)
 

@@ -125,13 +125,14 @@ events: Final = Table(
     Index(
         "ledger_events_print",
         "print",
+        "name",
         unique=True,
         sqlite_where=text("print IS NOT NULL"),
         postgresql_where=text("print IS NOT NULL"),
     ),
 )
 """The contract's events; `body` is the event's members as canonical JSON, `print` the name of the print that
-a `PrintRecorded` records."""
+a `PrintRecorded` or an `OutcomeRecorded` is about."""
 
 leases: Final = Table(
     "ledger_leases",

@@ -15,6 +15,7 @@ import typer
 from app.cli import (
     api_keys,
     audit,
+    certificates,
     chain,
     designs,
     evidence,
@@ -53,6 +54,7 @@ app.command()(start.worker)
 key_versions.commands.command()(shreddings.shred)
 meshes.commands.command("open")(secure_content.open_)
 meshes.commands.command()(secure_content.secure)
+prints.commands.command()(certificates.certificate)
 for transferring in (transfers.consent, transfers.transfer, transfers.transfers):
     licences.commands.command()(transferring)
 for noun in (
@@ -64,6 +66,7 @@ for noun in (
     licences,
     printers,
     prints,
+    certificates,
     chain,
     meshes,
 ):

@@ -14,7 +14,7 @@ from app.models import Licence, Print, Printer, Revision
 from app.wiring import Services
 from ledger import print_evidence
 from ledger.commitment import canonical_json
-from ledger.print_evidence import Disclosure
+from ledger.print_evidence import Disclosure, ProvenOperation
 from ledger.web3_chain import Web3Chain
 
 
@@ -24,18 +24,30 @@ def build(services: Services, session: Session, principal: Principal, row: Print
     Owner and provider get manifest, terms and report opened; an auditor's key gets commitments only. Raises
     Conflict while the print is not recorded, ChainError while no node answers.
     """
-    operations = _operations(session, row)
-    url = services.ledger.rpc_url or next(iter(services.settings.rpc_urls), None)
-    if url is None:
-        raise Unavailable("the embedded chain is not served here", remedy="try again in a moment")
-    proven = print_evidence.prove_operations(session.connection(), Web3Chain.http(url), operations)
     party = principal.has(Role.OWNER, Role.PROVIDER)
     return print_evidence.assemble(
         services.ledger.domain,
-        proven,
+        proven(services, session, row),
         generated_at=rfc3339(services.clock.now()),
         openings=_openings(session, row) if party else (),
     )
+
+
+def proven(services: Services, session: Session, row: Print) -> list[ProvenOperation]:
+    """Give the statements that a counted print rests on, in the order evidence has them, with their proofs.
+
+    Raises Conflict while the print is not recorded, ChainError while no node answers.
+    """
+    operations = _operations(session, row)
+    return print_evidence.prove_operations(session.connection(), node(services), operations)
+
+
+def node(services: Services) -> Web3Chain:
+    """Give a node of the service's chain; Unavailable while the embedded one is not served."""
+    url = services.ledger.rpc_url or next(iter(services.settings.rpc_urls), None)
+    if url is None:
+        raise Unavailable("the embedded chain is not served here", remedy="try again in a moment")
+    return Web3Chain.http(url)
 
 
 def _operations(session: Session, row: Print) -> list[str]:

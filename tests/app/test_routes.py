@@ -78,7 +78,8 @@ class TestEveryRoute:
 
     def test_is_public_for_a_reason_only(self) -> None:
         public = {r.path: a for r in GUARDED for a in r.authorisations if isinstance(a, Public)}
-        assert set(public) == {"/livez", "/readyz", "/metrics", "/v1/printers/enrol"}
+        verification = {"/verify/{print_hash}", "/v1/verification/{print_hash}"}
+        assert set(public) == {"/livez", "/readyz", "/metrics", "/v1/printers/enrol", *verification}
         assert all(len(mark.reason) > 20 for mark in public.values())
 
 

@@ -70,6 +70,28 @@ class TestRequireSafe:
         with pytest.raises(UnsafeSettings, match="no majority"):
             Settings(**(SAFE | {"rpc_url": urls, "rpc_agreement": agreement})).require_safe()
 
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "vault.example",
+            "ftp://vault.example",
+            "https://",
+            "https://user@vault.example",
+            "https://vault.example?x=1",
+            "https://vault.example#x",
+            "https://vault.example/<x>",
+            "https://vault.example:99999",
+            "https://vault.example/ü",
+        ],
+    )
+    def test_wants_a_public_url_that_clients_can_be_sent_to(self, url: str) -> None:
+        with pytest.raises(UnsafeSettings, match="PARTVAULT_PUBLIC_URL"):
+            Settings(public_url=url).require_safe()
+
+    @pytest.mark.parametrize("url", ["http://127.0.0.1:8000", "https://vault.example/parts/"])
+    def test_takes_a_public_url(self, url: str) -> None:
+        Settings(public_url=url).require_safe()
+
     def test_is_asked_before_anything_is_made(self, tmp_path: Path) -> None:
         with pytest.raises(UnsafeSettings):
             create_app(Settings(environment=Environment.PRODUCTION, data_dir=tmp_path / "data"))

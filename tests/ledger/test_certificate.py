@@ -106,7 +106,6 @@ class TestVerify:
         assert (beside.ok, beside.findings, list(beside.found)) == (True, [], [*CHECKS, Check.CHAIN])
         assert alone.standing is None
         assert beside.standing is not None
-        assert (beside.standing.licence_revoked, beside.standing.printer_retired) == (False, False)
 
     def test_says_what_was_signed(self, case: Case) -> None:
         says = verify(case.certificate).says
@@ -205,11 +204,14 @@ class TestVerify:
         row = case.certificate["operations"][1]["operation"]["licence"]
         cast = case.stage.cast
         licence = replace(cast.licence(prints=3, reprints=1), revision=bytes.fromhex(row["revision"][2:]))
+        before = verify(case.certificate, case.node)
         case.stage.settle(cast.revoke(licence))
-        seen = verify(case.certificate, case.node)
-        assert seen.ok
-        assert seen.standing is not None
-        assert seen.standing.licence_revoked
+        after = verify(case.certificate, case.node)
+        assert (before.ok, after.ok) == (True, True)
+        told = [seen.standing and seen.standing.licence_revoked for seen in (before, after)]
+        assert told == [False, True]
+        assert after.standing is not None
+        assert after.standing.printer_retired is False
 
 
 class TestAssemble:

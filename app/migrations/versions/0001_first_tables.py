@@ -602,7 +602,7 @@ def upgrade() -> None:
         batch_op.create_index("ledger_events_licence", ["licence", "block_number", "log_index"], unique=False)
         batch_op.create_index(
             "ledger_events_print",
-            ["print"],
+            ["print", "name"],
             unique=True,
             sqlite_where=sa.text("print IS NOT NULL"),
             postgresql_where=sa.text("print IS NOT NULL"),

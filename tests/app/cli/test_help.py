@@ -86,7 +86,7 @@ class TestNouns:
                 "print authorise",
                 "print withdraw",
                 "print reissue",
-                "print list",
+                "print list", "print certificate", "certificate verify",
                 "print show",
             ),
         }
