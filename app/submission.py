@@ -24,6 +24,7 @@ from ledger.outbox import OperationStatus
 Answer = TypeVar("Answer")
 ASKS_MAX = 5
 CONFIRMED, REJECTED = "confirmed", "rejected"
+_NEWEST = select(tables.blocks.c.timestamp).order_by(tables.blocks.c.number.desc()).limit(1)
 _WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
@@ -39,8 +40,7 @@ def status_of(session: Session, operation_id: str) -> OperationStatus:
 
 def chain_time(session: Session) -> int:
     """Give the time of the newest indexed block; 0 where there is none. It never runs backwards."""
-    newest = select(tables.blocks.c.timestamp).order_by(tables.blocks.c.number.desc()).limit(1)
-    return int(session.connection().execute(newest).scalar() or 0)
+    return int(session.connection().execute(_NEWEST).scalar() or 0)
 
 
 def now(services: Services, session: Session) -> int:

@@ -38,6 +38,12 @@ _calldata: Final = Recent[bytes]()
 _fresh: Final = Recent[bool]()
 _STATUS: Final = select(operations).where(operations.c.operation_id == bindparam("wanted"))
 
+_STATUSES: Final = (
+    select(*(column for column in operations.c if column.name not in ("body", "fact")))
+    .where(operations.c.operation_id.in_(bindparam("wanted", expanding=True)))
+    .order_by(operations.c.position)
+)
+
 
 class UnknownOperation(LedgerError):  # noqa: N818 - named as the thing asked for
     """No operation of this identifier was ever appended here."""
@@ -123,8 +129,7 @@ def status(connection: Connection, operation_id: str) -> OperationStatus:
 
 def statuses(connection: Connection, operation_ids: Sequence[str]) -> list[OperationStatus]:
     """Return where the operations stand that there are, in the order they were appended."""
-    chosen = select(operations).where(operations.c.operation_id.in_(operation_ids))
-    rows = connection.execute(chosen.order_by(operations.c.position)).mappings()
+    rows = connection.execute(_STATUSES, {"wanted": list(operation_ids)}).mappings()
     return [status_of(row) for row in rows]
 
 

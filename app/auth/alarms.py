@@ -15,10 +15,10 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 
-from sqlalchemy import update
+from sqlalchemy import bindparam, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, SQLModel, col, delete, select
 
@@ -29,6 +29,19 @@ TWO_PLACES_S = 60
 COUNT_MAX = 1000
 KEPT_HOURS = 90 * 24
 ADDRESS_CHARS_MAX = 64
+
+_SIGHTINGS = SQLModel.metadata.tables[str(Sighting.__tablename__)]
+_LAST = (
+    _SIGHTINGS.select()
+    .where(_SIGHTINGS.c.printer_id.in_(bindparam("printers", expanding=True)))
+    .order_by(_SIGHTINGS.c.printer_id)
+    .with_for_update()
+)
+_MOVE = (
+    update(_SIGHTINGS)
+    .where(_SIGHTINGS.c.printer_id == bindparam("of"))
+    .values({name: bindparam(name) for name in ("print_id", "address", "seen_at")})
+)
 
 
 class AlarmKind(StrEnum):
@@ -79,6 +92,15 @@ def count(session: Session, use: ImpossibleUse, entropy: Entropy) -> None:
 
 
 @dataclass(frozen=True)
+class _Seen:
+    """Where a printer last used a token, of which print, and when."""
+
+    print_id: str
+    address: str
+    seen_at: int
+
+
+@dataclass(frozen=True)
 class TokenUse:
     """A printer, its key proved, used the token of a print."""
 
@@ -91,30 +113,32 @@ class TokenUse:
 
 def see(session: Session, uses: Sequence[TokenUse]) -> list[ImpossibleUse | None]:
     """Remember where printers used tokens; gives for each use the alarm where that cannot be."""
-    query = select(Sighting).where(col(Sighting.printer_id).in_({use.printer_id for use in uses}))
-    rows = session.exec(query.order_by(Sighting.printer_id).with_for_update()).all() if uses else []
-    last = {row.printer_id: row for row in rows}
-    return [_see(session, last, use) for use in uses]
+    if not uses:
+        return []
+    connection, printers = session.connection(), {use.printer_id for use in uses}
+    rows = connection.execute(_LAST, {"printers": list(printers)})
+    before = {row.printer_id: _Seen(row.print_id, row.address, row.seen_at) for row in rows}
+    last, found = dict(before), []
+    for use in uses:
+        here = last.get(use.printer_id)
+        found.append(_impossible(here, use))
+        if here is None or (use.print_id, use.address) != (here.print_id, here.address):
+            last[use.printer_id] = _Seen(use.print_id, use.address, use.at)
+    for printer_id in printers - before.keys():
+        _insert(session, Sighting(printer_id=printer_id, **asdict(last[printer_id])))
+    moved = [printer_id for printer_id in sorted(printers) if before.get(printer_id) != last[printer_id]]
+    if moved:
+        connection.execute(_MOVE, [{"of": printer_id, **asdict(last[printer_id])} for printer_id in moved])
+    return found
 
 
-def _see(session: Session, sightings: dict[str, Sighting], use: TokenUse) -> ImpossibleUse | None:
-    last = sightings.get(use.printer_id)
+def _impossible(last: _Seen | None, use: TokenUse) -> ImpossibleUse | None:
     if last is None:
-        first = Sighting(
-            printer_id=use.printer_id, print_id=use.print_id, address=use.address, seen_at=use.at
-        )
-        _insert(session, first)
-        sightings[use.printer_id] = session.get_one(Sighting, use.printer_id, with_for_update=True)
         return None
-    before, after_s = last.address, abs(use.at - last.seen_at)
-    impossible = (
-        use.print_id != last.print_id and after_s <= TWO_PLACES_S and _elsewhere(use.address, last.address)
-    )
-    if (use.print_id, use.address) != (last.print_id, last.address):
-        last.print_id, last.address, last.seen_at = use.print_id, use.address, use.at
-    if not impossible:
+    after_s = abs(use.at - last.seen_at)
+    if use.print_id == last.print_id or after_s > TWO_PLACES_S or not _elsewhere(use.address, last.address):
         return None
-    detail = f"tokens of two prints were used {after_s} s apart, from {before} and from {use.address}"
+    detail = f"tokens of two prints were used {after_s} s apart, from {last.address} and from {use.address}"
     return ImpossibleUse(AlarmKind.TWO_PLACES, use.printer_id, use.organisation_id, detail, use.at)
 
 

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
+from sqlalchemy import Executable, bindparam
 from sqlmodel import Session, col, select
 
 from app.auth import alarms, dpop, replay, standing
 from app.auth.alarms import AlarmKind, ImpossibleUse, TokenUse
 from app.auth.principals import PrinterPrincipal
 from app.errors import InvalidProof, NonceWanted, Unproven
-from app.models import Print, Printer
+from app.models import Plate, Print, Printer
 from app.tokens import Token
 from app.wiring import Services
+
+
+def _by_token(model: type[Print | Plate]) -> Executable:
+    found = select(col(model.token_sha256), col(model.id), col(model.printer_id))
+    return found.where(col(model.token_sha256).in_(bindparam("digests", expanding=True)))
+
+
+_BY_TOKEN = {model: _by_token(model) for model in (Print, Plate)}
+_KEYS = select(col(Printer.id), Printer.organisation_id, Printer.key_x, Printer.key_y).where(
+    col(Printer.id).in_(bindparam("printers", expanding=True))
+)
 
 
 @dataclass(frozen=True)
@@ -46,7 +58,9 @@ class Proven:
 class _Subject:
     """Whom an attempt names."""
 
-    printer: Printer
+    printer_id: str
+    organisation_id: str
+    key: dpop.PublicKey
     print_id: str | None
 
 
@@ -81,9 +95,9 @@ def prove(services: Services, attempts: Sequence[Attempt]) -> list[Proven]:
 def _subjects(session: Session, attempts: Sequence[Attempt]) -> list[_Subject | None]:
     tokens = {at: Token(attempt.access_token) for at, attempt in enumerate(attempts) if attempt.with_token}
     digests = {token.digest() for token in tokens.values()}
-    columns = (col(Print.token_sha256), col(Print.id), col(Print.printer_id))
-    found = session.exec(select(*columns).where(columns[0].in_(digests))).all() if digests else ()
-    prints = {row[0]: row for row in found}
+    prints = {row[0]: row for row in _authorised(session, Print, digests)}
+    if len(prints) < len(digests):
+        prints |= {row[0]: row for row in _authorised(session, Plate, digests - prints.keys())}
     named: list[tuple[str | None, str | None]] = []
     for at, attempt in enumerate(attempts):
         row = prints.get(tokens[at].digest()) if attempt.with_token else None
@@ -94,38 +108,52 @@ def _subjects(session: Session, attempts: Sequence[Attempt]) -> list[_Subject | 
         else:
             named.append((row[2], row[1]))
     wanted = {printer_id for printer_id, _ in named if printer_id is not None}
-    rows = session.exec(select(Printer).where(col(Printer.id).in_(wanted))).all() if wanted else ()
-    printers = {row.id: row for row in rows if row.key_x is not None and row.key_y is not None}
+    rows = session.connection().execute(_KEYS, {"printers": list(wanted)}) if wanted else ()
+    printers = {
+        row.id: (row.id, row.organisation_id, dpop.PublicKey(row.key_x, row.key_y))
+        for row in rows
+        if row.key_x is not None and row.key_y is not None
+    }
     return [
-        _Subject(printers[printer_id], print_id) if printer_id in printers else None
+        _Subject(*printers[printer_id], print_id) if printer_id in printers else None
         for printer_id, print_id in named
     ]
+
+
+def _authorised(
+    session: Session, model: type[Print | Plate], digests: Collection[bytes]
+) -> Sequence[tuple[bytes, str, str]]:
+    """Find what tokens authorise, single prints or plates: digest, id, printer."""
+    if not digests:
+        return ()
+    rows = session.connection().execute(_BY_TOKEN[model], {"digests": list(digests)})
+    return [(row[0], row[1], row[2]) for row in rows]
 
 
 def _verify(
     services: Services, attempt: Attempt, subject: _Subject, now: int
 ) -> tuple[Proven, dpop.Proof | None]:
     """(2) the proof; its token in a stranger's hands is an alarm, after the same answer as ever."""
-    printer, nonces = subject.printer, services.nonces
+    printer_id, nonces = subject.printer_id, services.nonces
     try:
         proof = dpop.verify(
             attempt.proof,
-            key=dpop.PublicKey(printer.key_x or b"", printer.key_y or b""),
+            key=subject.key,
             method=attempt.method,
             url=attempt.url,
             access_token=attempt.access_token,
             now=now,
             window_s=services.settings.proof_window_s,
-            nonce_until=lambda nonce: nonces.good_until(nonce, printer.id, now),
+            nonce_until=lambda nonce: nonces.good_until(nonce, printer_id, now),
         )
     except Unproven as refusal:
         return Proven(refusal=refusal, alarm=_wrong_key(attempt, subject, now)), None
     except NonceWanted as refusal:
-        return Proven(refusal=refusal, nonce=nonces.give(printer.id, now)), None
+        return Proven(refusal=refusal, nonce=nonces.give(printer_id, now)), None
     except InvalidProof as refusal:
         return Proven(refusal=refusal), None
-    principal = PrinterPrincipal(printer.id, printer.organisation_id, subject.print_id)
-    return Proven(principal=principal, nonce=nonces.give(printer.id, now)), proof
+    principal = PrinterPrincipal(printer_id, subject.organisation_id, subject.print_id)
+    return Proven(principal=principal, nonce=nonces.give(printer_id, now)), proof
 
 
 def _wrong_key(attempt: Attempt, subject: _Subject, now: int) -> ImpossibleUse | None:
@@ -133,11 +161,11 @@ def _wrong_key(attempt: Attempt, subject: _Subject, now: int) -> ImpossibleUse |
         return None
     proven = "a proof that the printer's key did not sign"
     detail = f"{attempt.address} sent the token of print {subject.print_id} with {proven}"
-    return _alarm(AlarmKind.WRONG_KEY, subject.printer, detail, now)
+    return _alarm(AlarmKind.WRONG_KEY, subject, detail, now)
 
 
-def _alarm(kind: AlarmKind, printer: Printer, detail: str, now: int) -> ImpossibleUse:
-    return ImpossibleUse(kind, printer.id, printer.organisation_id, detail, now)
+def _alarm(kind: AlarmKind, subject: _Subject, detail: str, now: int) -> ImpossibleUse:
+    return ImpossibleUse(kind, subject.printer_id, subject.organisation_id, detail, now)
 
 
 def _remember(
@@ -148,11 +176,11 @@ def _remember(
     now: int,
 ) -> None:
     """(3) let each proof count once, and complete what was judged."""
-    proofs = [(subject.printer.id, proof) for _, subject, proof in good]
+    proofs = [(subject.printer_id, proof) for _, subject, proof in good]
     with services.database.write() as session:
         fresh = replay.remember(session, proofs, services.settings.proof_window_s)
         uses = [
-            TokenUse(s.printer.id, s.printer.organisation_id, s.print_id, attempts[at].address, now)
+            TokenUse(s.printer_id, s.organisation_id, s.print_id, attempts[at].address, now)
             for (at, s, _), new in zip(good, fresh, strict=True)
             if new and s.print_id is not None
         ]
@@ -161,8 +189,8 @@ def _remember(
     for (at, subject, _), new in zip(good, fresh, strict=True):
         if not new:
             detail = f"{attempts[at].address} sent a proof for {attempts[at].method} that was used before"
-            alarm = _alarm(AlarmKind.PROOF_REPLAYED, subject.printer, detail, now)
+            alarm = _alarm(AlarmKind.PROOF_REPLAYED, subject, detail, now)
             judged[at] = Proven(refusal=replay.replayed(), nonce=judged[at].nonce, alarm=alarm)
             continue
         alarm_or_none = next(sightings) if subject.print_id is not None else None
-        judged[at] = replace(judged[at], alarm=alarm_or_none, quarantined=subject.printer.id in held)
+        judged[at] = replace(judged[at], alarm=alarm_or_none, quarantined=subject.printer_id in held)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from sqlalchemy import bindparam
 from sqlmodel import Session, col, select
 
 from app.errors import NotPermitted, Reason
@@ -11,6 +12,10 @@ from app.models import Quarantine
 
 PRINTER_QUARANTINED = Reason(
     "printer_quarantined", "the printer is in quarantine until its provider or the operator lifts it"
+)
+
+_HELD = select(Quarantine.printer_id).where(
+    col(Quarantine.printer_id).in_(bindparam("printers", expanding=True)), col(Quarantine.lifted_at).is_(None)
 )
 
 
@@ -22,8 +27,7 @@ def open_quarantine(session: Session, printer_id: str) -> Quarantine | None:
 
 def held(session: Session, printer_ids: Collection[str]) -> set[str]:
     """Give those of some printers that are in quarantine."""
-    query = select(Quarantine.printer_id).where(col(Quarantine.printer_id).in_(printer_ids))
-    return set(session.exec(query.where(col(Quarantine.lifted_at).is_(None))).all())
+    return set(session.connection().execute(_HELD, {"printers": list(printer_ids)}).scalars())
 
 
 def quarantined() -> NotPermitted:

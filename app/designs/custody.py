@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from enum import StrEnum
+from functools import lru_cache
 
 from sqlmodel import Session
 
@@ -41,13 +42,19 @@ def custody_of(session: Session, revision: Revision) -> Custody:
 def committed_custody(revision: Revision) -> Custody:
     """Give the custody that the revision's manifest names; IntegrityBroken where it names none."""
     try:
-        return Custody(json.loads(revision.manifest or "")["custody"])
+        return _named(revision.manifest or "")
     except (ValueError, KeyError, TypeError):
         raise IntegrityBroken(
             f"the manifest of revision {revision.id} does not say who holds its key",
             field="manifest",
             remedy="restore the service's data",
         ) from None
+
+
+@lru_cache(maxsize=512)
+def _named(manifest: str) -> Custody:
+    """Read it out of a manifest; remembered, as every print asks."""
+    return Custody(json.loads(manifest)["custody"])
 
 
 def require_custody(session: Session, revision: Revision, needed: Custody) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hmac
 import json
+from collections.abc import Mapping
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 from app.designs.custody import Custody
@@ -74,21 +77,34 @@ def require_intact(revision: Revision, owner: str) -> None:
     if revision.manifest is None or revision.salt is None or revision.commitment is None:
         raise _broken("manifest", f"revision {revision.id} has no manifest")
     # (1) the commitment
-    commitment = revision_commitment(revision.salt, revision.manifest.encode())
+    commitment, published = _named(revision.manifest, revision.salt, owner)
     if not hmac.compare_digest(commitment, revision.commitment):
         raise _broken(
             "manifest", f"the manifest of revision {revision.id} is not the one that was committed to"
         )
     # (2) the publication
-    published = Publication(owner=owner, commitment=commitment).struct_hash()
     if revision.revision_hash is None or not hmac.compare_digest(published, revision.revision_hash):
         raise _broken("commitment", f"the commitment of revision {revision.id} is not the published one")
     # (3) the file
     stored, context = file_of(revision)
-    file = json.loads(revision.manifest)["files"][0]
+    file = _file(revision.manifest)
     found = (stored.plaintext_sha256.hex(), stored.plaintext_bytes, context.to_json())
     if found != (file["sha256"], file["bytes"], file["object"]):
         raise _broken("file", f"the stored file of revision {revision.id} is not the one its manifest names")
+
+
+@lru_cache(maxsize=512)
+def _named(manifest: str, salt: bytes, owner: str) -> tuple[bytes, bytes]:
+    """Give a manifest's commitment and the name on chain of its publication; remembered by all of its bytes,
+    as every print asks.
+    """
+    commitment = revision_commitment(salt, manifest.encode())
+    return commitment, Publication(owner=owner, commitment=commitment).struct_hash()
+
+
+@lru_cache(maxsize=512)
+def _file(manifest: str) -> Mapping[str, Any]:
+    return MappingProxyType(json.loads(manifest)["files"][0])
 
 
 def _broken(field: str, detail: str) -> IntegrityBroken:

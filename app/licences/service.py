@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from functools import lru_cache
 
 from sqlmodel import Session
 
@@ -29,7 +31,13 @@ _FINAL = {submission.CONFIRMED, submission.REJECTED}
 
 def statement_of(row: Licence) -> typed_data.Licence:
     """Give the statement its owner signed."""
-    return typed_data.Licence.from_json(row.statement)
+    return _statement(json.dumps(row.statement))
+
+
+@lru_cache(maxsize=4096)
+def _statement(text: str) -> typed_data.Licence:
+    """Read a statement; remembered by all that it says, as every print asks."""
+    return typed_data.Licence.from_json(json.loads(text))
 
 
 def settle(session: Session, row: Licence) -> tuple[OperationStatus, OperationStatus | None]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from sqlalchemy import BindParameter, bindparam
 from sqlalchemy.exc import NoResultFound
 from sqlmodel import Session, col, func, select
 
@@ -23,6 +24,7 @@ from app.models import Design, Licence, LicenceKey, Organisation, Print, Printer
 from app.printers import service as printers
 from app.printers.binding import require_bound
 from app.printers.states import PrinterState as Enrolment
+from app.prints.contents import Contents
 from app.prints.policy import Device, Part, Permission, Question, judge
 from app.wiring import Services
 from ledger.commitment import terms_commitment
@@ -30,9 +32,19 @@ from ledger.contract_state import LicenceState, PrinterState
 from ledger.typed_data import Domain, PrintClaim, printers_root
 
 _Row = TypeVar("_Row", Licence, Printer, Design, Revision, Organisation, Print)
+_LICENCES, _PRINTERS, _REVISIONS = Contents(Licence), Contents(Printer), Contents(Revision)
+_DESIGNS, _OWNERS = Contents(Design), Contents(Organisation)
 _LICENCE_MOVING = {licence_states.LicenceState.PENDING, licence_states.LicenceState.REVOKING}
 _PRINTER_MOVING = {Enrolment.APPROVING, Enrolment.RETIRING}
 """States that the outbox may have moved on; other rows are in line with it."""
+_ASKED: BindParameter[Any] = bindparam("licences", expanding=True)
+_SEALED = select(LicenceKey).where(col(LicenceKey.licence_id).in_(_ASKED))
+_PASSED_ON = (
+    select(col(Licence.transferred_from), func.sum(Licence.prints))
+    .where(col(Licence.transferred_from).in_(_ASKED))
+    .where(col(Licence.state) != licence_states.LicenceState.REJECTED)
+    .group_by(col(Licence.transferred_from))
+)
 
 
 @dataclass(frozen=True)
@@ -211,9 +223,17 @@ def gather_print(services: Services, session: Session, row: Print, counts: Count
 
 def gather_prints(services: Services, session: Session, prints: Sequence[tuple[Print, Counts]]) -> list[Case]:
     """Read what belongs to existing prints."""
-    licences = rows_of(session, Licence, {row.licence_id for row, _ in prints})
-    printers = rows_of(session, Printer, {row.printer_id for row, _ in prints})
-    held = [(licences[row.licence_id], printers[row.printer_id], counts) for row, counts in prints]
+    found_licences = _LICENCES.read(session, {row.licence_id for row, _ in prints})
+    found_printers = _PRINTERS.read(session, {row.printer_id for row, _ in prints})
+    for licence_id, licence in found_licences.items():
+        if licence.state in _LICENCE_MOVING:
+            found_licences[licence_id] = session.get_one(Licence, licence_id)
+    for printer_id, printer in found_printers.items():
+        if printer.state in _PRINTER_MOVING:
+            found_printers[printer_id] = session.get_one(Printer, printer_id)
+    held = [
+        (found_licences[row.licence_id], found_printers[row.printer_id], counts) for row, counts in prints
+    ]
     return gather_all(services, session, held)
 
 
@@ -227,12 +247,11 @@ def gather_all(
     for printer in {printer.id: printer for _, printer, _ in held}.values():
         if printer.state in _PRINTER_MOVING:
             printers.settle(session, printer)
-    revisions = rows_of(session, Revision, {licence.revision_id for licence, _, _ in held})
-    designs = rows_of(session, Design, {revision.design_id for revision in revisions.values()})
-    owners = rows_of(session, Organisation, {licence.owner_id for licence, _, _ in held})
+    revisions = _REVISIONS.read(session, {licence.revision_id for licence, _, _ in held})
+    designs = _DESIGNS.read(session, {revision.design_id for revision in revisions.values()})
+    owners = _OWNERS.read(session, {licence.owner_id for licence, _, _ in held})
     licence_ids = {licence.id for licence, _, _ in held}
-    keys = session.exec(select(LicenceKey).where(col(LicenceKey.licence_id).in_(licence_ids))).all()
-    sealed = {(key.licence_id, key.printer_id): key for key in keys}
+    sealed = _sealed_keys(session, licence_ids)
     passed_on, now = _passed_on(session, licence_ids), submission.now(services, session)
     quarantined = standing.held(session, {printer.id for _, printer, _ in held})
     return [
@@ -252,6 +271,12 @@ def gather_all(
     ]
 
 
+def _sealed_keys(session: Session, licence_ids: Collection[str]) -> dict[tuple[str, str], LicenceKey]:
+    """Read the keys that licences came with, by licence and printer."""
+    keys = session.exec(_SEALED, params={"licences": list(licence_ids)}).all()
+    return {(key.licence_id, key.printer_id): key for key in keys}
+
+
 def rows_of(
     session: Session, model: type[_Row], ids: Collection[str], *, locked: bool = False
 ) -> dict[str, _Row]:
@@ -266,9 +291,7 @@ def rows_of(
 
 def _passed_on(session: Session, licence_ids: Collection[str]) -> dict[str, int]:
     """How many prints were transferred from each licence, or are on their way."""
-    origin = col(Licence.transferred_from)
-    query = select(origin, func.sum(Licence.prints)).where(origin.in_(licence_ids)).group_by(origin)
-    rows = session.exec(query.where(col(Licence.state) != licence_states.LicenceState.REJECTED)).all()
+    rows = session.connection().execute(_PASSED_ON, {"licences": list(licence_ids)})
     return {str(licence_id): int(prints) for licence_id, prints in rows}
 
 

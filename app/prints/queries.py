@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from sqlalchemy import bindparam
 from sqlmodel import Session, col, false, or_, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from app.auth.principals import Principal, PrinterPrincipal, Role
 from app.errors import NotFound
 from app.models import Print, Release
+
+_CHOSEN = select(Print).where(col(Print.id).in_(bindparam("ids", expanding=True)))
+_LOCKED = _CHOSEN.order_by(col(Print.id)).with_for_update()
 
 
 def prints(principal: Principal) -> SelectOfScalar[Print]:
@@ -70,13 +74,18 @@ def release_to(session: Session, principal: PrinterPrincipal, release_id: str) -
     return row
 
 
+def by_ids(session: Session, print_ids: Collection[str], *, locked: bool = False) -> dict[str, Print]:
+    """Those prints that there are; where they are locked, in the order of their ids."""
+    query = _LOCKED if locked else _CHOSEN
+    rows = session.exec(query, params={"ids": list(print_ids)}).all() if print_ids else ()
+    return {row.id: row for row in rows}
+
+
 def on_printers(
     session: Session, wanted: Collection[tuple[PrinterPrincipal, str]]
 ) -> dict[tuple[str, str], Print]:
     """Prints that were authorised for these printers, by printer and id, locked; what is not is absent."""
-    ids = {print_id for _, print_id in wanted}
-    query = select(Print).where(col(Print.id).in_(ids)).order_by(col(Print.id)).with_for_update()
-    found = {row.id: row for row in session.exec(query).all()}
+    found = by_ids(session, {print_id for _, print_id in wanted}, locked=True)
     return {
         (principal.printer_id, print_id): found[print_id]
         for principal, print_id in wanted

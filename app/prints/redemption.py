@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from sqlmodel import Session
 
@@ -19,7 +19,7 @@ from app.clock import rfc3339
 from app.errors import Conflict, Invalid, InvalidSignature, NotFound, NotPermitted, Reason, TokenSpent
 from app.models import Licence, Print, Printer, Revision
 from app.prints import case as cases
-from app.prints import queries, release
+from app.prints import queries, release, transition
 from app.prints.case import Case, Counts, claim_of
 from app.prints.lifecycle import UNREDEEMED, Event, State
 from app.prints.transition import apply
@@ -237,26 +237,30 @@ class _Turn:
     def commit(self) -> None:
         """(7) the point of no return for the tokens; whoever comes second finds its token gone."""
         begun: dict[int, Begun] = {}
+        moved: list[dict[str, Any]] = []
         with self._services.database.write() as session:
             found = queries.on_printers(session, self._named())
             self.each(lambda at: self._find(session, found, at))
             going = self.going
             prints = [(self._prints[at], self._cases[at].counts) for at in going]
             self._cases |= zip(going, cases.gather_prints(self._services, session, prints), strict=True)
-            self.each(lambda at: self._take(session, begun, at))
+            self.each(lambda at: self._take(session, begun, at, moved))
+            transition.store(session, moved)
         self._outcomes |= begun
         self._services.ledger.wake()
 
-    def _take(self, session: Session, begun: dict[int, Begun], at: int) -> Begun | None:
+    def _take(
+        self, session: Session, begun: dict[int, Begun], at: int, moved: list[dict[str, Any]]
+    ) -> Begun | None:
         redemption, row, case = self._asks[at][1], self._prints[at], self._cases[at]
         if row.state != State.AUTHORISED:  # another of this very turn
             return _begun_before(self._services, row, redemption)
         _require_live(self._services, row, case.now)
         _require_permitted(self._services, case, row)
-        apply(session, row, Event.REDEEM)
-        row.redeem_key, row.redeemed_at = redemption.key, self._services.clock.now()
-        row.record_operation = submission.append(session, self._operations[at])
-        begun[at] = Begun(row.id, row.record_operation, fresh=True)
+        operation = submission.append(session, self._operations[at])
+        told = {"redeem_key": redemption.key, "redeemed_at": self._services.clock.now()}
+        moved.append(transition.move(row, Event.REDEEM, record_operation=operation, **told))
+        begun[at] = Begun(row.id, operation, fresh=True)
         return None
 
 

@@ -12,8 +12,8 @@ from dataclasses import replace
 from typing import Any
 
 import structlog
-from sqlalchemy import Select, bindparam
-from sqlmodel import Session, col, select
+from sqlalchemy import Select, bindparam, insert
+from sqlmodel import Session, SQLModel, col, select
 
 from app import submission
 from app.auth import standing
@@ -26,11 +26,11 @@ from app.licences.states import LicenceState
 from app.models import Design, Licence, Print, Printer, Release, Revision
 from app.printers.states import PrinterState
 from app.prints import case as cases
-from app.prints import seals
+from app.prints import queries, seals, transition
 from app.prints.case import Case, Counts, claim_of
 from app.prints.lifecycle import Event, State
 from app.prints.policy import DESIGN_SHREDDED, LICENCE_REVOKED, PRINTER_RETIRED
-from app.prints.schemas import ReleasedObject, ReleaseView
+from app.prints.schemas import ReleasedObject
 from app.prints.seals import Sealer
 from app.prints.transition import apply
 from app.wiring import Services
@@ -47,6 +47,9 @@ def _by_ids(id_: Any, value: Any) -> Select[Any]:
     return select(id_, value).where(id_.in_(bindparam("ids", expanding=True))).order_by(id_).with_for_update()
 
 
+_RELEASES = SQLModel.metadata.tables[str(Release.__tablename__)]
+_KEEP, _KEPT = insert(_RELEASES), tuple(_RELEASES.c.keys())
+_PRINTS = _by_ids(col(Print.id), col(Print.state))
 _DESIGNS = _by_ids(col(Design.id), col(Design.shredded_at))
 _LICENCES = _by_ids(col(Licence.id), col(Licence.state))
 _PRINTERS = _by_ids(col(Printer.id), col(Printer.state))
@@ -114,7 +117,7 @@ def conclude_all(services: Services, print_ids: Collection[str]) -> dict[str, by
 
 def _under_way(session: Session, print_ids: Collection[str]) -> list[tuple[Print, OperationStatus]]:
     """Give the redeeming prints, and where their records stand."""
-    rows = cases.rows_of(session, Print, set(print_ids)).values()
+    rows = queries.by_ids(session, set(print_ids)).values()
     redeeming = [row for row in rows if row.state == State.REDEEMING]
     operations = [row.record_operation for row in redeeming if row.record_operation is not None]
     stand = {status.operation_id: status for status in outbox.statuses(session.connection(), operations)}
@@ -166,25 +169,25 @@ def sealed(services: Services, sealer: Sealer, row: Print, case: Case, status: O
     seal = sealer.seal_for(release_id, case)
     receipt = submission.receipt(status)
     assert receipt is not None  # noqa: S101  # a confirmed operation has one
-    view = ReleaseView(
-        release_id=release_id,
-        print_id=row.id,
-        printer_hash=to_hex(case.printer.printer_hash or b""),
-        sealed_key=seal.key,
-        info=seal.info.decode(),
-        object=released_object(release_id, case.revision),
-        manifest=case.revision.manifest or "",
-        salt=to_hex(case.revision.salt or b""),
-        commitment=to_hex(case.revision.commitment or b""),
-        licence=case.licence.statement,
-        receipt=receipt,
-    )
+    answer = {  # a `ReleaseView`
+        "release_id": release_id,
+        "print_id": row.id,
+        "printer_hash": to_hex(case.printer.printer_hash or b""),
+        "sealed_key": seal.key.model_dump(),
+        "info": seal.info.decode(),
+        "object": released_object(release_id, case.revision).model_dump(),
+        "manifest": case.revision.manifest or "",
+        "salt": to_hex(case.revision.salt or b""),
+        "commitment": to_hex(case.revision.commitment or b""),
+        "licence": case.licence.statement,
+        "receipt": receipt.model_dump(mode="json"),
+    }
     return Release(
         id=release_id,
         print_id=row.id,
         printer_id=case.printer.id,
         revision_id=case.revision.id,
-        body=canonical_json(view.model_dump(mode="json")),
+        body=canonical_json(answer),
         created_at=services.clock.now(),
     )
 
@@ -211,20 +214,25 @@ def _store(services: Services, made: Sequence[tuple[Case, Release]]) -> dict[str
     """
     stored: dict[str, bytes | Exception] = {}
     stopped: dict[str, Reason] = {}
+    moved: list[dict[str, Any]] = []
+    kept: list[dict[str, Any]] = []
     with services.database.write() as session:
-        rows = cases.rows_of(session, Print, {release.print_id for _, release in made}, locked=True)
+        states = _locked(session, _PRINTS, {release.print_id for _, release in made})
         against = stoppages(session, [case for case, _ in made])
         for case, release in made:
-            row = rows[release.print_id]
-            if row.state != State.REDEEMING:
+            print_id = release.print_id
+            if states[print_id] != State.REDEEMING:
                 continue
             reason = against(case)
             if reason is not None:
-                stopped[row.id] = reason
+                stopped[print_id] = reason
                 continue
-            apply(session, row, Event.RELEASE)
-            session.add(release)
-            stored[row.id] = release.body or b""
+            moved.append(transition.moved_from(print_id, states[print_id], Event.RELEASE))
+            kept.append({name: getattr(release, name) for name in _KEPT})
+            stored[print_id] = release.body or b""
+        if kept:
+            transition.store(session, moved)
+            session.connection().execute(_KEEP, kept)
     for print_id, reason in stopped.items():
         _end(services, print_id, Event.WITHHOLD, reason)
     for _, release in made:
