@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from printer_agent.errors import NotReady, ServiceProblem
 
-_REFUSAL, _REASON = "not-permitted", "printer_quarantined"
+_REFUSAL, _REASON = "print-not-permitted", "printer_quarantined"
 
 
 @contextmanager
