@@ -9,8 +9,9 @@ way for a lock; `Database.read()` and `engine.connect()` begin DEFERRED and hold
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from app.errors import Conflict
 from ledger.writing import settled_reading, write_turn
 
 _WRITES = "partvault_writes"
+_GUARD: ContextVar[Iterator[Callable[[Session], None]] | None] = ContextVar("guard", default=None)
 BUSY_TIMEOUT_S = 30
 _FOUNDING_LOCK = 0x70760002
 """PostgreSQL advisory lock, held by who makes what there is once: the schema, the first rows."""
@@ -47,12 +49,23 @@ class Database:
         with write_turn(self.engine), Session(self._writing, expire_on_commit=False) as session:
             try:
                 session.connection()
+                for check in _GUARD.get() or ():
+                    check(session)
                 yield session
                 session.commit()
             except IntegrityError as error:
                 raise Conflict(
                     "another request changed the same rows at the same moment", remedy="repeat the request"
                 ) from error
+
+    @contextmanager
+    def guarded(self, check: Callable[[Session], None]) -> Iterator[None]:
+        """Have the block's first unit of work begin with a check; it changes nothing where that raises."""
+        outer = _GUARD.set(iter((check,)))
+        try:
+            yield
+        finally:
+            _GUARD.reset(outer)
 
     @contextmanager
     def founding(self) -> Iterator[Session]:

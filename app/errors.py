@@ -21,6 +21,7 @@ class Kind(StrEnum):
     FORBIDDEN = "forbidden"
     INVALID = "invalid-request"
     CONFLICT = "conflict"
+    PRECONDITION_FAILED = "precondition-failed"
     IDEMPOTENCY_KEY_REUSED = "idempotency-key-reused"
     NOT_PERMITTED = "print-not-permitted"
     TOKEN_SPENT = "token-spent"  # noqa: S105  # a problem's name
@@ -125,6 +126,12 @@ class Conflict(AppError):
     """The row is in a state that does not allow this."""
 
     kind = Kind.CONFLICT
+
+
+class PreconditionFailed(AppError):
+    """The resource is no longer what the client read, as its If-Match tells."""
+
+    kind = Kind.PRECONDITION_FAILED
 
 
 class IdempotencyKeyReused(AppError):

@@ -13,7 +13,7 @@ from anyio import to_thread
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
-from app import problems, worker
+from app import entity_tags, problems, worker
 from app.accounts import routes as accounts
 from app.accounts.service import ensure_operator
 from app.auth import proving
@@ -24,6 +24,7 @@ from app.certificates import routes as certificates
 from app.clock import Clock
 from app.designs import resemblances
 from app.designs import routes as designs
+from app.entity_tags import EntityTags
 from app.evidence import routes as evidence
 from app.health import documentation
 from app.health import routes as health
@@ -45,6 +46,8 @@ contract.
 
 Clients send `Authorization: Bearer pv_…`; printers prove possession of their enrolled key (DPoP, RFC 9449).
 Errors are problem documents (RFC 9457). POST requests that create take an `Idempotency-Key`.
+What is read by its id has an `ETag`: `If-None-Match` saves reading it again, and requests that change it take
+`If-Match`, so that nothing is changed that somebody else has changed meanwhile (412).
 """
 
 
@@ -55,6 +58,7 @@ class PartVaultApi(FastAPI):
         """Give the document."""
         document = super().openapi()
         problem = problems.ProblemDocument
+        entity_tags.describe(document)
         document["components"]["schemas"].setdefault(problem.__name__, problem.model_json_schema())
         return document
 
@@ -96,6 +100,7 @@ def assemble(
     app.include_router(certificates.router, responses=refusals)
     documentation.install(app)
     problems.install(app)
+    app.add_middleware(EntityTags)
     app.add_middleware(NonceOffer)
     app.add_middleware(AfterAnswer)
     app.add_middleware(BodyLimit, bytes_max=body_bytes_max)

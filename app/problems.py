@@ -63,6 +63,7 @@ APP_PROBLEMS: Mapping[Kind, Problem] = {
     Kind.FORBIDDEN: Problem(403, Kind.FORBIDDEN, "The API key lacks the role"),
     Kind.INVALID: Problem(422, Kind.INVALID, "The request is not valid"),
     Kind.CONFLICT: Problem(409, Kind.CONFLICT, "The state does not allow this"),
+    Kind.PRECONDITION_FAILED: Problem(412, Kind.PRECONDITION_FAILED, "The resource has changed meanwhile"),
     Kind.IDEMPOTENCY_KEY_REUSED: Problem(
         422, Kind.IDEMPOTENCY_KEY_REUSED, "The Idempotency-Key was used before"
     ),

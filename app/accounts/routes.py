@@ -33,6 +33,7 @@ from app.dependencies import (
 from app.encodings import maybe_time
 from app.models import ApiKey, Organisation
 from app.pages import Page, page
+from app.preconditions import IfMatch
 from app.tokens import Token
 
 router = APIRouter(prefix="/v1", tags=["accounts"])
@@ -125,9 +126,12 @@ def get_api_key(key_id: str, caller: KeyMaker, services: ServicesDep) -> ApiKeyV
 
 
 @router.delete("/api-keys/{key_id}", status_code=204)
-def revoke_api_key(key_id: str, caller: KeyMaker, services: ServicesDep) -> None:
+def revoke_api_key(key_id: str, caller: KeyMaker, services: ServicesDep, match: IfMatch) -> None:
     """Revoke a key of your organisation, from now on and for good."""
-    with services.database.write() as session:
+    with (
+        match.holding(services.database, lambda session: _api_key(queries.api_key(session, caller, key_id))),
+        services.database.write() as session,
+    ):
         row = queries.api_key(session, caller, key_id)
         row.revoked_at = row.revoked_at or services.clock.now()
         session.add(row)

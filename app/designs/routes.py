@@ -1,9 +1,11 @@
 """HTTP routes of designs and revisions."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
+from sqlmodel import Session
 from starlette.concurrency import run_in_threadpool
 
 from app import idempotency
@@ -23,6 +25,7 @@ from app.designs.views import design_view, revision_view
 from app.errors import NotFound
 from app.models import Design, Revision
 from app.pages import Page, page
+from app.preconditions import IfMatch
 from app.wiring import Services
 
 router = APIRouter(prefix="/v1", tags=["designs"])
@@ -35,9 +38,14 @@ _BINARY = {
 }
 
 
+def _show(services: Services, caller: Principal, revision_id: str) -> Callable[[Session], RevisionView]:
+    domain = services.ledger.domain
+    return lambda session: revision_view(session, queries.revision(session, caller, revision_id), domain)
+
+
 def _shown(services: Services, caller: Principal, revision_id: str) -> RevisionView:
     with services.database.read() as session:
-        return revision_view(session, queries.revision(session, caller, revision_id), services.ledger.domain)
+        return _show(services, caller, revision_id)(session)
 
 
 @router.post("/designs", status_code=201)
@@ -110,6 +118,7 @@ async def upload_file(
     request: Request,
     caller: OwnerCaller,
     services: ServicesDep,
+    match: IfMatch,
     filename: Annotated[str, Query(min_length=1, max_length=upload.FILENAME_CHARS_MAX)],
 ) -> RevisionView:
     """Upload the print file as the raw body; it is encrypted as it arrives and then inspected.
@@ -117,7 +126,8 @@ async def upload_file(
     `Repr-Digest: sha-256=:<base64>:` (RFC 9530) has it compared; a cut-off upload leaves the draft as it was.
     """
     said = upload.Announcement.read(filename, request.headers)
-    await upload.receive(services, caller, revision_id, said, request.stream())
+    with match.holding(services.database, _show(services, caller, revision_id)):
+        await upload.receive(services, caller, revision_id, said, request.stream())
     return await run_in_threadpool(_shown, services, caller, revision_id)
 
 
@@ -127,6 +137,7 @@ async def upload_ciphertext(
     request: Request,
     caller: OwnerCaller,
     services: ServicesDep,
+    match: IfMatch,
     version: Annotated[int, Query(ge=1, le=2**31 - 1)],
 ) -> RevisionView:
     """Upload a file that you encrypted, as the raw body, where you hold the key; it is stored as it arrives.
@@ -136,7 +147,8 @@ async def upload_ciphertext(
     """
     announced = request.headers.get("content-length", "")
     length = int(announced) if announced.isdigit() else None
-    await sealed_upload.receive(services, caller, revision_id, version, length, request.stream())
+    with match.holding(services.database, _show(services, caller, revision_id)):
+        await sealed_upload.receive(services, caller, revision_id, version, length, request.stream())
     return await run_in_threadpool(_shown, services, caller, revision_id)
 
 
@@ -153,13 +165,18 @@ def get_ciphertext(revision_id: str, caller: OwnerCaller, services: ServicesDep)
 
 @router.post("/revisions/{revision_id}/declaration")
 def declare(
-    revision_id: str, body: DeclarationRequest, caller: OwnerCaller, services: ServicesDep
+    revision_id: str,
+    body: DeclarationRequest,
+    caller: OwnerCaller,
+    services: ServicesDep,
+    match: IfMatch,
 ) -> RevisionView:
     """Say what the ciphertext holds that you uploaded: its digest, its length, what your inspection found.
 
     The version is ready then; the same declaration again changes nothing.
     """
-    declaration.declare(services, caller, revision_id, body)
+    with match.holding(services.database, _show(services, caller, revision_id)):
+        declaration.declare(services, caller, revision_id, body)
     return _shown(services, caller, revision_id)
 
 
@@ -189,10 +206,13 @@ def publish(
     response: Response,
     caller: OwnerCaller,
     services: ServicesDep,
+    match: IfMatch,
     body: PublishRequest | None = None,
 ) -> RevisionView:
     """Put the version's commitment on chain; 202 while the chain has not confirmed it."""
     supplied = body.signature_bytes() if body else None
-    if not publication.publish(services, caller, revision_id, supplied):
+    with match.holding(services.database, _show(services, caller, revision_id)):
+        done = publication.publish(services, caller, revision_id, supplied)
+    if not done:
         response.status_code = 202
     return _shown(services, caller, revision_id)

@@ -1,9 +1,12 @@
 """HTTP routes of licences."""
 
 import json
+from collections.abc import Callable
+from functools import cache, partial
 
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
+from sqlmodel import Session
 
 from app import idempotency
 from app.auth.principals import Principal
@@ -31,9 +34,10 @@ from app.licences.schemas import (
     TransferRequest,
     TransferView,
 )
-from app.licences.views import licence_view, transfer_view
+from app.licences.views import counts_of, licence_view, transfer_view
 from app.models import Licence
 from app.pages import Page, page
+from app.preconditions import IfMatch
 from app.wiring import Services
 from ledger.typed_data import typed_data
 
@@ -46,9 +50,23 @@ class OdrlResponse(JSONResponse):
     media_type = "application/ld+json"
 
 
+def _show(services: Services, caller: Principal, licence_id: str) -> Callable[[Session], LicenceView]:
+    counts = cache(partial(counts_of, services))  # asked once, before any transaction that changes rows
+
+    def show(session: Session) -> LicenceView:
+        row = queries.licence(session, caller, licence_id)
+        return licence_view(session, row, counts(row.licence_hash))
+
+    return show
+
+
 def _shown(services: Services, caller: Principal, licence_id: str) -> LicenceView:
     with services.database.read() as session:
-        return licence_view(session, services, queries.licence(session, caller, licence_id))
+        return _show(services, caller, licence_id)(session)
+
+
+def _listed(services: Services, session: Session, row: Licence) -> LicenceView:
+    return licence_view(session, row, counts_of(services, row.licence_hash))
 
 
 @router.post("/prepare")
@@ -80,9 +98,8 @@ def list_licences(
     """List the licences you are a party of."""
     with services.database.read() as session:
         query = queries.licences(caller)
-        return page(
-            session, query, Licence.id, lambda row: licence_view(session, services, row), limit, cursor
-        )
+        show = partial(_listed, services, session)
+        return page(session, query, Licence.id, show, limit, cursor)
 
 
 @router.get("/{licence_id}")
@@ -105,23 +122,31 @@ def revoke(
     response: Response,
     caller: OwnerCaller,
     services: ServicesDep,
+    match: IfMatch,
     body: RevokeRequest | None = None,
 ) -> LicenceView:
     """Withdraw a licence, on chain; prints already recorded stand."""
-    if not service.revoke(services, caller, licence_id, body.signature_bytes() if body else None):
+    with match.holding(services.database, _show(services, caller, licence_id)):
+        done = service.revoke(services, caller, licence_id, body.signature_bytes() if body else None)
+    if not done:
         response.status_code = 202
     return _shown(services, caller, licence_id)
 
 
 @router.post("/{licence_id}/transfer-consent")
 def consent(
-    licence_id: str, caller: OwnerCaller, services: ServicesDep, body: ConsentRequest | None = None
+    licence_id: str,
+    caller: OwnerCaller,
+    services: ServicesDep,
+    match: IfMatch,
+    body: ConsentRequest | None = None,
 ) -> LicenceView:
     """Consent to its provider's passing unused prints on, where the terms say `transferable: true`.
 
     It cannot be taken back; to end further transfers, revoke the licence.
     """
-    transfers.consent(services, caller, licence_id, body.signature_bytes() if body else None)
+    with match.holding(services.database, _show(services, caller, licence_id)):
+        transfers.consent(services, caller, licence_id, body.signature_bytes() if body else None)
     return _shown(services, caller, licence_id)
 
 

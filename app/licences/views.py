@@ -14,13 +14,18 @@ from app.licences.schemas import LicenceView, TransferView
 from app.licences.service import settle, statement_of
 from app.models import Licence
 from app.wiring import Services
+from ledger.contract_state import LicenceState
 from ledger.typed_data import PrintTransfer, Revocation, TransferConsent
 
 
-def licence_view(session: Session, services: Services, row: Licence) -> LicenceView:
+def counts_of(services: Services, licence_hash: bytes) -> LicenceState | None:
+    """Ask the chain for a licence's counts; never within a transaction that changes rows."""
+    return submission.ask(lambda: services.ledger.licence_state(licence_hash))
+
+
+def licence_view(session: Session, row: Licence, counted: LicenceState | None) -> LicenceView:
     """Show a licence, in line with the outbox and with the chain's counts."""
     granted, revoked = settle(session, row)
-    counted = submission.ask(lambda: services.ledger.licence_state(row.licence_hash))
     return LicenceView(
         id=row.id,
         state=row.state,

@@ -30,7 +30,7 @@ def place(services: Services, principal: Principal, printer_id: str, reason: str
     """
     by_operator = principal.has(Role.OPERATOR)
     with services.database.write() as session:
-        printer = _printer(session, principal, printer_id)
+        printer = warded(session, principal, printer_id)
         held = open_quarantine(session, printer_id)
         if held is not None and held.by_operator >= by_operator:
             return
@@ -60,7 +60,7 @@ def lift(services: Services, principal: Principal, printer_id: str) -> None:
     Raises NotFound, and Forbidden for a provider where the operator placed it.
     """
     with services.database.write() as session:
-        _printer(session, principal, printer_id)
+        warded(session, principal, printer_id)
         held = open_quarantine(session, printer_id)
         if held is None:
             return
@@ -73,7 +73,7 @@ def lift(services: Services, principal: Principal, printer_id: str) -> None:
     _log.warning("quarantine lifted", printer=printer_id, key=principal.key_id)
 
 
-def _printer(session: Session, principal: Principal, printer_id: str) -> Printer:
+def warded(session: Session, principal: Principal, printer_id: str) -> Printer:
     """Give the printer, locked: the operator may stop any, a provider its own."""
     query = select(Printer) if principal.has(Role.OPERATOR) else queries.printers(principal)
     row = session.exec(query.where(Printer.id == printer_id).with_for_update()).first()

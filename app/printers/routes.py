@@ -1,8 +1,10 @@
 """HTTP routes of printers."""
 
+from collections.abc import Callable
 from functools import partial
 
 from fastapi import APIRouter, Response
+from sqlmodel import Session
 
 from app import idempotency
 from app.accounts import queries as accounts
@@ -23,6 +25,7 @@ from app.encodings import DomainView, to_hex
 from app.idempotency import Made
 from app.models import Alarm, Printer
 from app.pages import Page, page
+from app.preconditions import IfMatch
 from app.printers import enrolment, facts, quarantine, queries, service, succession
 from app.printers.schemas import (
     AlarmView,
@@ -44,9 +47,13 @@ from app.wiring import Services
 router = APIRouter(prefix="/v1", tags=["printers"])
 
 
+def _show(services: Services, caller: Principal, printer_id: str) -> Callable[[Session], PrinterView]:
+    return lambda session: printer_view(services, session, queries.printer(session, caller, printer_id))
+
+
 def _shown(services: Services, caller: Principal, printer_id: str) -> PrinterView:
     with services.database.read() as session:
-        return printer_view(services, session, queries.printer(session, caller, printer_id))
+        return _show(services, caller, printer_id)(session)
 
 
 def _created(services: Services, caller: Principal, made: Made) -> PrinterCreated:
@@ -57,10 +64,14 @@ def _created(services: Services, caller: Principal, made: Made) -> PrinterCreate
     )
 
 
-def _warded(services: Services, printer_id: str) -> PrinterView:
-    """Show a printer to who was let through to stop it, which may be the operator."""
+def _ward(services: Services, caller: Principal, printer_id: str) -> Callable[[Session], PrinterView]:
+    """Show a printer to who may stop it, which the operator may."""
+    return lambda session: printer_view(services, session, quarantine.warded(session, caller, printer_id))
+
+
+def _warded(services: Services, caller: Principal, printer_id: str) -> PrinterView:
     with services.database.read() as session:
-        return printer_view(services, session, session.get_one(Printer, printer_id))
+        return _ward(services, caller, printer_id)(session)
 
 
 @router.post("/printers", status_code=201)
@@ -124,13 +135,14 @@ def get_printer(printer_id: str, caller: ProviderCaller, services: ServicesDep) 
 
 @router.put("/printers/{printer_id}/facts")
 def state_facts(
-    printer_id: str, body: MachineFacts, caller: ProviderCaller, services: ServicesDep
+    printer_id: str, body: MachineFacts, caller: ProviderCaller, services: ServicesDep, match: IfMatch
 ) -> PrinterView:
     """State site, qualifications, export clearances and calibration of a machine, in place of those before.
 
     Each statement is recorded with its time and the API key that made it.
     """
-    facts.state_facts(services, caller, printer_id, body)
+    with match.holding(services.database, _show(services, caller, printer_id)):
+        facts.state_facts(services, caller, printer_id, body)
     return _shown(services, caller, printer_id)
 
 
@@ -140,10 +152,13 @@ def approve(
     response: Response,
     caller: ProviderCaller,
     services: ServicesDep,
+    match: IfMatch,
     body: ApproveRequest | None = None,
 ) -> PrinterView:
     """Approve the printer's key, on chain; compare the thumbprint with the device first."""
-    if not service.approve(services, caller, printer_id, body.signature_bytes() if body else None):
+    with match.holding(services.database, _show(services, caller, printer_id)):
+        done = service.approve(services, caller, printer_id, body.signature_bytes() if body else None)
+    if not done:
         response.status_code = 202
     return _shown(services, caller, printer_id)
 
@@ -169,28 +184,35 @@ def retire(
     response: Response,
     caller: ProviderCaller,
     services: ServicesDep,
+    match: IfMatch,
     body: RetireRequest | None = None,
 ) -> PrinterView:
     """Retire the printer for good, on chain."""
-    if not service.retire(services, caller, printer_id, body.signature_bytes() if body else None):
+    with match.holding(services.database, _show(services, caller, printer_id)):
+        done = service.retire(services, caller, printer_id, body.signature_bytes() if body else None)
+    if not done:
         response.status_code = 202
     return _shown(services, caller, printer_id)
 
 
 @router.post("/printers/{printer_id}/quarantine")
 def put_in_quarantine(
-    printer_id: str, body: QuarantineRequest, caller: WardenCaller, services: ServicesDep
+    printer_id: str, body: QuarantineRequest, caller: WardenCaller, services: ServicesDep, match: IfMatch
 ) -> PrinterView:
     """Put a printer in quarantine: from now on nothing is authorised for it or released to it."""
-    quarantine.place(services, caller, printer_id, body.reason)
-    return _warded(services, printer_id)
+    with match.holding(services.database, _ward(services, caller, printer_id)):
+        quarantine.place(services, caller, printer_id, body.reason)
+    return _warded(services, caller, printer_id)
 
 
 @router.post("/printers/{printer_id}/lift")
-def lift_quarantine(printer_id: str, caller: WardenCaller, services: ServicesDep) -> PrinterView:
+def lift_quarantine(
+    printer_id: str, caller: WardenCaller, services: ServicesDep, match: IfMatch
+) -> PrinterView:
     """Lift a printer's quarantine; the operator's own is the operator's to lift."""
-    quarantine.lift(services, caller, printer_id)
-    return _warded(services, printer_id)
+    with match.holding(services.database, _ward(services, caller, printer_id)):
+        quarantine.lift(services, caller, printer_id)
+    return _warded(services, caller, printer_id)
 
 
 @router.get("/alarms")

@@ -1,11 +1,14 @@
 """HTTP routes of prints and releases."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Request, Response
 from fastapi.responses import StreamingResponse
+from sqlmodel import Session
 
 from app import idempotency, submission
+from app.auth.principals import Principal
 from app.clock import rfc3339
 from app.dependencies import (
     Cursor,
@@ -24,9 +27,10 @@ from app.designs.stored import file_of
 from app.encodings import DomainView, from_hex, to_hex
 from app.licences import queries as licence_queries
 from app.licences.schemas import LicenceView
-from app.licences.views import licence_view
+from app.licences.views import counts_of, licence_view
 from app.models import Licence, Print, Printer
 from app.pages import Page, page
+from app.preconditions import IfMatch
 from app.prints import authorisation, outcome, queries, ranges, redemption, reissue, release
 from app.prints import overdue as lateness
 from app.prints.authorisation import Wanted
@@ -48,6 +52,7 @@ from app.prints.schemas import (
     ReleaseView,
 )
 from app.prints.views import print_view
+from app.wiring import Services
 from ledger.typed_data import PrintClaim, typed_data
 
 router = APIRouter(prefix="/v1", tags=["prints"])
@@ -70,6 +75,10 @@ async def redeem(
         headers = {"Retry-After": "1"}
         return Response(pending.model_dump_json(), 202, headers, media_type="application/json")
     return Response(done.body, media_type="application/json")
+
+
+def _show(services: Services, caller: Principal, print_id: str) -> Callable[[Session], PrintView]:
+    return lambda session: print_view(session, services, queries.print_of(session, caller, print_id))
 
 
 @router.post("/prints/check")
@@ -171,13 +180,14 @@ def list_prints(
 def get_print(print_id: str, caller: ReaderCaller, services: ServicesDep) -> PrintView:
     """Show a print."""
     with services.database.read() as session:
-        return print_view(session, services, queries.print_of(session, caller, print_id))
+        return _show(services, caller, print_id)(session)
 
 
 @router.post("/prints/{print_id}/withdraw")
-def withdraw(print_id: str, caller: ProviderCaller, services: ServicesDep) -> PrintView:
+def withdraw(print_id: str, caller: ProviderCaller, services: ServicesDep, match: IfMatch) -> PrintView:
     """Take back an authorisation whose token is not redeemed yet; its number is free again."""
-    authorisation.withdraw(services, caller, print_id)
+    with match.holding(services.database, _show(services, caller, print_id)):
+        authorisation.withdraw(services, caller, print_id)
     return get_print(print_id, caller, services)
 
 
@@ -213,4 +223,5 @@ def reissue_print(
     request = idempotency.attempt(caller.organisation_id, key, "reissues", content)
     made = reissue.reissue(services, request, caller, print_id, body)
     with services.database.read() as session:
-        return licence_view(session, services, licence_queries.licence(session, caller, made.row_id))
+        row = licence_queries.licence(session, caller, made.row_id)
+        return licence_view(session, row, counts_of(services, row.licence_hash))

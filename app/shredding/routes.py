@@ -1,8 +1,10 @@
 """HTTP routes of shreddings."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
+from sqlmodel import Session
 
 from app import idempotency
 from app.auth.principals import Principal, Role
@@ -11,6 +13,7 @@ from app.dependencies import Cursor, Limit, OwnerCaller, RequiredIdempotencyKey,
 from app.encodings import maybe_time
 from app.models import Shredding
 from app.pages import Page, page
+from app.preconditions import IfMatch
 from app.shredding import queries, service
 from app.shredding.lifecycle import State
 from app.shredding.schemas import ShreddingRequest, ShreddingView
@@ -40,9 +43,13 @@ def _view(services: Services, caller: Principal, row: Shredding) -> ShreddingVie
     )
 
 
+def _show(services: Services, caller: Principal, shredding_id: str) -> Callable[[Session], ShreddingView]:
+    return lambda session: _view(services, caller, queries.shredding(session, caller, shredding_id))
+
+
 def _shown(services: Services, caller: Principal, shredding_id: str) -> ShreddingView:
     with services.database.read() as session:
-        return _view(services, caller, queries.shredding(session, caller, shredding_id))
+        return _show(services, caller, shredding_id)(session)
 
 
 @router.post("/designs/{design_id}/shreddings", status_code=201)
@@ -78,13 +85,18 @@ def get_shredding(shredding_id: str, caller: WatchingCaller, services: ServicesD
 
 @router.post("/shreddings/{shredding_id}/confirm", responses={202: {"model": ShreddingView}})
 def confirm_shredding(
-    shredding_id: str, response: Response, caller: ConfirmingCaller, services: ServicesDep
+    shredding_id: str,
+    response: Response,
+    caller: ConfirmingCaller,
+    services: ServicesDep,
+    match: IfMatch,
 ) -> ShreddingView:
     """Confirm a shredding with another key than asked for it: the keys are destroyed at once, for ever.
 
     202 while files are still to be deleted, which the service goes on with by itself.
     """
-    service.confirm(services, caller, shredding_id)
+    with match.holding(services.database, _show(services, caller, shredding_id)):
+        service.confirm(services, caller, shredding_id)
     view = _shown(services, caller, shredding_id)
     if view.state != State.SHREDDED:
         response.status_code = 202
@@ -92,7 +104,10 @@ def confirm_shredding(
 
 
 @router.post("/shreddings/{shredding_id}/withdraw")
-def withdraw_shredding(shredding_id: str, caller: OwnerCaller, services: ServicesDep) -> ShreddingView:
+def withdraw_shredding(
+    shredding_id: str, caller: OwnerCaller, services: ServicesDep, match: IfMatch
+) -> ShreddingView:
     """Take back a request that nobody has confirmed."""
-    service.withdraw(services, caller, shredding_id)
+    with match.holding(services.database, _show(services, caller, shredding_id)):
+        service.withdraw(services, caller, shredding_id)
     return _shown(services, caller, shredding_id)
