@@ -1,8 +1,9 @@
 """The main job on a real part: `make demo`, or `make demo FILE=part.stl` (or .3mf) for your own.
 
 Starts a service of its own (SQLite, a local folder, the embedded chain), takes the part from upload to two
-counted prints, has the third refused, stops the service, and audits the history from chain and evidence
-alone. Exit code 0 when all of that happened; 1 when the gate refuses the part or anything disagrees.
+counted prints, has the third refused, certifies the first, stops the service, and audits the history from
+chain and evidence alone. Exit code 0 when all of that happened; 1 when the gate refuses the part or anything
+disagrees.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import httpx2
 from rich.markup import escape
 from rich.table import Table
 
@@ -53,6 +55,7 @@ class Demo:
         self.provider: dict[str, str] = {}
         self.home = state / "printer"
         self.url = ""
+        self.prints: list[str] = []
 
     def play(self) -> None:
         """Tell the whole story."""
@@ -65,8 +68,9 @@ class Demo:
             licence = self.license(revision, self.enrol())
             tokens = [self.print_once(licence, number) for number in range(1, PRINTS + 1)]
             self.third(licence)
+            certificate = self.certify()
             evidence = self.evidence()
-        self.audit(licence, evidence)
+        self.audit(licence, evidence, certificate)
         self.search(tokens)
 
     def publish(self) -> dict[str, Any]:
@@ -148,7 +152,9 @@ class Demo:
         with self.account.step(f"Print {number} of {PRINTS}: token, redemption, release, gate, outcome"):
             token = str(self._authorise(licence)["token"])
             words = ["partvault-printer", "print", token, "--home", str(self.home)]
+            words += ["--serial", f"SN-{number:04}", "--batch", "LOT 42"]
             done = self.stage.run(words, hide=token)
+            self.prints.append(done["print_id"])
             self.account.fact(f"verified, decrypted in memory: {escape(done['detail'])}", good=True)
             shown = self._print(done["print_id"])
             self.account.receipt("print counted", shown["receipt"])
@@ -166,6 +172,20 @@ class Demo:
             else:
                 raise RefusedError("print authorise", {"message": "a print too many was authorised"})
 
+    def certify(self) -> Path:
+        """What goes with the part: a page to print, a file to verify, and where anybody may look."""
+        with self.account.step("Certify print 1: a page that goes with the part, and its public page"):
+            path, pdf = OUTPUT / "certificate.json", OUTPUT / "certificate.pdf"
+            words = ["partvault", "print", "certificate", self.prints[0], "-o", str(path), "--pdf", str(pdf)]
+            made = self.stage.run(words, as_party=self.provider)
+            serial, batch = made["report"]["serials"][0], made["report"]["material"]["batch"]
+            self.account.fact(f"certificate: {_relative(pdf)}, serial {serial}, batch {batch}", good=True)
+            page = f"{self.url}/verify/{made['print']}"
+            if "This print is on the ledger" not in httpx2.get(page, timeout=30).text:
+                raise RefusedError("verify", {"message": f"{page} does not know the print"})
+            self.account.fact(f"its code leads to {page[: len(self.url) + 26]}…, open to anybody", good=True)
+        return path
+
     def evidence(self) -> Path:
         """What the owner keeps, to prove everything without the service."""
         with self.account.step("Download the evidence, then stop the service"):
@@ -174,7 +194,7 @@ class Demo:
             self.account.fact(f"evidence: {_relative(path)} ({path.stat().st_size:,} bytes)", good=True)
         return path
 
-    def audit(self, licence: dict[str, Any], evidence: Path) -> None:
+    def audit(self, licence: dict[str, Any], evidence: Path, certificate: Path) -> None:
         """Chain and evidence alone: the contract's own refusal, the audit, and a forged evidence."""
         with ExitStack() as running:
             with self.account.step("Bring up the chain alone, from its stored transactions"):
@@ -189,6 +209,7 @@ class Demo:
                 )
                 self.account.fact(f"the contract refuses: {escape(refusal.reason)}", good=True)
             self._audit_offline(chain, evidence)
+            self._verify_offline(chain, certificate)
 
     def _audit_offline(self, chain: dict[str, Any], evidence: Path) -> None:
         words = ["partvault", "audit", "--rpc", chain["rpc_url"], "--contract", chain["contract"]]
@@ -208,6 +229,14 @@ class Demo:
                     self.account.fact(f"the audit names it: {escape(_sentence(finding))}", good=True)
             else:
                 raise RefusedError("audit", {"message": "a forged evidence file passed the audit"})
+
+    def _verify_offline(self, chain: dict[str, Any], certificate: Path) -> None:
+        with self.account.step("Verify the part's certificate offline, as whoever holds the part would"):
+            words = ["partvault", "certificate", "verify", str(certificate)]
+            words += ["--rpc", chain["rpc_url"], "--contract", chain["contract"]]
+            told = self.stage.run(words)
+            passed = ", ".join(each["check"] for each in told["checks"])
+            self.account.fact(f"genuine: {passed} agree", good=True)
 
     def search(self, tokens: list[str]) -> None:
         """Nothing readable was left behind by the service."""
@@ -293,6 +322,7 @@ def _summary(account: Account) -> None:
     meanings = {
         "leg_cap.stl": "the part, made by examples/parts/leg_cap.py",
         "thumbnail.png": "its picture, drawn by the gate",
+        "certificate.pdf": "goes with the first part; certificate.json is what its holder verifies",
         "evidence.json": "every statement with its signature and receipt; audit it with `partvault audit`",
         "service.log": "the service's log",
     }

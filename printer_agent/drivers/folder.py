@@ -46,7 +46,9 @@ class FolderDriver:
         finally:
             with suppress(OSError):
                 part.unlink(missing_ok=True)
-        return f"delivered to {final}"
+        return (
+            f"delivered to {self._folder.name}/{delivery.name}"  # shown with certificates: not where it lies
+        )
 
     def look(self, delivery: Delivery) -> Sighting:
         """Say whether the file is there in full; a cut-off temporary file is removed."""

@@ -64,7 +64,11 @@ class TestDemo:
         assert "the contract refuses: Licence 0x" in told.stdout
         assert "everything agrees" in told.stdout
         assert "the audit names it" in told.stdout
+        assert "genuine: statements, signatures, proofs, links, report, chain, expected agree" in told.stdout
         output = ROOT / "demo-output"
+        certificate = json.loads((output / "certificate.json").read_text(encoding="utf-8"))
+        assert certificate["report"]["serials"] == ["SN-0001"]
+        assert (output / "certificate.pdf").read_bytes().startswith(b"%PDF-")
         evidence = json.loads((output / "evidence.json").read_text(encoding="utf-8"))
         assert len(evidence["prints"]) == len(evidence["outcomes"]) == 2
         with Image.open(output / "thumbnail.png") as picture:

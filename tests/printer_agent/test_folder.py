@@ -39,7 +39,7 @@ class TestStart:
         said = FolderDriver(tmp_path / "watch").start(DELIVERY, [b"abc", b"def"])
         final = tmp_path / "watch" / DELIVERY.name
         assert final.read_bytes() == b"abcdef"
-        assert said == f"delivered to {final}"
+        assert said == f"delivered to {final.parent.name}/{final.name}"
         assert final.stat().st_mode & 0o777 == 0o600
 
     def test_shows_nothing_before_all_is_there(self, tmp_path: Path) -> None:
