@@ -60,7 +60,6 @@ class Tpm2Attestor:
             with tpm.reported():
                 endorsement, policy = _endorsement_key(tpm), _endorsement_policy(tpm)
                 opened = tpm.api.activate_credential(attester, endorsement, challenge, seed, session2=policy)
-                tpm.forget(policy)
         return bytes(opened).hex()
 
 

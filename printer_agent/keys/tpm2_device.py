@@ -63,9 +63,13 @@ class Tpm:
         self.where = where
         self.pin = b"" if pin is None else pin.reveal().encode()
         self._held: list[Any] = []
-        with self.reported():
-            self.root = self.hold(api.create_primary(package.TPM2B_SENSITIVE_CREATE(), _STORAGE)[0])
-            self.session = self.hold(self._salted_session())
+        try:
+            with self.reported():
+                self.root = self.hold(api.create_primary(package.TPM2B_SENSITIVE_CREATE(), _STORAGE)[0])
+                self.session = self.hold(self._salted_session())
+        except KeysUnavailable:
+            self.close()
+            raise
 
     @staticmethod
     def tcti(address: Address) -> str:
@@ -92,13 +96,9 @@ class Tpm:
         self._held.append(handle)
         return handle
 
-    def forget(self, handle: Any) -> None:
-        """Take back `hold`: the TPM has flushed it itself."""
-        self._held.remove(handle)
-
     def release(self, handle: Any) -> None:
         """Flush a handle before the end: a TPM has room for three keys."""
-        self.forget(handle)
+        self._held.remove(handle)
         with self.reported():
             self.api.flush_context(handle)
 
@@ -129,8 +129,8 @@ class Tpm:
 
     def close(self) -> None:
         """Flush what was loaded and let the TPM go."""
-        with suppress(self.package.TSS2_Exception):
-            while self._held:
+        while self._held:
+            with suppress(self.package.TSS2_Exception):
                 self.api.flush_context(self._held.pop())
         self.api.close()
 

@@ -54,6 +54,8 @@ class TestTpm2Keys(PrinterKeysContract):
         for _ in range(6):
             keys.signing.sign(bytes(32))
             keys.attestor.evidence(bytes(32))
+            with pytest.raises(KeysUnavailable):
+                keys.attestor.activate("AEAA" + "A" * 88, "AQAA" + "A" * 344)
 
     def test_are_no_use_to_another_tpm(self, tpm: SoftwareTpm, tmp_path: Path) -> None:
         record = json.loads(json.dumps(made(tpm).record()))
@@ -131,7 +133,8 @@ class TestEvidence:
                 base64.b64encode(part).decode() for part in challenge(key, to, secret, lambda n: b"\7" * n)
             ]
 
-        assert attestor.activate(*sent(name)) == secret.hex()
+        for _ in range(8):
+            assert attestor.activate(*sent(name)) == secret.hex(), "a session left behind ends this"
         with pytest.raises(KeysUnavailable):
             attestor.activate(*sent(name[:-1] + b"\0"))
 
