@@ -53,7 +53,10 @@ class Nursery:
                     return
 
     def _accept(self) -> bool:
-        message, descriptors, _, _ = socket.recv_fds(self._control, REQUEST_BYTES_MAX, INPUTS_MAX + 2)
+        try:
+            message, descriptors, _, _ = socket.recv_fds(self._control, REQUEST_BYTES_MAX, INPUTS_MAX + 2)
+        except ConnectionResetError:  # a parent that was killed before it read our last word
+            return False
         if not message:
             return False
         request = json.loads(message)
@@ -132,7 +135,10 @@ def _write_all(pipe: int, frame: bytes) -> None:
 
 
 def _mapped(source: int, size: int) -> memoryview:
-    return memoryview(mmap.mmap(source, size, prot=mmap.PROT_READ)) if size else memoryview(b"")
+    """Map an input; its descriptor is closed, as the mapping keeps one of its own and they are few."""
+    view = memoryview(mmap.mmap(source, size, prot=mmap.PROT_READ)) if size else memoryview(b"")
+    os.close(source)
+    return view
 
 
 def main(work: Perform = perform) -> None:
