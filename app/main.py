@@ -33,6 +33,7 @@ from app.licences import routes as licences
 from app.observability import logs
 from app.observability.metrics import Metrics
 from app.observability.middleware import RequestRecorder
+from app.plates import routes as plates
 from app.printers import routes as printers
 from app.prints import routes as prints
 from app.prints.desk import Desk
@@ -94,7 +95,18 @@ def assemble(
         redoc_url=None,
     )
     refusals = problems.responses(422, "4XX", "5XX")
-    for module in (prints, accounts, designs, resemblances, licences, printers, shreddings, evidence, health):
+    for module in (
+        prints,
+        plates,
+        accounts,
+        designs,
+        resemblances,
+        licences,
+        printers,
+        shreddings,
+        evidence,
+        health,
+    ):
         app.include_router(module.router, responses=refusals)
     app.include_router(designs.upload_router, responses=refusals)
     app.include_router(certificates.router, responses=refusals)

@@ -15,6 +15,7 @@ from app.fsck.quarantine import QUARANTINE
 from app.licences import service as licences
 from app.licences.states import LicenceState
 from app.models import Licence, Print, Printer, Revision
+from app.plates import release as plates
 from app.printers import service as printers
 from app.printers.states import PrinterState
 from app.prints import outcome, release
@@ -83,15 +84,20 @@ class Sweeper:
         with self._services.database.read() as session:
             query = select(Print).where(Print.state == State.REDEEMING).limit(BATCH_ROWS_MAX)
             decided = [
-                row.id
+                (row.id, row.plate_id)
                 for row in session.exec(query).all()
                 if row.record_operation and submission.status_of(session, row.record_operation).final
             ]
-        for print_id in decided:
+        for print_id in (print_id for print_id, plate_id in decided if plate_id is None):
             try:
                 release.conclude(self._services, print_id)
             except StorageError as error:
                 _log.warning("print not concluded", print=print_id, error=error.kind)
+        for plate_id in {plate_id for _, plate_id in decided if plate_id is not None}:
+            try:
+                plates.conclude(self._services, plate_id)
+            except StorageError as error:
+                _log.warning("plate not concluded", plate=plate_id, error=error.kind)
 
     def _settle_rows(self) -> None:
         """Write down what reading would show anyway."""

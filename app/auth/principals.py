@@ -30,7 +30,9 @@ class Principal:
 
 @dataclass(frozen=True)
 class PrinterPrincipal:
-    """A printer that proved possession of its enrolled key; `print_id` where it came with a print token."""
+    """A printer that proved possession of its enrolled key; `print_id` is the print, or the
+    plate, whose token it came with.
+    """
 
     printer_id: str
     organisation_id: str

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from sqlmodel import Session, select
 
-from app.cli import audit_access, audit_reissues, audit_serials, audit_shreddings
+from app.cli import audit_access, audit_plates, audit_reissues, audit_serials, audit_shreddings
 from app.cli.audit_releases import Answers
 from app.cli.audit_rows import Inventory, plain_rows
 from app.designs.custody import Custody
@@ -28,6 +28,7 @@ from app.models import (
     LicenceKey,
     Organisation,
     PartSerial,
+    Plate,
     Print,
     Printer,
     Reissue,
@@ -77,6 +78,8 @@ class Relations:
         self._domain = history.domain
         self._facts = {each.seen.fact: each for each in history.records if each.seen.fact is not None}
         self._answers = Answers(self._receipt)
+        self._plates = audit_plates.by_plate(inventory.prints.values())
+        self._plate_rows = list(session.exec(select(Plate)).all())
         self._designs = {row.id: row for row in session.exec(select(Design)).all()}
         self._releases = plain_rows(session, Release)
         self._released = Counter(release.print_id for release in self._releases)
@@ -113,6 +116,7 @@ class Relations:
             (self._shredding, self._shreddings),
         ):
             yield from chain.from_iterable(map(judge, subjects))  # type: ignore[arg-type]
+        yield from audit_plates.findings(self._plate_rows, rows.prints.values())
         yield from audit_reissues.untold(self._reissues, rows.licences, rows.prints)
         yield from audit_access.findings(self._api_keys, rows.organisations)
         yield from audit_serials.findings(self._serials, rows)
@@ -274,13 +278,17 @@ class Relations:
             released = self._released[row.id]
             if released != 1:
                 yield Finding(name, "state", f"is {row.state}, and there are {released} releases of it")
-            said["record_operation"] = (row.record_operation, _record_operation(row, licence))
+            said["record_operation"] = (row.record_operation, self._record_operation(row, licence))
         reported = row.outcome is not None
         said["outcome_operation"] = (row.outcome_operation, _outcome_operation(row) if reported else None)
         said["report"] = (row.report is not None, reported)
         said["report_salt"] = (row.report_salt is not None, reported)
         yield from _unlike(name, said)
 
+    def _record_operation(self, row: Print, licence: Licence) -> str:
+        if row.plate_id is None:
+            return _record_operation(row, licence)
+        return audit_plates.record_operation(self._plates[row.plate_id], self._rows.licences)
     def _reissue(self, row: Reissue) -> Iterator[Finding]:
         return audit_reissues.findings(row, self._rows.licences, self._rows.prints)
 

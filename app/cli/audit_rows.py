@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 from sqlalchemy import select as select_core
 from sqlmodel import Session, SQLModel, select
 
-from app.cli import transfer_rows
+from app.cli import audit_plates, transfer_rows
 from app.designs.manifest import require_intact
 from app.designs.states import RevisionState
 from app.errors import AppError
@@ -97,6 +97,8 @@ class Inventory:
             if row.licence_id in self.licences:
                 yield _print_fact(row, self.licences[row.licence_id])
             yield _outcome_fact(row)
+        for prints in audit_plates.by_plate(self.prints.values()).values():
+            yield audit_plates.record_operation(prints, self.licences)
 
     def _dangling(self) -> Iterator[Finding]:
         for row_id, revision in self.revisions.items():
@@ -149,7 +151,7 @@ def unclaimed(session: Session, history: History) -> Iterator[Finding]:
         fact, log = record.seen.fact, record.seen.log
         if (log.block_number, log.index) not in places:
             yield Finding(record.name, "ledger_events", "no row tells of this event")
-        if fact is not None and fact not in sent:
+        if fact is not None and audit_plates.carried_by(record.operation, fact) not in sent:
             yield Finding(record.name, "ledger_operations", f"no row tells of {fact}")
         if fact is not None and fact not in known:
             yield Finding(record.name, "row", f"no row of the inventory tells of {fact}")

@@ -23,6 +23,7 @@ ANY_OF: Mapping[str, str] = {"processes": "pv:process", "materials": "pv:materia
 ALL_OF: Mapping[str, str] = {"export_labels": "pv:exportLabel", "qualifications": "pv:qualification"}
 PARAMETER, UNIT = "pv:parameter:", "pv:unit:"
 CALIBRATION_AGE, PRINTER, REPRINTS = "pv:calibrationAge", "pv:printer", "pv:reprints"
+PLATES = "pv:plates"
 PRICE, NOTE = "pv:price", "pv:note"
 PRINT, PASS_ON = "print", "grantUse"
 
@@ -106,6 +107,8 @@ def _conditions(terms: Mapping[str, Any]) -> Iterator[Constraint]:
     if "calibration_days_max" in terms:
         age = {"@type": "xsd:duration", "@value": f"P{terms['calibration_days_max']}D"}
         yield _constraint(CALIBRATION_AGE, "lteq", age)
+    if "plates" in terms:
+        yield _constraint(PLATES, "eq", terms["plates"])
 
 
 def _bounds(operand: str, bounds: Mapping[str, Any]) -> Iterator[Constraint]:

@@ -17,7 +17,7 @@ from urllib.parse import unquote
 from app.clock import rfc3339
 from app.errors import Invalid
 from app.licences import odrl
-from app.licences.terms import is_label, is_number, read_terms
+from app.licences.terms import PLATES, is_label, is_number, read_terms
 from ledger.typed_data import Licence
 
 _POLICY_NAMES = {"@context", "@type", "uid", "profile", "permission", "prohibition", odrl.PRICE, odrl.NOTE}
@@ -187,6 +187,13 @@ def _calibration(offered: Offered, path: str, right: Any) -> None:
     _once(offered.terms, "calibration_days_max", int(days[1]), path)
 
 
+def _company(offered: Offered, path: str, right: Any) -> None:
+    value = _plain(right)
+    if value not in PLATES:
+        raise _refused(f"{path}.rightOperand", f"is none of {', '.join(PLATES)}", "write one of them")
+    _once(offered.terms, "plates", value, path)
+
+
 def _limit(member: str) -> Callable[[Offered, str, Any], None]:
     def read(offered: Offered, path: str, right: Any) -> None:
         value = _plain(right)
@@ -225,6 +232,7 @@ def _operands() -> Iterator[tuple[tuple[str, str], Callable[[Offered, str, Any],
     for term, operand in odrl.ALL_OF.items():
         yield (operand, "isAllOf"), _listing(term)
     yield (odrl.CALIBRATION_AGE, "lteq"), _calibration
+    yield (odrl.PLATES, "eq"), _company
     yield ("count", "lteq"), _limit("prints_max")
     yield (odrl.REPRINTS, "lteq"), _limit("reprints_max")
     yield ("dateTime", "gteq"), _moment("starts_at")

@@ -6,6 +6,7 @@ worse than none. The document is committed to as its owner wrote it; reading cha
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ ENTRIES_MAX = 100
 NOTE_CHARACTERS_MAX = 5000
 DAYS_MAX = 36_500
 NUMBER_MAX = 2**53
+PLATES = ("none", "own", "any")
+"""With what else a part may share a plate: nothing, parts of the same owner, anybody's."""
 _LABEL = re.compile(r"[ -~]{1,64}")
 _BOUND_NAMES = ("min", "max", "unit")
 
@@ -46,7 +49,8 @@ class Terms:
     The recipe's process and material and the machine's site are one of those listed, the recipe's parameters
     within bounds. The part carries `export_labels`: the machine is cleared for each of them. The machine
     holds each of `qualifications` and was calibrated at most `calibration_days_max` days ago. `transferable`
-    lets the provider pass prints on; `price` and `note` are for people and bind nothing here.
+    lets the provider pass prints on; `plates` says with whose parts this one may share a plate. `price` and
+    `note` are for people and bind nothing here.
     """
 
     processes: tuple[str, ...] | None = None
@@ -57,6 +61,7 @@ class Terms:
     qualifications: tuple[str, ...] = ()
     calibration_days_max: int | None = None
     transferable: bool | None = None
+    plates: str | None = None
     price: Any = None
     note: str | None = None
 
@@ -71,6 +76,12 @@ def read_terms(document: Mapping[str, Any]) -> Terms:
                 f"the known terms are {', '.join(_READERS)}; put words for people into note",
             )
     return Terms(**{name: _READERS[name](name, value) for name, value in document.items()})
+
+
+def plates_in(text: str) -> str | None:
+    """Give what stored terms say of plates; None where they say nothing that is known."""
+    found = json.loads(text).get("plates")
+    return found if found in PLATES else None
 
 
 def is_label(value: Any) -> TypeGuard[str]:
@@ -140,6 +151,14 @@ def _truth(name: str, value: Any) -> bool:
     return value
 
 
+def _company(name: str, value: Any) -> str:
+    if value not in PLATES:
+        raise _refused(
+            name, f"is none of {', '.join(PLATES)}", "leave it out where any part may stand beside"
+        )
+    return str(value)
+
+
 def _note(name: str, value: Any) -> str:
     if not isinstance(value, str) or len(value) > NOTE_CHARACTERS_MAX:
         raise _refused(name, "is not a text", f"write up to {NOTE_CHARACTERS_MAX} characters, in quotes")
@@ -165,6 +184,7 @@ _READERS: Mapping[str, Callable[[str, Any], Any]] = MappingProxyType(
         "qualifications": _labels,
         "calibration_days_max": _days,
         "transferable": _truth,
+        "plates": _company,
         "price": _opaque,
         "note": _note,
     }

@@ -75,6 +75,10 @@ def withdraw(services: Services, principal: Principal, print_id: str) -> None:
         row = queries.provided(session, principal, print_id)
         if row.state == State.WITHDRAWN:
             return
+        if row.plate_id is not None:
+            raise Conflict(
+                f"print {row.id} is one of plate {row.plate_id}", remedy="withdraw the plate as a whole"
+            )
         if row.state != State.AUTHORISED:
             raise Conflict(
                 f"print {row.id} is {row.state}, so there is no authorisation to withdraw",
@@ -86,7 +90,7 @@ def withdraw(services: Services, principal: Principal, print_id: str) -> None:
 def _reasons(services: Services, case: Case) -> tuple[Reason, ...]:
     """Every reason against the print, that there is no number for it included."""
     with services.database.read() as session:
-        _, count = judge_count(case.permission, _held_numbers(session, case))
+        _, count = judge_count(case.permission, held_numbers(session, case))
     return (*case.reasons(), *count)
 
 
@@ -116,7 +120,7 @@ def _issue(
         session.get(Licence, wanted.licence_id, with_for_update=True)
         case = cases.gather(services, session, *_rows(session, principal, wanted), counts)
         expire_due(session, case.now, licence_id=case.licence.id)
-        sequence, count = judge_count(case.permission, _held_numbers(session, case))
+        sequence, count = judge_count(case.permission, held_numbers(session, case))
         _require_none(services, (*case.reasons(), *count))
         token = new_token(PRINT_TOKEN_PREFIX, services.entropy)
         expires_at = case.now + services.settings.token_ttl_s
@@ -149,7 +153,7 @@ def expire_due(session: Session, now: int, licence_id: str | None = None) -> int
     return len(rows)
 
 
-def _held_numbers(session: Session, case: Case) -> frozenset[int]:
+def held_numbers(session: Session, case: Case) -> frozenset[int]:
     """Give the numbers above the chain's base that prints hold; one whose token has expired holds none."""
     query = (
         select(Print.sequence)

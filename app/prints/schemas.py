@@ -69,6 +69,7 @@ class PrintView(BaseModel):
     printer_id: str
     owner_id: str
     provider_id: str
+    plate_id: str | None
     state: str
     sequence: int
     licence_hash: str

@@ -11,7 +11,7 @@ from app.clock import rfc3339
 from app.encodings import maybe_hex, maybe_time, to_hex
 from app.licences import queries as licence_queries
 from app.models import Licence, Print, Printer, Release
-from app.prints import outcome, overdue, recorded, redemption
+from app.prints import outcome, overdue, receipts, recorded, redemption
 from app.prints.schemas import PrintView, ReasonView
 from app.wiring import Services
 
@@ -23,7 +23,6 @@ def print_view(session: Session, services: Services, row: Print) -> PrintView:
     on_chain = recorded.by_operation(session, row.outcome_operation)
     settings, now = services.settings, services.clock.now()
     replacement = licence_queries.replacement(session, row.id)
-    counted = submission.status_of(session, row.record_operation) if row.record_operation else None
     release_id = session.exec(select(Release.id).where(Release.print_id == row.id)).first()
     return PrintView(
         id=row.id,
@@ -45,7 +44,8 @@ def print_view(session: Session, services: Services, row: Print) -> PrintView:
         report=json.loads(row.report) if row.report else None,
         credited=on_chain.credited if on_chain else None,
         replaced_by=replacement.id if replacement else None,
-        receipt=submission.receipt(counted),
+        plate_id=row.plate_id,
+        receipt=receipts.of_print(session, row),
         outcome_receipt=submission.receipt(reported),
         created_at=rfc3339(row.created_at),
     )

@@ -31,6 +31,7 @@ from ledger.web3_chain import Web3Chain
 from tests.app.designs.held import held_draft, keeper
 from tests.app.licences.test_owner_held import Grant
 from tests.app.parties import new_party
+from tests.app.plates.client import authorise, redeem
 from tests.app.service import running_service
 from tests.app.shredding.shredded import requested, shred
 
@@ -46,6 +47,7 @@ NAME = "a name the service gave; rows that use it would miss it, and where none 
 WORD = "a party's word, unsigned: what is printed is decided by the signed manifest and licence"
 SEALED = "sealed to a printer, which alone can tell; its length and suite are compared"
 LIKENESS = "a hint to the operator about two parts; no decision rests on it"
+ATTESTED = "evidence that the provider saw before it signed; its signatures fail where it is altered"
 HISTORY = "a record of what was done by hand, kept nowhere else"
 BEGUN = "nothing of it is signed or recorded yet; the statement that will be decides"
 UNKNOWABLE: dict[str, str] = {
@@ -78,6 +80,10 @@ UNKNOWABLE: dict[str, str] = {
     "organisations.id": NAME,
     "organisations.name": WORDS,
     "organisations.roles": SECRET,
+    "plates.created_at": WHEN,
+    "plates.id": NAME,
+    "plates.layout": WORD,
+    "printers.attestation": ATTESTED,
     "printers.code_expires_at": ONCE,
     "printers.code_sha256": ONCE,
     "printers.created_at": WHEN,
@@ -235,6 +241,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Folder]:
         provider.authorise(licence, printer)
         back = provider.authorise(owner.license(revision, provider), printer)
         provider.expect(200, "POST", f"/v1/prints/{back['id']}/withdraw")
+        beside = [owner.license(revision, provider) for _ in range(2)]
+        assert redeem(printer, authorise(provider, printer, *beside)["token"]).status_code == 200
         owner.revoke(owner.license(revision, provider))
         retired = provider.printer()
         provider.expect(200, "POST", f"/v1/printers/{retired.id}/retire", json={})

@@ -78,6 +78,7 @@ class TestNouns:
             *("design recover", "design thumbnail"),
             *("licence grant", "licence list", "licence show", "licence revoke"),
             *("licence consent", "licence transfer", "licence transfers"),
+            *("plate check", "plate create", "plate show", "plate withdraw"),
             *("printer enrol", "printer list", "printer show", "printer approve", "printer retire"),
             *("printer quarantine", "printer lift", "printer alarms"),
             *("mesh diff", "mesh canonical", "design similar"),

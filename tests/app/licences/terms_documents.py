@@ -34,6 +34,7 @@ documents = st.fixed_dictionaries(
         "qualifications": listings,
         "calibration_days_max": st.integers(1, 36_500),
         "transferable": st.booleans(),
+        "plates": st.sampled_from(["none", "own", "any"]),
         "price": prices,
         "note": st.text(max_size=40),
     },

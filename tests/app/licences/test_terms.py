@@ -27,6 +27,7 @@ class TestReadTerms:
             "qualifications": ["EN 9100"],
             "calibration_days_max": 30,
             "transferable": True,
+            "plates": "own",
             "price": {"EUR": [1, 2]},
             "note": "Call first.",
         }
@@ -40,6 +41,7 @@ class TestReadTerms:
             qualifications=("EN 9100",),
             calibration_days_max=30,
             transferable=True,
+            plates="own",
             price={"EUR": [1, 2]},
             note="Call first.",
         )
@@ -85,6 +87,9 @@ class TestReadTerms:
             ({"calibration_days_max": DAYS_MAX + 1}, "terms.calibration_days_max"),
             ({"transferable": "true"}, "terms.transferable"),
             ({"transferable": 1}, "terms.transferable"),
+            ({"plates": True}, "terms.plates"),
+            ({"plates": ["own"]}, "terms.plates"),
+            ({"plates": "all"}, "terms.plates"),
             ({"note": ["x"]}, "terms.note"),
             ({"note": "x" * 5001}, "terms.note"),
         ],
