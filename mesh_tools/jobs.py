@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from mesh_tools.answer import Answer
+from mesh_tools.arrange_job import arrange_files
 from mesh_tools.canonical_job import canonical_file
 from mesh_tools.comparison.job import compare_files
 from mesh_tools.examine import examine_file
@@ -46,6 +47,7 @@ def render(inputs: Sequence[memoryview], names: Sequence[str], options: Options,
 
 
 JOBS: Final[Mapping[str, Job]] = {
+    "arrange": arrange_files,
     "canonical": canonical_file,
     "compare": compare_files,
     "fingerprint": fingerprint_file,

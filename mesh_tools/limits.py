@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 MIB = 1024 * 1024
-INPUTS_MAX = 4
+INPUTS_MAX = 16
 """Files that one job may have."""
 
 
