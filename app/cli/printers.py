@@ -73,7 +73,10 @@ def approve(
     account_file: AccountFile = None,
     as_json: Json = False,
 ) -> None:
-    """Put the printer's key on the ledger, after comparing its thumbprint with the machine's own display."""
+    """Put the printer's key on the ledger, after comparing its thumbprint with the machine's own display.
+
+    `printer show` tells beforehand what its device attests, and of a rotation which printer it succeeds.
+    """
     from app.cli.connection import connect
     from app.cli.failures import CliError
     from app.cli.grant import show_final
@@ -92,6 +95,45 @@ def approve(
         body = {"signature": signature} if signature else None
         approved = connection.client.post(f"/v1/printers/{printer_id}/approve", body)
     show_final(as_json, approved, draw, f"partvault printer show {printer_id}")
+
+
+@commands.command()
+def rotate(printer_id: PrinterId, url: Url = None, api_key: ApiKey = None, as_json: Json = False) -> None:
+    """Let a printer's keys rotate; shows the one-time code for `partvault-printer rotate` beside it.
+
+    A licence that lists printers does not cover the new keys: ask its owner for one that lists them.
+    """
+    from app.cli.connection import connect
+
+    with connect(url, api_key) as connection:
+        made = connection.client.post(f"/v1/printers/{printer_id}/rotate")
+        made["command"] = f"partvault-printer rotate --code {made['enrolment_code']}"
+    show(as_json, made, _draw_enrolment)
+
+
+@commands.command()
+def facts(
+    printer_id: PrinterId,
+    site: Annotated[str | None, typer.Option(help="Where the machine stands, in the words of terms")] = None,
+    qualification: Annotated[list[str] | None, typer.Option(help="One it holds now; repeatable")] = None,
+    export_label: Annotated[list[str] | None, typer.Option(help="One it is cleared for; repeatable")] = None,
+    calibrated_at: Annotated[int | None, typer.Option(help="Last calibration, Unix time in seconds")] = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+    as_json: Json = False,
+) -> None:
+    """State what terms are held to, in place of all that was stated before; recorded with its time."""
+    from app.cli.connection import connect
+
+    stated = {
+        "site": site,
+        "qualifications": qualification or [],
+        "export_labels": export_label or [],
+        "calibrated_at": calibrated_at,
+    }
+    with connect(url, api_key) as connection:
+        found = connection.client.put(f"/v1/printers/{printer_id}/facts", stated)
+    show(as_json, found, draw)
 
 
 @commands.command()
@@ -163,13 +205,30 @@ def draw(printer: dict[str, Any]) -> None:
             "quarantine": f"since {held['since']}: {held['reason']}" if held else None,
             "machine": f"{machine['model']}, {sides} mm, {', '.join(machine['processes'])}",
             "materials": ", ".join(machine["materials"]) or "any",
+            "site": machine.get("site"),
+            "qualifications": ", ".join(machine.get("qualifications") or []) or None,
+            "export labels": ", ".join(machine.get("export_labels") or []) or None,
             "key": printer.get("key_thumbprint"),
+            **_attested(printer["attestation"]),
+            "succeeds": printer.get("predecessor_id"),
+            "succeeded by": printer.get("successor_id"),
             "on the ledger": printer.get("printer_hash"),
             "receipt": f"block {receipt['block_number']}, transaction {receipt['transaction']}"
             if receipt
             else None,
         },
     )
+
+
+def _attested(attestation: dict[str, Any]) -> dict[str, str | None]:
+    """What the device shows of its keys: all of it, or what and what not."""
+    if attestation["format"] == "none":
+        return {"attestation": "none"}
+    whole = "complete: the keys are in a TPM of a maker that this service trusts"
+    lines = {"attestation": whole if attestation["complete"] else "not complete, compare the key yourself"}
+    for word, claims in (("shown", attestation["verified"]), ("not shown", attestation["unverified"])):
+        lines |= {f"{word}: {claim['claim']}": claim["detail"] for claim in claims}
+    return {**lines, "endorsement": attestation["endorsement"]}
 
 
 def _command(url: str, code: str, machine: dict[str, Any]) -> str:

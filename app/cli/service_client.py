@@ -77,6 +77,10 @@ class ServiceClient:
             answer["pending"] = True
         return answer
 
+    def put(self, path: str, body: Mapping[str, Any]) -> Any:
+        """Replace something."""
+        return self._json(self._repeat("PUT", path, json=dict(body)))
+
     def delete(self, path: str) -> None:
         """Remove something."""
         self._repeat("DELETE", path)
