@@ -8,6 +8,7 @@ anew.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import logging
@@ -141,15 +142,13 @@ class Channel:
             ) from error
         finally:
             if self._client is None:
-                self._wait(_hang_up(client), _GOODBYE_S)
+                self._wait(_hang_up(client, politely=False), _GOODBYE_S)
         return client
 
     def _drop(self) -> None:
         client, self._client = self._client, None
         if client is not None:
-            with suppress(OSError, TimeoutError, UaError):  # the server forgets the session by itself
-                self._wait(client.disconnect(), _GOODBYE_S)
-            self._wait(_hang_up(client), _GOODBYE_S)
+            self._wait(_hang_up(client, politely=True), 2 * _GOODBYE_S)
 
     def _wait(self, work: Coroutine[Any, Any, _T], timeout_s: float) -> _T:
         self._loop = self._loop or PrivateLoop("opcua")
@@ -218,9 +217,15 @@ async def _open(client: Client, access: Access) -> None:
     await client.connect()
 
 
-async def _hang_up(client: Client) -> None:
-    """Close the socket, whatever state the rest is in."""
+async def _hang_up(client: Client, *, politely: bool) -> None:
+    """End the session where it can be ended; close the socket, whatever the library thinks of its state."""
+    protocol = client.uaclient.protocol
+    if politely:
+        with suppress(OSError, TimeoutError, UaError):  # the server forgets the session by itself
+            await asyncio.wait_for(client.disconnect(), _GOODBYE_S)
     client.disconnect_socket()
+    if protocol is not None and protocol.transport is not None:
+        protocol.transport.abort()
 
 
 def _pinned(offered: list[bytes], access: Access) -> bytes:
