@@ -14,7 +14,7 @@ from app.models import Licence, Print, Printer, Revision
 from app.wiring import Services
 from ledger import print_evidence
 from ledger.commitment import canonical_json
-from ledger.print_evidence import Disclosure, ProvenOperation
+from ledger.print_evidence import Disclosure, PlatePrint, ProvenOperation
 from ledger.web3_chain import Web3Chain
 
 
@@ -50,7 +50,7 @@ def node(services: Services) -> Web3Chain:
     return Web3Chain.http(url)
 
 
-def _operations(session: Session, row: Print) -> list[str]:
+def _operations(session: Session, row: Print) -> list[str | PlatePrint]:
     """Name the operations that a print rests on, in the order evidence has them."""
     if row.record_operation is None or row.redeemed_at is None:
         raise Conflict(
@@ -60,11 +60,14 @@ def _operations(session: Session, row: Print) -> list[str]:
     granted = _lineage(session, row.licence_id)
     revision = session.get_one(Revision, granted[0].revision_id)
     printer = session.get_one(Printer, row.printer_id)
+    recorded: str | PlatePrint = row.record_operation
+    if row.plate_part is not None:
+        recorded = PlatePrint(row.record_operation, row.plate_part)
     named = [
         revision.publish_operation,
         *(licence.grant_operation for licence in granted),
         printer.enrol_operation,
-        row.record_operation,
+        recorded,
         row.outcome_operation if row.outcome is not None else None,
     ]
     return [operation for operation in named if operation is not None]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
+import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from ledger.commitment import part_token
+from ledger.print_audit import audit_print
+from ledger.print_evidence import parse
 from ledger.typed_data import Plate, PrintClaim
 from storage.recipients import open_sealed
 from tests.app.impatient import SETTLED
@@ -272,6 +275,21 @@ class TestRedeem:
             answers = list(pool.map(lambda _: redeem_claims(printer, made["token"], claims), range(8)))
         assert sorted(answer.status_code for answer in answers) == [200] + [409] * 7
         assert (provider.recorded(one), provider.recorded(two)) == (1, 1)
+
+
+class TestEvidence:
+    def test_each_print_is_proved_by_itself(
+        self, provider: Party, printer: Printer, one: dict[str, Any], two: dict[str, Any]
+    ) -> None:
+        made = authorise(provider, printer, one, two)
+        assert redeem(printer, made["token"]).status_code == 200
+        for part, licence in enumerate((one, two)):
+            path = f"/v1/prints/{made['prints'][part]['print_id']}/evidence"
+            evidence = parse(json.dumps(provider.expect(200, "GET", path)))
+            report = audit_print(evidence)
+            assert report.ok, report.findings
+            claim = evidence["operations"][3]["operation"]["claim"]
+            assert claim["licence"] == licence["licence_hash"]
 
 
 class TestSight:
