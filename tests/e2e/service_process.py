@@ -14,7 +14,7 @@ from typing import Self
 import httpx2
 import psutil
 
-READY_TIMEOUT_S = 30.0
+READY_TIMEOUT_S = 120.0
 
 
 class ServiceProcess:

@@ -38,7 +38,7 @@ from ledger.writing import writing
 from tests.ledger.actors import Cast
 from tests.ledger.stage import ANVIL, PATIENCE_S, RELAY, FaultyChain, open_engine
 
-PRINTS = 200
+PRINTS = 1000
 TRAIL = "trail"
 CONFIRMATIONS = 2
 LEASE_S = 60.0

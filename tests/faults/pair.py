@@ -43,11 +43,6 @@ class Pair:
         """The same machine as a client of either service."""
         return [Printer(url, printer.domain, printer.id, printer.key, printer.sealing) for url in self.urls]
 
-    def recorded(self, licence_id: str) -> int:
-        """How many prints the chain has of a licence."""
-        shown = self.market.owner.expect(200, "GET", f"/v1/licences/{licence_id}")
-        return int(shown["prints_recorded"])
-
 
 @contextmanager
 def running_pair(folder: Path, database: str) -> Iterator[Pair]:

@@ -2,7 +2,7 @@
 
 Loaded into a child process by a test; the product knows nothing of it. The profiling hook of the interpreter
 (`sys.setprofile`) is told of every call into C before it is made, and of every coroutine that gives up its
-turn. Those that touch the world are *points*: database, disk, socket, process, wait, await. Nobody picks them
+turn. Those that touch the world are *points*: database, file, socket, process, wait, await. Nobody picks them
 by hand, so a call that somebody adds tomorrow is a point tomorrow.
 
 A point's name says which thread was where in our own code and what it was about to do, with how often it was
@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import json
 import os
 import random
 import re
@@ -28,14 +27,15 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, Final
 
-ROOT: Final = Path(__file__).parents[2]
+from tests.faults.forks import ROOT
+
 OURS: Final = tuple(
     str(ROOT / name) + "/" for name in ("app", "ledger", "storage", "mesh_tools", "printer_agent")
 )
-KINDS: Final = ("database", "disk", "socket", "process", "wait", "await")
+KINDS: Final = ("database", "file", "socket", "process", "wait", "await")
 _POINTS: Final = {
     "database": r"sqlite3\.(Connection|Cursor)\.(execute\w*|commit|rollback|fetch\w+)",
-    "disk": r"_io\.(open\w*|FileIO|Buffered\w+|TextIOWrapper)(\.(read\w*|write\w*|flush|close|truncate))?"
+    "file": r"_io\.(open\w*|FileIO|Buffered\w+|TextIOWrapper)(\.(read\w*|write\w*|flush|close|truncate))?"
     r"|posix\.(open|read|write|pread|pwrite|writev|fsync|fdatasync|rename|replace|link|unlink|remove|mkdir"
     r"|rmdir|chmod|ftruncate|truncate|close|sendfile|memfd_create|scandir|listdir|l?stat)"
     r"|fcntl\.(flock|lockf|fcntl)",
@@ -146,12 +146,6 @@ def _aside(name: str, frame: FrameType) -> bool:
     """Whether a call loads a module, or takes a lock for a moment and not to wait for somebody."""
     code = frame.f_code
     return code.co_filename.startswith(_LOADER) or (name.endswith("acquire") and code.co_name not in _WAITING)
-
-
-def tell(**words: Any) -> None:
-    """Say something to the test, as a line of JSON on standard output."""
-    with os.fdopen(os.dup(1), "w") as out:
-        out.write(json.dumps(words) + "\n")
 
 
 def spread(points: list[str], wanted: int) -> list[str]:

@@ -1,76 +1,48 @@
-"""A printer agent that dies where it is told, forked from an interpreter that has its modules loaded already.
+"""A printer agent that dies where it is told.
 
-As a program (`python -m tests.faults.struck_agent HOME`) it prints one token a line in a fork of its own, and
-says in a line of JSON how that ended: `{"struck": point}`, or `{"passed": [points], "ended": state or kind}`.
+As a program (`python -m tests.faults.struck_agent HOME`) it prints a token in a fork of its own for every
+line `[token, point]`, and says how that ended: `{"struck": point}`, or `{"passed": [points], "ended": word}`,
+where the word is the print's state or the kind of error that ended it.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
 import sys
+from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-from mesh_tools import confine
-from tests.faults.strikes import ROOT, Strikes, tell
+from mesh_tools.sandbox import Sandbox
+from printer_agent.assembly import open_agent
+from printer_agent.errors import AgentError
+from printer_agent.print_token import PrintToken
+from printer_agent.settings import Settings
+from tests.faults.forks import Forks, fork_for_each_line, tell
+from tests.faults.strikes import Strikes
 
-_END_S = 30.0
 
-
-class StruckAgent:
-    """The agent of one home; each `print` is a process of its own. Use it as a context manager."""
+class StruckAgent(Forks):
+    """The agent of one home; each `print` is a process of its own."""
 
     def __init__(self, home: Path, **settings: str) -> None:
-        environment = {
-            **os.environ,
-            **{f"PARTVAULT_PRINTER_{name.upper()}": settings[name] for name in settings},
-        }
-        self._log = home.with_suffix(".log")
-        with self._log.open("ab") as log:
-            self._nursery = subprocess.Popen(
-                [sys.executable, "-m", "tests.faults.struck_agent", str(home)],
-                env=environment,
-                cwd=ROOT,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-            )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        assert self._nursery.stdin is not None
-        assert self._nursery.stdout is not None
-        self._nursery.stdin.close()
-        self._nursery.wait(_END_S)
-        self._nursery.stdout.close()
+        named = {f"PARTVAULT_PRINTER_{name.upper()}": value for name, value in settings.items()}
+        log = home.with_suffix(".log")
+        super().__init__("tests.faults.struck_agent", str(home), log=log, environment={**os.environ, **named})
 
     def print(self, token: str, due: str | None = None) -> dict[str, Any]:
         """Start the agent for a token, have it die at a point; gives what it said last."""
-        assert self._nursery.stdin is not None
-        assert self._nursery.stdout is not None
-        self._nursery.stdin.write(json.dumps([token, due]) + "\n")
-        self._nursery.stdin.flush()
-        line = self._nursery.stdout.readline()
-        assert line, self._log.read_text(errors="replace")[-4000:]
-        return dict(json.loads(line))
+        return self.ask(token, due)
 
 
-def _print(home: Path, sandbox: Any, token: str, due: str | None) -> None:
-    from printer_agent.assembly import open_agent
-    from printer_agent.errors import AgentError
-    from printer_agent.print_token import PrintToken
-    from printer_agent.settings import Settings
-
+def live(home: Path, sandbox: Sandbox, token: str, due: str | None) -> None:
+    """Live through one start of the agent."""
+    assert sandbox._server is not None
+    sandbox._server.poll = lambda: None  # type: ignore[method-assign]  # it is its parent's to ask after
     strikes = Strikes(lambda point: tell(struck=point))
-    settings = Settings.read(os.environ, home=home)
     strikes.install()
     strikes.arm(due)
-    with open_agent(settings, sandbox=sandbox) as agent:
+    with open_agent(Settings.read(os.environ, home=home), sandbox=sandbox) as agent:
         try:
             ended = str(agent.print(PrintToken(token)).state)
         except AgentError as error:
@@ -79,25 +51,7 @@ def _print(home: Path, sandbox: Any, token: str, due: str | None) -> None:
     tell(passed=strikes.disarm(), ended=ended)
 
 
-def main(home: Path) -> None:
-    """Print a token for each line; one warm sandbox serves all forks."""
-    import printer_agent.assembly
-    import printer_agent.drivers.moonraker  # noqa: F401  # all that an agent loads is loaded by these
-    from mesh_tools.sandbox import Sandbox
-
-    with Sandbox() as sandbox:
-        sandbox.wait_ready()
-        for line in sys.stdin:
-            token, due = json.loads(line)
-            child = os.fork()
-            if child == 0:
-                confine.die_with_parent()
-                assert sandbox._server is not None
-                sandbox._server.poll = lambda: None  # type: ignore[method-assign]  # it is its parent's to ask after
-                _print(home, sandbox, token, due)
-                os._exit(0)
-            os.waitpid(child, 0)
-
-
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    with Sandbox() as warm:
+        warm.wait_ready()
+        fork_for_each_line(partial(live, Path(sys.argv[1]), warm))

@@ -24,8 +24,10 @@ from tests.faults.strikes import by_kind, died, spread
 from tests.faults.struck_service import StruckService
 from tests.faults.volley import claim_of
 
-RECORDINGS = 3
+RECORDINGS = 2
 PRINTS = 100_000
+KINDS_MET = {"database", "file", "socket", "wait", "await"}
+THREADS_MET = {"MainThread", "AnyIO worker thread", "partvault-relay", "partvault-sync"}
 MISSED_PERCENT_MAX = 25
 """Some points are on the way of a thread only when another is slower; where it is not, the service lives."""
 
@@ -95,19 +97,15 @@ def points(bench: Bench) -> list[str]:
 
 
 class TestRedeem:
-    @pytest.mark.parametrize("deaths", [6, pytest.param(1_000_000, marks=pytest.mark.slow)])
+    @pytest.mark.parametrize("deaths", [5, pytest.param(1_000_000, marks=pytest.mark.slow)])
     def test_the_same_retry_completes_with_one_count(
         self, bench: Bench, points: list[str], deaths: int, say: Callable[[str], None]
     ) -> None:
+        assert {point.split("|")[1] for point in points} >= KINDS_MET
+        assert {point.split("|")[0] for point in points} >= THREADS_MET
         chosen = spread(points, deaths)
         missed = [point for point in chosen if not bench.die_at(point)]
         say(f"a redemption has {len(points)} points: {by_kind(points)}; {died(chosen, missed)}")
         assert 100 * len(missed) <= MISSED_PERCENT_MAX * len(chosen) + 100
         audited = audit(bench.service)
         assert audited.returncode == 0, audited.stdout + audited.stderr
-
-    def test_every_kind_of_point_is_there(self, points: list[str]) -> None:
-        kinds = {point.split("|")[1] for point in points}
-        assert {"database", "disk", "socket", "wait", "await"} <= kinds
-        threads = {point.split("|")[0] for point in points}
-        assert {"MainThread", "AnyIO worker thread", "partvault-relay", "partvault-sync"} <= threads

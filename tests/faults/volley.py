@@ -21,9 +21,14 @@ def fire(requests: Sequence[Request]) -> list[httpx2.Response]:
     return asyncio.run(_all(requests))
 
 
+def open_client() -> httpx2.AsyncClient:
+    """Open a client that makes a connection for each request: a busy one finds idle ones closed meanwhile."""
+    limits = httpx2.Limits(max_connections=None, max_keepalive_connections=0)
+    return httpx2.AsyncClient(timeout=PATIENCE_S, limits=limits, verify=False)
+
+
 async def _all(requests: Sequence[Request]) -> list[httpx2.Response]:
-    limits = httpx2.Limits(max_connections=None)
-    async with httpx2.AsyncClient(timeout=PATIENCE_S, limits=limits, verify=False) as client:
+    async with open_client() as client:
         return list(await asyncio.gather(*(request(client) for request in requests)))
 
 
