@@ -126,6 +126,7 @@ def _draw_print(found: dict[str, Any]) -> None:
         values["outcome"] = f"{late} {found['outcome_due_at']}"
     if report:
         values["result"] = f"{report.get('result')}: {report.get('detail')}"
+        values["serials"] = ", ".join(report.get("serials") or ()) or None
     if found.get("credited") is not None:
         values["credited"] = "yes, the licence got it back" if found["credited"] else "no"
     if found.get("replaced_by"):

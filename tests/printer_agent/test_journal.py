@@ -13,7 +13,7 @@ import pytest
 
 from printer_agent.errors import IdentityError, JournalError
 from printer_agent.journal import Journal
-from printer_agent.journal_tables import _FIRST
+from printer_agent.journal_tables import _FIRST, _SECOND
 from printer_agent.private_files import make_private_folder
 
 OFFER: dict[str, Any] = {"claim": {"sequence": 1}}
@@ -185,6 +185,50 @@ class TestGrowth:
                 assert journal.was_started("rel_1")
                 assert (journal.intended("rel_1"), journal.started_by("rel_1")) == ("COMPLETED", None)
                 assert journal.unwiped() == []
+
+    def test_takes_over_a_journal_of_version_2(self, tmp_path: Path) -> None:
+        home = tmp_path / "old"
+        home.mkdir(mode=0o700)
+        path = home / "journal.sqlite"
+        path.touch(0o600)
+        with closing(sqlite3.connect(path, isolation_level=None)) as old:
+            for statement in filter(str.strip, (_FIRST + _SECOND).split(";")):
+                old.execute(statement)
+            old.execute("INSERT INTO outcomes (print_id, body, queued_at) VALUES ('job_1', '{}', 5)")
+            old.execute("PRAGMA user_version = 2")
+        with Journal.open(home) as journal:
+            kept = journal.outcome("job_1")
+            assert kept is not None
+            assert (kept.sent_at, kept.body) == (None, {})
+            assert journal.particulars("job_1") == {}
+
+
+class TestParticulars:
+    def test_are_kept_over_restarts(self, home: Path) -> None:
+        with Journal.open(home) as journal:
+            journal.keep_particulars("job_1", {"batch": "LOT 1"})
+            journal.keep_particulars("job_1", {"batch": "LOT 2"})
+        with Journal.open(home) as journal:
+            assert journal.particulars("job_1") == {"batch": "LOT 2"}
+            assert journal.particulars("job_2") == {}
+
+
+class TestRefusedOutcome:
+    def test_gives_way_to_another_only_while_it_is_refused(self, home: Path) -> None:
+        with Journal.open(home) as journal:
+            claimed(journal)
+            journal.queue_outcome("job_1", "finished", "", {"n": 1}, 20)
+            for problem, refused in (("unreachable", False), ("conflict", True), ("unreachable", False)):
+                journal.outcome_delayed("job_1", problem, refused=refused)
+            with pytest.raises(JournalError):
+                journal.queue_outcome("job_1", "finished", "", {"n": 2}, 21)
+            journal.outcome_delayed("job_1", "conflict", refused=True)
+            journal.queue_outcome("job_1", "finished", "", {"n": 3}, 22)
+            assert [each.body for each in journal.waiting_outcomes()] == [{"n": 3}]
+            journal.outcome_delayed("job_1", "conflict", refused=True)
+            journal.outcome_taken("job_1", {}, 23)
+            with pytest.raises(JournalError):
+                journal.queue_outcome("job_1", "finished", "", {"n": 4}, 24)
 
 
 class TestCancel:

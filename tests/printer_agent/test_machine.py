@@ -30,6 +30,12 @@ class TestMachine:
         save_machine(tmp_path / "home", limited)
         assert load_machine(tmp_path / "home") == limited
 
+    def test_keeps_what_goes_into_reports_in_its_file(self, tmp_path: Path) -> None:
+        make_private_folder(tmp_path / "home")
+        loaded = replace(MK4, serial="CZPX1423", batches={"PLA": "LOT 1", "PETG": "LOT 2"})
+        save_machine(tmp_path / "home", loaded)
+        assert load_machine(tmp_path / "home") == loaded
+
     def test_is_missed(self, tmp_path: Path) -> None:
         with pytest.raises(IdentityError) as caught:
             load_machine(tmp_path)
@@ -41,6 +47,10 @@ class TestMachine:
             {"build_volume_mm": [1, 2]},
             {"build_volume_mm": [1, 2, -3]},
             {"build_volume_mm": "abc"},
+            {"serial": 7},
+            {"serial": ""},
+            {"batches": "LOT 1"},
+            {"batches": {"PLA": "Löt"}},
             {"processes": []},
             {"processes": None},
             {"limits": {}},
