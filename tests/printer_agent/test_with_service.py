@@ -235,8 +235,9 @@ class TestToolpath:
         if limits is not None:
             machine.limit(**limits)
         mine = machine.licensed(toolpath)
-        with pytest.raises(GateRefused, match=code):
+        with pytest.raises(GateRefused, match=code) as caught:
             mine.print(mine.token())
+        assert (caught.value.remedy == "describe `limits` in machine.json") == (limits is None)
         assert (mine.delivered(), mine.states()) == ([], ["failed"])
 
 
@@ -254,6 +255,18 @@ class TestRun:
         assert agent.wait(timeout=30) == 0
         assert machine.states() == ["completed", "completed"]
         assert list(inbox.iterdir()) == []
+
+    def test_keeps_a_token_while_the_printer_is_in_quarantine(self, machine: Machine) -> None:
+        path, printer = inbox_of(machine.home) / "a.token", f"/v1/printers/{machine.id}"
+        path.write_text(machine.token() + "\n")
+        provider = machine.market.provider
+        provider.expect(200, "POST", f"{printer}/quarantine", json={"reason": "its door was open"})
+        waits = machine.run("run", "--once", "--json")
+        assert (waits.returncode, json.loads(waits.stdout)["error"]["kind"]) == (1, "printer_quarantined")
+        assert (path.exists(), machine.states()) == (True, ["authorised"])
+        provider.expect(200, "POST", f"{printer}/lift")
+        done = machine.run("run", "--once", "--json")
+        assert (done.returncode, machine.states(), path.exists()) == (0, ["completed"], False), done.stdout
 
 
 class TestCommand:
