@@ -10,7 +10,7 @@ import structlog
 from fastapi import Depends, Header, Query, Request
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
-from app.auth import after_answer, alarms, api_keys, dpop, nonce_offer, standing
+from app.auth import after_answer, alarms, api_keys, authenticated, dpop, nonce_offer, standing
 from app.auth.alarms import ImpossibleUse
 from app.auth.principals import Principal, PrinterPrincipal, Role
 from app.auth.proving import Attempt, Proven
@@ -64,6 +64,7 @@ class RequireRole(Authorisation):
 
     def __call__(
         self,
+        request: Request,
         services: ServicesDep,
         credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
     ) -> Principal:
@@ -75,6 +76,7 @@ class RequireRole(Authorisation):
             )
         with services.database.read() as session:
             principal = api_keys.authenticate(session, credentials.credentials)
+        authenticated.mark(request)
         if not principal.has(*self.roles):
             raise Forbidden(
                 f"this needs an API key with the role {' or '.join(self.roles)}",
@@ -114,7 +116,8 @@ class RequireProof(Authorisation):
         proofs: Together[Attempt, Proven] = request.app.state.proofs
         proven = await proofs(attempt)
         if proven.nonce is not None:
-            nonce_offer.offer(request, proven.nonce)
+            nonce_offer.offer(request, proven.nonce)  # to who has the key, and to nobody else
+            authenticated.mark(request)
         if proven.alarm is not None:
             _sound(request, services, proven.alarm)
         if proven.principal is None:

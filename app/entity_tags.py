@@ -40,8 +40,8 @@ def read_tags(field: str, *, weak: bool) -> frozenset[str] | None:
 
 
 def is_tagged(method: str, path: str) -> bool:
-    """Tell whether a route reads one resource by its id: these are the ones with tags."""
-    return method == "GET" and path.endswith("}")
+    """Tell whether a route of the API reads one resource by its id: these are the ones with tags."""
+    return method == "GET" and path.startswith("/v1/") and path.endswith("}")
 
 
 def describe(document: dict[str, Any]) -> None:

@@ -37,9 +37,11 @@ from app.plates import routes as plates
 from app.printers import routes as printers
 from app.prints import routes as prints
 from app.prints.desk import Desk
+from app.rate_limit import RateLimit
 from app.settings import Settings
 from app.shredding import routes as shreddings
 from app.together import Together
+from app.token_buckets import Policy
 from app.wiring import Services, build, running
 
 DESCRIPTION = """A secure inventory for 3D printing: encrypted designs, licences and prints counted by a
@@ -49,6 +51,7 @@ Clients send `Authorization: Bearer pv_…`; printers prove possession of their 
 Errors are problem documents (RFC 9457). POST requests that create take an `Idempotency-Key`.
 What is read by its id has an `ETag`: `If-None-Match` saves reading it again, and requests that change it take
 `If-Match`, so that nothing is changed that somebody else has changed meanwhile (412).
+`RateLimit` and `RateLimit-Policy` tell how many requests are left; 429 says in `Retry-After` when to go on.
 """
 
 
@@ -73,7 +76,7 @@ def create_app(
     """
     logs.configure(settings.log_level)
     services = build(settings, clock, entropy)
-    app = assemble(services.metrics, settings.body_bytes_max, _lifespan(services))
+    app = assemble(services.metrics, settings, _lifespan(services))
     app.state.services = services
     app.state.proofs = Together("prove", lambda attempts: proving.prove(services, attempts))
     app.state.desk = Desk(services)
@@ -82,7 +85,7 @@ def create_app(
 
 def assemble(
     metrics: Metrics,
-    body_bytes_max: int,
+    settings: Settings,
     lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None = None,
 ) -> FastAPI:
     """Put routes, problems and middleware together; what they work with is not needed yet."""
@@ -115,9 +118,22 @@ def assemble(
     app.add_middleware(EntityTags)
     app.add_middleware(NonceOffer)
     app.add_middleware(AfterAnswer)
-    app.add_middleware(BodyLimit, bytes_max=body_bytes_max)
+    app.add_middleware(BodyLimit, bytes_max=settings.body_bytes_max)
+    app.add_middleware(
+        RateLimit,
+        credentials=_policy("credential", settings.rate_limit_per_s, settings.rate_limit_burst),
+        addresses=_policy(
+            "address", settings.anonymous_rate_limit_per_s, settings.anonymous_rate_limit_burst
+        ),
+        entries_max=settings.rate_limit_entries_max,
+        metrics=metrics,
+    )
     app.add_middleware(RequestRecorder, metrics=metrics)
     return app
+
+
+def _policy(name: str, per_s: float, burst: int) -> Policy | None:
+    return Policy(name, per_s, burst) if per_s else None
 
 
 def _lifespan(services: Services) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:

@@ -13,9 +13,8 @@ from app.settings import Settings
 
 def document() -> str:
     """Give the document as it is committed: sorted, indented, one newline at the end."""
-    defaults = Settings.model_fields["body_bytes_max"].default
     return (
-        json.dumps(assemble(Metrics(), defaults).openapi(), indent=1, sort_keys=True, ensure_ascii=False)
+        json.dumps(assemble(Metrics(), Settings()).openapi(), indent=1, sort_keys=True, ensure_ascii=False)
         + "\n"
     )
 

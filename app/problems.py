@@ -195,6 +195,16 @@ def too_large(bytes_max: int) -> Response:
     return document(_TOO_LARGE, f"the body has more than {bytes_max} bytes", remedy="send less")
 
 
+def too_many(policy: str, retry_after_s: int) -> Response:
+    """Give the answer for a request beyond a rate limit; after that many seconds there is room for one."""
+    problem = Problem(429, "too-many-requests", "Too many requests came")
+    detail = f"the limit for one {policy} is used up"
+    remedy = f"wait {retry_after_s} s, and see the RateLimit headers of the answers"
+    answer = document(problem, detail, remedy=remedy)
+    answer.headers["Retry-After"] = str(retry_after_s)
+    return answer
+
+
 def _located(error: Exception) -> dict[str, Any]:
     field = getattr(error, "field", None)
     return {"field": field} if isinstance(field, str) else {}

@@ -104,6 +104,21 @@ class Settings(BaseSettings):
     upload_chunk_bytes: int = Field(default=256 * 1024, ge=4096)
     body_bytes_max: int = Field(default=1024**2, ge=1024, description="largest JSON body")
 
+    rate_limit_per_s: float = Field(
+        default=500.0, ge=0, description="requests a second that one credential may keep up; 0: no limit"
+    )
+    rate_limit_burst: int = Field(default=5000, ge=1, description="requests it may make at once")
+    anonymous_rate_limit_per_s: float = Field(
+        default=100.0, ge=0, description="the same for one address without valid credentials; 0: no limit"
+    )
+    anonymous_rate_limit_burst: int = Field(default=2000, ge=1)
+    rate_limit_entries_max: int = Field(
+        default=65_536, ge=1, description="credentials, and addresses, that are counted at one time"
+    )
+    trusted_proxies: str = Field(
+        default="127.0.0.1", description="addresses or networks whose X-Forwarded-For is believed"
+    )
+
     worker: bool = Field(default=True, description="inspect in this process; else run `partvault worker`")
     inspect_lease_s: float = Field(default=15.0, gt=0)
     inspect_attempts_max: int = Field(default=3, ge=1)

@@ -37,6 +37,7 @@ class _Service(uvicorn.Server):
             access_log=False,
             server_header=False,
             proxy_headers=settings.public_url is not None,
+            forwarded_allow_ips=settings.trusted_proxies,
             timeout_graceful_shutdown=_STOP_S,
             lifespan="on",
         )

@@ -16,6 +16,7 @@ from app.tokens import Token
 
 _TRIES = 4
 _PAUSE_S = 0.3
+_PATIENCE_S = 60.0
 _TRANSIENT = frozenset({429, 502, 503, 504})
 _PIECE = 1 << 20
 
@@ -112,9 +113,10 @@ class ServiceClient:
 
     def _repeat(self, method: str, path: str, **options: Any) -> httpx2.Response:
         failure: CliError | None = None
+        asked_s = 0.0
         for attempt in range(_TRIES):
             if attempt:
-                self._pause(_PAUSE_S * 2**attempt)
+                self._pause(max(_PAUSE_S * 2**attempt, asked_s))
             try:
                 response = self._http.request(method, path, **options)
             except httpx2.ConnectError as error:
@@ -124,7 +126,9 @@ class ServiceClient:
                 continue
             if response.status_code not in _TRANSIENT:
                 return _checked(response)
-            failure = problem(response)
+            failure, asked_s = problem(response), _retry_after(response)
+            if asked_s > _PATIENCE_S:
+                break
         raise failure or usage("no attempt was made")
 
     def _json(self, response: httpx2.Response) -> Any:
@@ -145,6 +149,12 @@ class ServiceClient:
             "start it with `partvault serve`, or name it with --url or PARTVAULT_URL",
             exit_code=Exit.UNUSABLE,
         )
+
+
+def _retry_after(response: httpx2.Response) -> float:
+    """Give how long the service asks to wait, in seconds; 0 where it does not say."""
+    said = response.headers.get("Retry-After", "")
+    return float(said) if said.isdecimal() else 0.0
 
 
 def _trust(url: str) -> ssl.SSLContext:

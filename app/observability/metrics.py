@@ -32,6 +32,9 @@ class Metrics:
             "partvault_alarms", "Impossible uses of printers' credentials", ["kind"], registry=self.registry
         )
 
+        self.rate_limited = Counter(
+            "partvault_rate_limited", "Requests refused as too many", ["policy"], registry=self.registry
+        )
         self.prints_overdue = Gauge(
             "partvault_prints_overdue",
             "Prints released whose outcome should have come by now",

@@ -8,11 +8,12 @@ from starlette.testclient import TestClient
 
 from app.main import assemble
 from app.observability.metrics import Metrics
+from app.settings import Settings
 
 
 class TestPage:
     def test_loads_everything_from_the_service(self) -> None:
-        client = TestClient(assemble(Metrics(), 1024))
+        client = TestClient(assemble(Metrics(), Settings()))
         page = client.get("/docs").text
         loaded = re.findall(r'(?:src|href)="([^"]+)"', page)
         assert any(path.endswith(".js") for path in loaded)

@@ -15,6 +15,7 @@ from app.auth.principals import Role
 from app.dependencies import Authorisation, Public, RequireProof, RequireRole
 from app.main import assemble
 from app.observability.metrics import Metrics
+from app.settings import Settings
 from tests.app.parties import Party, new_party, problem
 from tests.app.service import Service
 
@@ -51,7 +52,7 @@ def routes_of(app: FastAPI) -> list[Route]:
     return found
 
 
-ROUTES = routes_of(assemble(Metrics(), 1024))
+ROUTES = routes_of(assemble(Metrics(), Settings()))
 GUARDED = [route for route in ROUTES if route.path not in DOCUMENTATION]
 BY_ROLE = [r for r in GUARDED if any(isinstance(a, RequireRole) for a in r.authorisations)]
 BY_PROOF = [r for r in GUARDED if any(isinstance(a, RequireProof) for a in r.authorisations)]

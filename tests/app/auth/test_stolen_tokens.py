@@ -23,7 +23,7 @@ from tests.app.service import Service, running_service
 
 CLAIM = "/v1/prints/claim"
 URL = f"http://testserver{CLAIM}"
-MOMENT = {"x-request-id", "date"}
+MOMENT = {"x-request-id", "date", "ratelimit"}
 STRANGER = ec.generate_private_key(ec.SECP256R1())
 
 

@@ -87,7 +87,9 @@ class TestNouns:
                 "print authorise",
                 "print withdraw",
                 "print reissue",
-                "print list", "print certificate", "certificate verify",
+                "print list",
+                "print certificate",
+                "certificate verify",
                 "print show",
             ),
         }

@@ -68,6 +68,22 @@ class TestRequests:
         assert len({request.content for request in script.requests}) == 1
         assert len(script.pauses) == 2
 
+    def test_wait_as_long_as_the_service_asks(self, client: ServiceClient, script: Script) -> None:
+        limited = problem(429)
+        limited.headers["Retry-After"] = "7"
+        script.steps += [limited, httpx2.Response(503), httpx2.Response(200, json={"id": "x"})]
+        assert client.get("/v1/me") == {"id": "x"}
+        assert script.pauses[0] == 7
+        assert script.pauses[1] < 7
+
+    def test_end_where_it_asks_for_too_long(self, client: ServiceClient, script: Script) -> None:
+        limited = problem(429, detail="the limit is used up")
+        limited.headers["Retry-After"] = "3600"
+        script.steps += [limited]
+        with pytest.raises(CliError, match="used up") as caught:
+            client.post("/v1/designs", {"name": "a"})
+        assert (caught.value.exit_code, script.pauses) == (Exit.UNUSABLE, [])
+
     def test_use_another_key_for_another_creation(self, client: ServiceClient, script: Script) -> None:
         script.steps += [httpx2.Response(201, json={})] * 2
         client.post("/v1/designs", {"name": "a"})
