@@ -44,9 +44,9 @@ from printer_agent.print_token import PrintToken
 from printer_agent.quarantine import waiting_in_quarantine
 from printer_agent.release import decrypt
 from printer_agent.remote_job import Patience, RemoteJob
-from printer_agent.slicing.profile import profile
+from printer_agent.slicing.preparation import Preparation
 from printer_agent.slicing.prusa import PrusaSlicer
-from printer_agent.slicing.toolpath import Slicer, Toolpaths
+from printer_agent.slicing.toolpath import Slicer
 from printer_agent.started import AWAITING, Started, delivery_for
 from storage.secret import DataKey
 from storage.stream import Piece, decrypt_views
@@ -110,6 +110,7 @@ class Agent:
         self._tools = tools
         self._watcher = watcher or Silence()
         self._pins = tools.identity.enrolled
+        self._preparation = Preparation(tools.driver, tools.machine, tools.sandbox, tools.slicer)
         self._outcomes = Outcomes(tools.identity, tools.machine, tools.journal, tools.client, tools.clock)
         self._started = Started(
             journal=tools.journal,
@@ -140,7 +141,7 @@ class Agent:
         job = Job(self._pins, token)
         with waiting_in_quarantine():
             self._claim(job, token)
-            self._require_printable(job)
+            self._preparation.require(job.file)
             self._outcomes.note(job.offer.print_id, particulars)
             self._redeem(job, token)
             try:
@@ -235,7 +236,7 @@ class Agent:
             self._watcher.stage(job.state, f"{plaintext.size} bytes in memory, digest as in the manifest")
             # (6) judged for this machine, sliced where it must be
             self._gate(job, plaintext)
-            printable = memory.enter_context(self._sliced(job, plaintext)) if self._slices(job) else plaintext
+            printable = self._prepared(job, plaintext, memory)
             # (7) the point of no return
             now = self._not_before(job)
             intended, release_id = None if result is None else result.name, job.released.release_id
@@ -244,30 +245,15 @@ class Agent:
             # (8) the machine has it
             return self._start(job, printable)
 
-    def _slices(self, job: Job) -> bool:
-        return not self._tools.driver.takes_meshes and job.file.format != "gcode"
-
-    def _require_printable(self, job: Job) -> None:
-        """Refuse, while nothing is consumed, what this driver or slicer would refuse for certain."""
-        if not self._slices(job):
-            return
-        if "gcode" in job.file.format:
-            raise GateRefused(
-                "format", f"{self._tools.driver.name} hosts take plain G-code, not {job.file.format}"
-            )
-        profile(job.file.recipe, self._tools.machine)
-        try:
-            self._tools.slicer.check()
-        except GateRefused as error:
-            raise NotReady(error.kind, error.message, error.remedy) from error
-
-    def _sliced(self, job: Job, plaintext: MemoryFile) -> MemoryFile:
-        toolpaths = Toolpaths(self._tools.slicer, self._tools.sandbox, self._tools.machine)
-        gcode = toolpaths.of_mesh(plaintext.pieces(), job.file.filename, job.file.recipe)
-        self._watcher.stage(job.state, f"sliced into {len(gcode)} bytes of G-code that the gate passed")
-        toolpath = MemoryFile()
-        toolpath.fill([gcode])
-        return toolpath
+    def _prepared(self, job: Job, plaintext: MemoryFile, memory: ExitStack) -> MemoryFile:
+        """What the driver gets: the file, or what is made of it."""
+        made = self._preparation.prepared(job.file, plaintext.pieces())
+        if made is None:
+            return plaintext
+        self._watcher.stage(job.state, f"made {len(made)} bytes for the machine, which the gate passed")
+        printable = memory.enter_context(MemoryFile())
+        printable.fill([made])
+        return printable
 
     def _start(self, job: Job, plaintext: MemoryFile) -> RemoteJob:
         driver, remote = self._tools.driver, RemoteJob(self._tools.patience)

@@ -24,6 +24,7 @@ from printer_agent.offers import ClaimOffer
 from printer_agent.outcomes import Outcomes
 from printer_agent.release import PrintFile, read_manifest
 from printer_agent.remote_job import Patience, RemoteJob, RemoteResult
+from printer_agent.slicing.preparation import delivered_format
 
 AWAITING = "awaiting"
 """State of a print that has ended, or was delivered, and whose outcome the operator will give."""
@@ -132,5 +133,5 @@ def delivery_of(stored: JournalJob, driver: Driver) -> Delivery:
 
 
 def delivery_for(release_id: str, file: PrintFile, driver: Driver) -> Delivery:
-    """Make the delivery of a file to a driver: drivers that take no meshes get plain G-code."""
-    return Delivery.of(release_id, file.filename, file.format if driver.takes_meshes else "gcode", file.size)
+    """Make the delivery of a file to a driver, by the format of what the driver gets."""
+    return Delivery.of(release_id, file.filename, delivered_format(file, driver), file.size)

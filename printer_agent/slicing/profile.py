@@ -64,10 +64,6 @@ def profile(recipe: Mapping[str, Any], machine: Machine) -> str:
         raise GateRefused(
             "no_limits", "machine.json says nothing of the machine's limits", "describe them under `limits`"
         )
-    if recipe.get("orientation") is not None:
-        raise GateRefused(
-            "recipe_orientation", "the recipe orients the part, this slicer does not turn parts"
-        )
     asked = {**_DEFAULTS, **_temperatures(recipe), **_parameters(recipe)}
     layer = _number(asked, "layer_height_mm", 0.04, 0.8 * machine.nozzle_mm)
     solid = _whole(asked, "solid_layers", 0, 100)

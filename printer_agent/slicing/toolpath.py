@@ -6,12 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from mesh_tools.canonical_words import FILE, checked
-from mesh_tools.errors import Refused, SandboxUnavailable
 from mesh_tools.sandbox import Sandbox
 from printer_agent.errors import GateRefused
 from printer_agent.machine import Machine
 from printer_agent.slicing.profile import profile
+from printer_agent.slicing.shape import Shapes
 
 _TOOLPATH_NAME = "out.gcode"
 
@@ -40,7 +39,8 @@ class Toolpaths:
         """Give the G-code of a mesh that the gate has passed.
 
         1. The settings are made of the recipe by the allow-list.
-        2. The sandbox reads the file and writes its shape anew: nothing else of it reaches the slicer.
+        2. The sandbox reads the file and writes its shape anew: nothing else of it reaches the slicer. It is
+           turned as the recipe says.
         3. The slicer runs, locked down.
         4. The gate judges what came out as any toolpath, under the machine's limits.
 
@@ -50,7 +50,7 @@ class Toolpaths:
         policy = self.machine.policy(recipe)
         settings = profile(recipe, self.machine)
         # (2) the shape alone
-        stl = self._canonical(content, filename, policy.unit_mm)
+        stl = Shapes(self.sandbox, self.machine).standing(content, filename, recipe)
         # (3) the slicer
         gcode = self.slicer.slice(stl, settings)
         # (4) the gate once more
@@ -59,13 +59,3 @@ class Toolpaths:
             reasons = "; ".join(f"{found.code}: {found.message}" for found in seen.reasons)
             raise GateRefused("toolpath", f"the gate refused what the slicer made: {reasons}")
         return gcode
-
-    def _canonical(self, content: Iterable[bytes], filename: str, unit_mm: float) -> bytes:
-        try:
-            answer = self.sandbox.run("canonical", [(filename, content)], {"unit_mm": unit_mm})
-            form = checked(answer)
-        except (Refused, SandboxUnavailable, ValueError) as error:
-            raise GateRefused("canonical", f"the mesh cannot be written anew: {error}") from error
-        if not form["sound"]:
-            raise GateRefused("canonical", "rounding the mesh to its canonical grid spoiled it")
-        return answer.blobs[FILE]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from printer_agent.errors import (
 )
 from printer_agent.identity import Identity
 from printer_agent.journal import Journal
-from printer_agent.machine import load_machine
+from printer_agent.machine import load_machine, save_machine
 from printer_agent.outcomes import Summary
 from printer_agent.particulars import Particulars
 from printer_agent.print_token import PrintToken
@@ -285,6 +286,46 @@ class TestPrint:
         assert bench.service.calls("/v1/prints/claim") == []
         bench.printer.watch.unlink()
         assert bench.print(token).state == "reported"
+
+
+class TestOrientation:
+    @pytest.fixture
+    def oriented(
+        self, sandbox: Sandbox, hands: Hands, enrol_at: Callable[[FakeService], Settings]
+    ) -> Callable[[Any], Bench]:
+        def make(orientation: Any) -> Bench:
+            service = FakeService(recipe={"process": "MEX", "material": "PLA", "orientation": orientation})
+            return Bench(enrol_at(service), service, sandbox, hands)
+
+        return make
+
+    def test_is_how_the_part_is_delivered(self, oriented: Callable[[Any], Bench]) -> None:
+        bench = oriented([0, 0, -1])
+        bench.print(bench.service.authorise())
+        (delivered,) = bench.delivered
+        facets = struct.iter_unpack("<12fH", delivered.read_bytes()[84:])
+        assert sorted(sorted(facet[5:12:3]) for facet in facets) == [*[[0, 20, 20]] * 3, [20, 20, 20]]
+
+    def test_of_an_upright_part_changes_no_byte(self, oriented: Callable[[Any], Bench]) -> None:
+        bench = oriented([0, 0, 1])
+        bench.print(bench.service.authorise())
+        assert [path.read_bytes() for path in bench.delivered] == [bench.service.plaintext]
+
+    def test_that_cannot_be_read_consumes_nothing(self, oriented: Callable[[Any], Bench]) -> None:
+        bench = oriented({"face": "largest"})
+        with pytest.raises(GateRefused) as caught:
+            bench.print(bench.service.authorise())
+        assert caught.value.kind == "recipe_orientation"
+        assert (bench.service.outcomes, bench.delivered) == ({}, [])
+
+    def test_that_makes_the_part_too_large_is_refused(self, oriented: Callable[[Any], Bench]) -> None:
+        bench = oriented([1, 1, 1])
+        home = bench.printer.home
+        save_machine(home, replace(load_machine(home), build_volume_mm=(22, 22, 22)))
+        with pytest.raises(GateRefused, match="as its recipe stands it"):
+            bench.print(bench.service.authorise())
+        assert bench.service.outcomes["job_1"]["outcome"]["result"] == Result.FAILED
+        assert bench.delivered == []
 
 
 class TestReport:

@@ -65,10 +65,6 @@ class TestProfile:
             settings(material="PEEK")
         assert settings(material="PEEK", parameters={"nozzle_c": 280, "bed_c": 110})["temperature"] == "280"
 
-    def test_refuses_to_turn(self) -> None:
-        with pytest.raises(GateRefused, match="does not turn"):
-            settings(orientation=[0, 0, 1])
-
     def test_needs_the_machines_limits(self) -> None:
         with pytest.raises(GateRefused, match="limits"):
             settings(Machine("W", (250, 210, 200), ("MEX",)))

@@ -84,6 +84,14 @@ class TestSlice:
         gcode = Toolpaths(slicer, sandbox, MACHINE).of_mesh([part], "cap.stl", RECIPE)
         assert f"\n;Z:{size_mm[2]:g}\n".encode() in gcode or size_mm[2] % 0.2
 
+    @pytest.mark.parametrize(("orientation", "layers"), [(None, 20), ([1, 0, 0], 60), ([0, -1, 0], 40)])
+    def test_stands_the_part_as_the_recipe_says(
+        self, slicer: PrusaSlicer, sandbox: Sandbox, orientation: list[int] | None, layers: int
+    ) -> None:
+        recipe = {**RECIPE, "orientation": orientation}
+        gcode = Toolpaths(slicer, sandbox, MACHINE).of_mesh([box((12, 8, 4))], "cap.stl", recipe)
+        assert gcode.count(b"\n;LAYER_CHANGE\n") == layers
+
     def test_gives_the_gate_what_another_machine_cannot(self, slicer: PrusaSlicer, sandbox: Sandbox) -> None:
         class Hotter:
             check = staticmethod(slicer.check)

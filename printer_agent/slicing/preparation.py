@@ -1,0 +1,78 @@
+"""What a driver gets of a file: the file, its shape turned as the recipe says, or a toolpath of it.
+
+| file | driver takes meshes | driver takes G-code |
+|---|---|---|
+| mesh, as it stands | the file | sliced |
+| mesh, recipe turns it | its shape, turned, as STL | turned, then sliced |
+| G-code | the file | the file |
+| G-code in a package | the file | refused |
+
+A toolpath stands as it was made: its recipe's orientation says nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from mesh_tools.sandbox import Sandbox
+from printer_agent.drivers.base import Driver
+from printer_agent.errors import GateRefused, NotReady
+from printer_agent.machine import Machine
+from printer_agent.release import PrintFile
+from printer_agent.slicing.orientation import rotation_of
+from printer_agent.slicing.profile import profile
+from printer_agent.slicing.shape import Shapes
+from printer_agent.slicing.toolpath import Slicer, Toolpaths
+
+
+def delivered_format(file: PrintFile, driver: Driver) -> str:
+    """Give the format of what the driver gets."""
+    if not driver.takes_meshes:
+        return "gcode"
+    return "stl" if _turns(file) else file.format
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """Prepares files for one driver of one machine."""
+
+    driver: Driver
+    machine: Machine
+    sandbox: Sandbox
+    slicer: Slicer
+
+    def require(self, file: PrintFile) -> None:
+        """Refuse, while nothing is consumed, what would be refused for certain.
+
+        Raises GateRefused for what can never be printed here, NotReady where the slicer is missing now.
+        """
+        _turns(file)
+        if not self._slices(file):
+            return
+        if "gcode" in file.format:
+            raise GateRefused("format", f"{self.driver.name} hosts take plain G-code, not {file.format}")
+        profile(file.recipe, self.machine)
+        try:
+            self.slicer.check()
+        except GateRefused as error:
+            raise NotReady(error.kind, error.message, error.remedy) from error
+
+    def prepared(self, file: PrintFile, content: Iterable[bytes]) -> bytes | None:
+        """Give what the driver gets of a file that the gate has passed; None where it is the file itself.
+
+        Raises GateRefused where it cannot be made, or the gate refuses what was made.
+        """
+        if self._slices(file):
+            toolpaths = Toolpaths(self.slicer, self.sandbox, self.machine)
+            return toolpaths.of_mesh(content, file.filename, file.recipe)
+        if _turns(file):
+            return Shapes(self.sandbox, self.machine).judged(content, file.filename, file.recipe)
+        return None
+
+    def _slices(self, file: PrintFile) -> bool:
+        return not self.driver.takes_meshes and file.format != "gcode"
+
+
+def _turns(file: PrintFile) -> bool:
+    return "gcode" not in file.format and rotation_of(file.recipe) is not None

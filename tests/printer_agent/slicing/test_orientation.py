@@ -1,0 +1,94 @@
+"""The recipe's orientation: which turns it gives, and what they do to a shape."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from printer_agent.errors import GateRefused
+from printer_agent.slicing.orientation import rotation_of, turned
+from tests.e2e.parts import box
+
+COORDINATES = st.floats(-1e3, 1e3).filter(lambda value: abs(value) > 1e-3)
+UP = st.tuples(COORDINATES, COORDINATES, COORDINATES)
+
+
+def points(stl: bytes) -> Any:
+    facets = np.frombuffer(stl, np.dtype([("vectors", "<f4", (4, 3)), ("attribute", "<u2")]), offset=84)
+    return facets["vectors"][:, 1:].astype(np.float64)
+
+
+def sides(stl: bytes) -> list[float]:
+    corners = points(stl).reshape(-1, 3)
+    return [round(float(side), 4) for side in corners.max(axis=0) - corners.min(axis=0)]
+
+
+def volume(stl: bytes) -> float:
+    a, b, c = (points(stl)[:, corner] for corner in range(3))
+    return float((np.cross(a, b) * c).sum() / 6)
+
+
+class TestRotationOf:
+    @pytest.mark.parametrize("orientation", [None, [0, 0, 1], [0, 0, 2.5]])
+    def test_leaves_a_part_as_it_stands(self, orientation: Any) -> None:
+        assert rotation_of({"orientation": orientation}) is None
+
+    def test_leaves_a_recipe_without_one(self) -> None:
+        assert rotation_of({}) is None
+
+    @pytest.mark.parametrize(
+        "orientation",
+        [
+            *(
+                "up",
+                1,
+                True,
+                {},
+                [],
+                [0, 0],
+                [0, 0, 0],
+                [0, 0, 1, 0],
+                [0, 0, "1"],
+                [0, 0, True],
+                [0, None, 1],
+            ),
+            *({"up": [0, 0, 1]}, [float("nan"), 0, 1], [float("inf"), 0, 1], [[0, 0, 1]]),
+        ],
+    )
+    def test_refuses_what_is_no_direction(self, orientation: Any) -> None:
+        with pytest.raises(GateRefused) as caught:
+            rotation_of({"orientation": orientation})
+        assert caught.value.kind == "recipe_orientation"
+
+    @given(UP)
+    def test_turns_the_direction_upwards_and_nothing_inside_out(self, up: tuple[float, float, float]) -> None:
+        rotation = np.array(rotation_of({"orientation": list(up)}))
+        assert rotation @ up == pytest.approx([0, 0, np.linalg.norm(up)], abs=1e-6)
+        assert rotation @ rotation.T == pytest.approx(np.eye(3), abs=1e-9)
+        assert np.linalg.det(rotation) == pytest.approx(1)
+
+
+class TestTurned:
+    @pytest.mark.parametrize(
+        ("orientation", "expected"),
+        [([1, 0, 0], [3, 2, 1]), ([0, -1, 0], [1, 3, 2]), ([0, 0, -1], [1, 2, 3]), ([-5, 0, 0], [3, 2, 1])],
+    )
+    def test_lays_a_box_on_its_side(self, orientation: list[int], expected: list[float]) -> None:
+        rotation = rotation_of({"orientation": orientation})
+        assert rotation is not None
+        made = turned(box((1, 2, 3)), rotation)
+        assert sides(made) == expected
+        assert (volume(made), points(made)[..., 2].min()) == (pytest.approx(6), 0)
+
+    @given(UP)
+    def test_keeps_the_volume_and_stands_on_the_plate(self, up: tuple[float, float, float]) -> None:
+        rotation = rotation_of({"orientation": list(up)})
+        assert rotation is not None
+        made = turned(box((10, 20, 30)), rotation)
+        assert volume(made) == pytest.approx(6000, rel=1e-4)
+        assert points(made)[..., 2].min() == pytest.approx(0, abs=1e-5)
+        assert len(made) == len(box((10, 20, 30)))
