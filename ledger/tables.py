@@ -126,7 +126,6 @@ events: Final = Table(
         "ledger_events_print",
         "print",
         "name",
-        unique=True,
         sqlite_where=text("print IS NOT NULL"),
         postgresql_where=text("print IS NOT NULL"),
     ),

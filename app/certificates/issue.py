@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 from sqlmodel import Session
@@ -13,21 +14,24 @@ from app.evidence import print_bundle
 from app.models import Print
 from app.wiring import Services
 from ledger import certificate
-from ledger.certificate_audit import Verification, verify
+from ledger.certificate import Certified
+from ledger.certificate_audit import verify
 
 
-def issue(services: Services, session: Session, row: Print) -> dict[str, Any]:
-    """Give the certificate of a print; the same bytes in canonical form whenever it is asked for.
+@dataclass(frozen=True)
+class Issued:
+    """A certificate that verifies, and what it says."""
+
+    certificate: dict[str, Any]
+    says: Certified
+
+
+def issue(services: Services, session: Session, row: Print) -> Issued:
+    """Make the certificate of a print; in canonical form the same bytes whenever it is asked for.
 
     Raises Conflict before its outcome is final, IntegrityBroken where the rows no longer make a certificate
     that verifies, ChainError while no node answers.
     """
-    made, _ = issue_verified(services, session, row)
-    return made
-
-
-def issue_verified(services: Services, session: Session, row: Print) -> tuple[dict[str, Any], Verification]:
-    """Do what `issue` does; give the verification beside the certificate."""
     if row.outcome_operation is None or row.report is None or row.report_salt is None:
         raise Conflict(
             f"print {row.id} is {row.state}: it has no outcome to certify",
@@ -41,11 +45,11 @@ def issue_verified(services: Services, session: Session, row: Print) -> tuple[di
     domain = services.ledger.domain
     made = certificate.assemble(domain, operations, json.loads(row.report), row.report_salt)
     verified = verify(made)
-    if not verified.ok:
+    if verified.says is None or not verified.ok:
         first = verified.findings[0]
         raise IntegrityBroken(
             f"print {row.id} cannot be certified: {first.row} {first.field} {first.problem}",
             field=first.field,
             remedy="audit the service (`partvault audit`); its rows are not what was signed",
         )
-    return made, verified
+    return Issued(made, verified.says)

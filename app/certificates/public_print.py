@@ -86,7 +86,7 @@ def _event(session: Session, print_hash: bytes, kind: type[Event]) -> RowMapping
     """Read the print's event of a kind, with the time of its block."""
     about = (_EVENTS.print == print_hash) & (_EVENTS.name == kind.__name__)
     joined = select(tables.events, _BLOCKS.timestamp).where(about, _EVENTS.block_number == _BLOCKS.number)
-    return session.connection().execute(joined).mappings().first()
+    return session.connection().execute(joined.order_by(_EVENTS.block_number)).mappings().first()
 
 
 def _outcome(event: RowMapping) -> PublicOutcome:

@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 
 from app.certificates import checking, form, pages, public_print
 from app.certificates import pdf as certificate_pdf
-from app.certificates.issue import issue, issue_verified
+from app.certificates.issue import issue
 from app.certificates.links import verification_url
 from app.certificates.paper import paper_of
 from app.certificates.public_print import PublicPrint
@@ -17,10 +17,9 @@ from app.certificates.schemas import CertificateChecked, PublicPrintView
 from app.certificates.views import checked_view, public_view
 from app.dependencies import ReaderCaller, ServicesDep, public
 from app.encodings import JsonObject
-from app.errors import Invalid, NotFound, Unavailable
+from app.errors import AppError, Invalid, Kind, Unavailable
 from app.prints import queries
 from app.wiring import Services
-from ledger.certificate import Certified
 from ledger.chain import ChainError
 from ledger.commitment import canonical_json
 
@@ -30,13 +29,15 @@ _PUBLIC = public("tells what the chain tells anybody of a print, and names nobod
 _SHOWN = public("checks a certificate that the caller shows, keeps nothing, and names nobody else")
 
 
-class NoSuchPrint(NotFound):
+class NoSuchPrint(AppError):  # noqa: N818 - it names what is so
     """The ledger knows no print of this name."""
 
+    kind = Kind.NOT_FOUND
+
     def __init__(self) -> None:
-        super().__init__("print", "of this name")
-        self.detail = "no such print on this ledger"
-        self.remedy = "check the name; it stands in the certificate's code"
+        super().__init__(
+            "no such print on this ledger", remedy="compare the name with the one on the certificate"
+        )
 
 
 @router.get("/v1/prints/{print_id}/certificate", response_model=JsonObject)
@@ -46,8 +47,8 @@ def get_certificate(print_id: str, caller: ReaderCaller, services: ServicesDep) 
     `partvault certificate verify` verifies it without the service.
     """
     with services.database.read() as session:
-        made = issue(services, session, queries.print_of(session, caller, print_id))
-    return Response(canonical_json(made), media_type="application/json")
+        issued = issue(services, session, queries.print_of(session, caller, print_id))
+    return Response(canonical_json(issued.certificate), media_type="application/json")
 
 
 @router.get(
@@ -63,12 +64,10 @@ def get_certificate_pdf(
     """
     with services.database.read() as session:
         row = queries.print_of(session, caller, print_id)
-        made, verified = issue_verified(services, session, row)
-        says = verified.says
-        assert isinstance(says, Certified)  # noqa: S101  # what verifies says something
-        link = verification_url(services.settings, request, says.print)
-        paper = paper_of(services, session, caller, row, says, link)
-    content = certificate_pdf.draw(paper, canonical_json(made))
+        issued = issue(services, session, row)
+        link = verification_url(services.settings, request, issued.says.print)
+        paper = paper_of(services, session, caller, row, issued.says, link)
+    content = certificate_pdf.draw(paper, canonical_json(issued.certificate))
     headers = {"Content-Disposition": f'inline; filename="certificate-{row.id}.pdf"'}
     return Response(content, media_type="application/pdf", headers=headers)
 

@@ -603,7 +603,7 @@ def upgrade() -> None:
         batch_op.create_index(
             "ledger_events_print",
             ["print", "name"],
-            unique=True,
+            unique=False,
             sqlite_where=sa.text("print IS NOT NULL"),
             postgresql_where=sa.text("print IS NOT NULL"),
         )
