@@ -17,6 +17,7 @@ from app.licences.states import LicenceState
 from app.models import Licence, Print, Printer, Revision
 from app.plates import release as plates
 from app.printers import service as printers
+from app.printers import succession
 from app.printers.states import PrinterState
 from app.prints import outcome, release
 from app.prints.authorisation import expire_due
@@ -45,6 +46,7 @@ class Sweeper:
         """Do everything once; always False, as there is nothing to hurry for."""
         self._conclude_prints()
         self._settle_rows()
+        succession.retire_drained(self._services)
         destruction.finish_all(self._services)
         self._expire()
         now = self._services.clock.now()
