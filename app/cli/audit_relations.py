@@ -250,12 +250,14 @@ class Relations:
         before = self._rows.printers.get(row.predecessor_id or "")
         if not succeeds(self._domain, row, before):
             yield Finding(name, "predecessor_id, succession_signature", "is not its predecessor's word")
-        after = [
-            each.id
+        enrolled = [
+            each
             for each in self._rows.printers.values()
             if each.predecessor_id == row.id and each.state in _ENROLLED
         ]
-        yield from _unlike(name, {"successor_id": (row.successor_id, after[0] if after else None)})
+        known = [each.id for each in enrolled if f"enrol:{_hex(each.printer_hash)}" in self._facts]
+        if row.successor_id not in [each.id for each in enrolled] and (row.successor_id or known):
+            yield Finding(name, "successor_id", "is not the enrolled printer that succeeds it")
 
     def _print(self, row: Print) -> Iterator[Finding]:
         name, licence = f"prints {row.id}", self._rows.licences.get(row.licence_id)
@@ -289,6 +291,7 @@ class Relations:
         if row.plate_id is None:
             return _record_operation(row, licence)
         return audit_plates.record_operation(self._plates[row.plate_id], self._rows.licences)
+
     def _reissue(self, row: Reissue) -> Iterator[Finding]:
         return audit_reissues.findings(row, self._rows.licences, self._rows.prints)
 

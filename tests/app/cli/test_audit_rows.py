@@ -32,6 +32,7 @@ from tests.app.designs.held import held_draft, keeper
 from tests.app.licences.test_owner_held import Grant
 from tests.app.parties import new_party
 from tests.app.plates.client import authorise, redeem
+from tests.app.printers.rotating import successor_of, until_state
 from tests.app.service import running_service
 from tests.app.shredding.shredded import requested, shred
 
@@ -246,6 +247,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Folder]:
         owner.revoke(owner.license(revision, provider))
         retired = provider.printer()
         provider.expect(200, "POST", f"/v1/printers/{retired.id}/retire", json={})
+        turned = provider.printer()
+        successor_of(provider, turned)
+        until_state(provider, turned, "retired")
         held = held_draft(keeper(service))
         held.published()
         granted = Grant(held, provider, [printer]).done()

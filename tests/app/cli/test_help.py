@@ -80,7 +80,7 @@ class TestNouns:
             *("licence consent", "licence transfer", "licence transfers"),
             *("plate check", "plate create", "plate show", "plate withdraw"),
             *("printer enrol", "printer list", "printer show", "printer approve", "printer retire"),
-            *("printer quarantine", "printer lift", "printer alarms"),
+            *("printer quarantine", "printer lift", "printer alarms", "printer rotate", "printer facts"),
             *("mesh diff", "mesh canonical", "design similar"),
             *(
                 "print check",

@@ -61,7 +61,7 @@ class TestPartyPrinters:
     def test_shows_no_more_than_keys_and_machine(self, owner: Party, workshop: Party) -> None:
         workshop.printer()
         (shown,) = listed(owner, workshop)["items"]
-        assert set(shown) == {"id", "printer_hash", "enrolment", "sealing", "machine"}
+        assert set(shown) == {"id", "printer_hash", "enrolment", "sealing", "machine", "attestation"}
         assert set(shown["enrolment"]) == {"provider", "keyX", "keyY"}
         assert set(shown["sealing"]) == {"suite", "public", "signature"}
         public = ("model", "build_volume_mm", "processes")
