@@ -21,6 +21,7 @@ from printer_agent.keys import prove, thumbprint
 from printer_agent.machine import load_machine
 from printer_agent.settings import Settings
 from printer_agent.slicing.prusa import PrusaSlicer
+from printer_agent.swap import clear_swaps
 
 _SKEW_S = 30.0
 _MEMORY_FILE_SYSTEMS = ("tmpfs", "ramfs")
@@ -47,6 +48,7 @@ def examine(settings: Settings, transport: httpx2.BaseTransport | None = None) -
     if settings.driver in ("octoprint", "moonraker"):
         yield _attempt("slicer", lambda: _slicer(settings))
     yield _memory()
+    yield _swap()
     yield _core_dumps()
     yield _service(settings, transport)
 
@@ -132,6 +134,14 @@ def _memory() -> Check:
     if hasattr(os, "memfd_create"):
         return Check("memory", True, "decrypted parts stay in anonymous memory")
     return Check("memory", True, "no memfd_create here; decrypted parts stay on the heap")
+
+
+def _swap() -> Check:
+    clear = clear_swaps()
+    if not clear:
+        return Check("swap", True, "off, in memory, or encrypted")
+    found = f"{', '.join(clear)} may hold pieces of parts in the clear"
+    return Check("swap", False, found, "swapoff -a, or put it on zram or dm-crypt")
 
 
 def _core_dumps() -> Check:
