@@ -1,8 +1,12 @@
 """HTTP routes of plates."""
 
+from collections.abc import Callable
+
 from fastapi import APIRouter, Response
+from sqlmodel import Session
 
 from app import idempotency
+from app.auth.principals import Principal
 from app.dependencies import ProviderCaller, ReaderCaller, RequiredIdempotencyKey, ServicesDep, TokenCaller
 from app.encodings import DomainView, from_hex, to_hex
 from app.plates import authorisation, queries, redemption
@@ -22,11 +26,16 @@ from app.plates.schemas import (
     SpotView,
 )
 from app.plates.views import plate_view
+from app.preconditions import IfMatch
 from app.prints.lifecycle import State
 from app.prints.schemas import ReasonView
 from ledger.typed_data import PrintClaim
 
 router = APIRouter(prefix="/v1", tags=["plates"])
+
+
+def _show(caller: Principal, plate_id: str) -> Callable[[Session], PlateView]:
+    return lambda session: plate_view(session, *queries.plate_of(session, caller, plate_id))
 
 
 @router.post("/plates/check")
@@ -101,12 +110,12 @@ def redeem(
 def get_plate(plate_id: str, caller: ReaderCaller, services: ServicesDep) -> PlateView:
     """Show a plate with those of its prints that you are a party of."""
     with services.database.read() as session:
-        return plate_view(session, *queries.plate_of(session, caller, plate_id))
+        return _show(caller, plate_id)(session)
 
 
 @router.post("/plates/{plate_id}/withdraw")
-def withdraw(plate_id: str, caller: ProviderCaller, services: ServicesDep) -> PlateView:
+def withdraw(plate_id: str, caller: ProviderCaller, services: ServicesDep, match: IfMatch) -> PlateView:
     """Withdraw a plate before its token is redeemed; all its numbers are free again."""
-    authorisation.withdraw(services, caller, plate_id)
-    with services.database.read() as session:
-        return plate_view(session, *queries.plate_of(session, caller, plate_id))
+    with match.holding(services.database, _show(caller, plate_id)):
+        authorisation.withdraw(services, caller, plate_id)
+    return get_plate(plate_id, caller, services)

@@ -30,7 +30,7 @@ CHANGING = sorted(
     if any(item["name"] == "If-Match" for item in operation.get("parameters", ()))
 )
 """As the API's own document tells them, so that a new route is among them."""
-ROWS = {"designs", "revisions", "printers", "licences", "prints", "api-keys", "shreddings"}
+ROWS = {"designs", "revisions", "printers", "licences", "prints", "plates", "api-keys", "shreddings"}
 OTHERS = {
     *("verification/{print_hash}", "/verify/{print_hash}"),
     *("designs/{design_id}/revisions", "designs/{design_id}/shreddings", "prints/{print_id}/reissue"),
@@ -83,6 +83,12 @@ def held(service: Service) -> dict[str, tuple[Party, str]]:
     )
     counted = provider.authorise(licence, printer)
     assert printer.redeem(counted["token"]).status_code == 200
+    parts = [{"licence_id": owner.license(revision, provider)["id"]} for _ in range(2)]
+    plate = provider.expect(
+        *(201, "POST", "/v1/plates"),
+        json={"parts": parts, "printer_id": printer.id},
+        headers={"Idempotency-Key": secrets.token_hex(8)},
+    )
     name = print_id(bytes.fromhex(licence["licence_hash"][2:]), counted["sequence"])
     return {
         "designs": (owner, revision["design_id"]),
@@ -90,6 +96,7 @@ def held(service: Service) -> dict[str, tuple[Party, str]]:
         "printers": (provider, printer.id),
         "licences": (owner, licence["id"]),
         "prints": (provider, made["id"]),
+        "plates": (provider, plate["id"]),
         "api-keys": (owner, spare["id"]),
         "shreddings": (owner, shredding["id"]),
         "organisations": (operator, owner.id),
