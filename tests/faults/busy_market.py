@@ -14,6 +14,7 @@ from ledger.typed_data import PrintClaim
 from tests.e2e.conftest import Market
 from tests.e2e.parties import Party, Printer, in_seconds, unhexed
 from tests.e2e.parts import box
+from tests.e2e.service_process import ServiceProcess
 from tests.faults.volley import redeeming
 
 CLAIM_GRACE_S = 300
@@ -42,6 +43,10 @@ class Parties:
         revision = owner.upload(box())
         owner.expect(200, "POST", f"/v1/revisions/{revision['id']}/publish")
         return cls(owner, market.provider, market.provider.new_printer(), revision["id"])
+
+    def follow(self, service: ServiceProcess) -> None:
+        """Take the address of a service that has been started again."""
+        self.owner.url = self.provider.url = self.printer.url = service.url
 
     async def license(self, client: httpx2.AsyncClient, url: str, prints: int) -> dict[str, Any]:
         """Grant a licence; gives it when the chain has it."""

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine, create_engine, select
 
+from ledger.tables import leases
 from tests.e2e.conftest import Market
 from tests.e2e.parties import Printer
 from tests.e2e.service_process import ServiceProcess
@@ -34,14 +36,27 @@ class Pair:
     second: ServiceProcess
     market: Market
     network: Network
+    engine: Engine
 
     @property
     def urls(self) -> tuple[str, str]:
         return self.first.url, self.second.url
 
-    def printers(self, printer: Printer) -> list[Printer]:
-        """The same machine as a client of either service."""
-        return [Printer(url, printer.domain, printer.id, printer.key, printer.sealing) for url in self.urls]
+    @property
+    def services(self) -> tuple[ServiceProcess, ServiceProcess]:
+        return self.first, self.second
+
+    def at(self, service: ServiceProcess, printer: Printer) -> Printer:
+        """The machine as a client of one of the services."""
+        return Printer(service.url, printer.domain, printer.id, printer.key, printer.sealing)
+
+    def leader_first(self) -> tuple[ServiceProcess, ServiceProcess]:
+        """The service that carries operations to the chain, then the other."""
+        with self.engine.connect() as connection:
+            query = select(leases.c.holder).where(leases.c.name == "relay")
+            holder = connection.execute(query).scalar_one()
+        leads = int(holder.split(":")[1]) == self.first.pid
+        return (self.first, self.second) if leads else (self.second, self.first)
 
 
 @contextmanager
@@ -70,7 +85,9 @@ def running_pair(folder: Path, database: str) -> Iterator[Pair]:
         for service in services:
             service.await_ready()
         founder, follower = sorted(services, key=lambda service: not service.founded)
-        yield Pair(founder, follower, Market.open(founder), network)
+        engine = create_engine(url)
+        stack.callback(engine.dispose)
+        yield Pair(founder, follower, Market.open(founder), network, engine)
 
 
 def _network(folder: Path) -> Network:

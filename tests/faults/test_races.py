@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import secrets
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx2
 import pytest
 
+from ledger.typed_data import PrintClaim
 from tests.e2e.conftest import Market
 from tests.e2e.parties import problem
 from tests.e2e.service_process import ServiceProcess
@@ -17,7 +22,8 @@ from tests.faults.pair import DATABASES, Pair, running_pair
 from tests.faults.volley import claim_of, fire, redeeming
 from tests.faults.withdrawals import Course, judged, stopped
 
-REDEEMERS = 16
+REDEEMERS, TAKEOVERS = 16, 5
+WINDOW_S = 1.0
 
 
 @pytest.fixture(scope="module", params=DATABASES)
@@ -36,43 +42,60 @@ class OneToken:
 
     def __init__(self, pair: Pair, parties: Parties) -> None:
         self.pair, self.parties = pair, parties
-        self.machines = pair.printers(parties.printer)
+        self.machines = [pair.at(service, parties.printer) for service in pair.services]
 
     def one_key(self, retries: int) -> None:
         """The same redemption so often at once: one release, byte for byte, and one count."""
-        licence = self._licence(1)
-        token = self._token(licence)
+        licence = self.licence(1)
+        token = self.token(licence)
         claim, key = claim_of(self.machines[0], token), secrets.token_hex(16)
         answers = fire([redeeming(self.machines[n % 2], token, claim, key) for n in range(retries)])
         assert {answer.status_code for answer in answers} == {200}
         assert len({answer.content for answer in answers}) == 1
-        assert self._recorded(licence) == 1
+        assert self.recorded(licence) == 1
 
     def many_keys(self, rounds: int) -> None:
         """Redeemers that know nothing of each other: one winner each round."""
-        licence = self._licence(rounds)
+        licence = self.licence(rounds)
         for number in range(1, rounds + 1):
-            token = self._token(licence)
+            token = self.token(licence)
             claim = claim_of(self.machines[0], token)
             keys = [secrets.token_hex(16) for _ in range(REDEEMERS)]
             answers = fire([redeeming(self.machines[n % 2], token, claim, key) for n, key in enumerate(keys)])
             refused = [answer for answer in answers if answer.status_code != 200]
             assert len(refused) == REDEEMERS - 1
             assert {problem(answer)["type"].rpartition(":")[2] for answer in refused} == {"token-spent"}
-            assert self._recorded(licence) == number
+            assert self.recorded(licence) == number
 
-    def _licence(self, prints: int) -> str:
+    def cut_off(self, service: ServiceProcess, token: str, claim: PrintClaim, key: str) -> bytes | None:
+        """Redeem at a service that is killed meanwhile; gives the release where one came."""
+        machine = self.pair.at(service, self.parties.printer)
+
+        def redeem() -> bytes | None:
+            try:
+                answer = machine.redeem_claim(token, claim, key)
+            except httpx2.TransportError:
+                return None
+            return answer.content if answer.status_code == 200 else None
+
+        with ThreadPoolExecutor(1) as pool:
+            running = pool.submit(redeem)
+            time.sleep(random.uniform(0, WINDOW_S))
+            service.kill()
+            return running.result()
+
+    def licence(self, prints: int) -> str:
         revision = {"id": self.parties.revision}
         body = self.pair.market.owner.licence_request(revision, self.pair.market.provider, prints=prints)
         headers = {"Idempotency-Key": secrets.token_hex(16)}
         made = self.parties.owner.expect(201, "POST", "/v1/licences", json=body, headers=headers)
         return str(made["id"])
 
-    def _recorded(self, licence: str) -> int:
+    def recorded(self, licence: str) -> int:
         shown = self.parties.owner.expect(200, "GET", f"/v1/licences/{licence}")
         return int(shown["prints_recorded"])
 
-    def _token(self, licence: str) -> str:
+    def token(self, licence: str) -> str:
         made = self.pair.market.provider.authorise({"id": licence}, self.parties.printer)
         return str(made["token"])
 
@@ -112,6 +135,30 @@ class TestRevoke:
             parties = Parties.of(Market.open(service))
             course = Course((service.url, service.url), parties, lead_s=0.05, step_s=0.01, skew_s=0.05)
             say(judged(parties, asyncio.run(course.run(10_000))))
+
+
+@pytest.mark.slow
+class TestTakeover:
+    def test_the_other_service_completes_what_a_dead_one_carried(
+        self, pair: Pair, parties: Parties, say: Callable[[str], None]
+    ) -> None:
+        """Relay and index are led by leases: the one that leads is killed while it redeems, every time."""
+        race, waited = OneToken(pair, parties), []
+        licence = race.licence(TAKEOVERS)
+        for number in range(1, TAKEOVERS + 1):
+            leader, other = pair.leader_first()
+            token = race.token(licence)
+            claim, key = claim_of(pair.at(other, parties.printer), token), secrets.token_hex(16)
+            first = race.cut_off(leader, token, claim, key)
+            began = time.monotonic()
+            (again,) = fire([redeeming(pair.at(other, parties.printer), token, claim, key)])
+            waited.append(time.monotonic() - began)
+            assert again.status_code == 200, again.text
+            assert first in (None, again.content)
+            leader.start()
+            parties.follow(pair.first)
+            assert race.recorded(licence) == number
+        say(f"{TAKEOVERS} leaders killed; the other service released after {max(waited):.1f} s at the most")
 
 
 @pytest.mark.slow

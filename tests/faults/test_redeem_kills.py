@@ -25,9 +25,10 @@ from tests.faults.struck_service import StruckService
 from tests.faults.volley import claim_of
 
 RECORDINGS = 2
+TRIES = 2
 PRINTS = 100_000
 KINDS_MET = {"database", "file", "socket", "wait", "await"}
-THREADS_MET = {"MainThread", "AnyIO worker thread", "partvault-relay", "partvault-sync"}
+THREADS_MET = {"MainThread", "partvault-relay", "partvault-sync"}
 MISSED_PERCENT_MAX = 25
 """Some points are on the way of a thread only when another is slower; where it is not, the service lives."""
 
@@ -104,7 +105,7 @@ class TestRedeem:
         assert {point.split("|")[1] for point in points} >= KINDS_MET
         assert {point.split("|")[0] for point in points} >= THREADS_MET
         chosen = spread(points, deaths)
-        missed = [point for point in chosen if not bench.die_at(point)]
+        missed = [point for point in chosen if not any(bench.die_at(point) for _ in range(TRIES))]
         say(f"a redemption has {len(points)} points: {by_kind(points)}; {died(chosen, missed)}")
         assert 100 * len(missed) <= MISSED_PERCENT_MAX * len(chosen) + 100
         audited = audit(bench.service)
