@@ -53,6 +53,12 @@ class Certified:
     result: int
     report: PrintReport
 
+    @property
+    def place(self) -> str:
+        """Which of the licensed prints it is, in words; one beyond them was credited for one that failed."""
+        beyond = ", with credited reprints" if self.sequence > self.licence.prints else ""
+        return f"{self.sequence} of {self.licence.prints} licensed{beyond}"
+
 
 def assemble(
     domain: Domain, operations: Sequence[ProvenOperation], report: Mapping[str, Any], salt: bytes

@@ -83,8 +83,7 @@ def _head(sheet: FPDF, paper: Paper) -> None:
     write(sheet, _clipped(paper.part, 66), size=size, style="B", height=11, width=width)
     colour, word = _VERDICTS[Result(says.result)]
     write(sheet, word, size=12, style="B", colour=colour, height=7, width=width)
-    count = f"Print {says.sequence} of {says.licence.prints} licensed"
-    write(sheet, count, size=10, colour=FAINT, width=width)
+    write(sheet, f"Print {says.place}", size=10, colour=FAINT, width=width)
     sheet.set_y(58)
 
 

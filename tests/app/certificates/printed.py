@@ -53,19 +53,26 @@ class Printed:
 
     @property
     def name(self) -> str:
-        return str(self.certificate()["print"])
+        """The print's name on chain."""
+        return str(self.printer.report_on(self.licence, 1, 1)["print"])
 
 
-def printed(service: Service, result: int = 1, **changes: Any) -> Printed:
-    """Two parties with a licence for two prints, the first of them made and reported."""
+def printed(service: Service, result: int | None = 1, **changes: Any) -> Printed:
+    """Two parties with a licence for two prints, the first of them made and reported; not where there is no
+    result, then everybody withdraws.
+    """
     owner, provider = new_party(service, "owner", "auditor"), new_party(service, "provider")
     licence = owner.license(owner.published(), provider, prints=2, reprints=1)
     printer = provider.printer(model="Workhorse")
     release = printer.redeem(provider.authorise(licence, printer)["token"]).json()
     serial = f"SN-{secrets.token_hex(4)}"
-    said = {"serials": [serial], "mass_g": "12.41", "measurements": MEASURED} | changes
-    answer = printer.report(release, licence, 1, result, **said)
-    assert answer.status_code == 200, answer.text
+    if result is None:
+        owner.revoke(licence)
+        provider.expect(200, "POST", f"/v1/printers/{printer.id}/retire", json={})
+    else:
+        said = {"serials": [serial], "mass_g": "12.41", "measurements": MEASURED} | changes
+        answer = printer.report(release, licence, 1, result, **said)
+        assert answer.status_code == 200, answer.text
     return Printed(owner, provider, printer, licence, release, serial)
 
 

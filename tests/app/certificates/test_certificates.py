@@ -18,11 +18,6 @@ from tests.app.parties import Party, new_party, problem
 from tests.app.service import Service
 
 
-@pytest.fixture(scope="module")
-def case(service: Service) -> Printed:
-    return printed(service)
-
-
 def auditor_of(party: Party) -> Party:
     made = party.expect(201, "POST", "/v1/api-keys", json={"name": "audit", "roles": ["auditor"]})
     return Party(party.service, party.id, made["key"], party.address)
@@ -66,25 +61,26 @@ class TestCertificate:
             for path in (case.path, f"{case.path}.pdf"):
                 assert stranger.call("GET", path).status_code == 404
 
-    def test_waits_for_the_outcome(self, service: Service) -> None:
-        owner, provider = new_party(service, "owner"), new_party(service, "provider")
-        licence, printer = owner.license(owner.published(), provider), provider.printer()
-        release = printer.redeem(provider.authorise(licence, printer)["token"]).json()
+    def test_waits_for_the_outcome(self, under_way: Printed) -> None:
         for suffix in ("", ".pdf"):
-            refused = owner.call("GET", f"/v1/prints/{release['print_id']}/certificate{suffix}")
+            refused = under_way.owner.call("GET", f"{under_way.path}{suffix}")
             assert "no outcome to certify" in problem(refused, "conflict")["detail"]
 
-    @pytest.mark.parametrize(("result", "word"), [(2, "Failed"), (3, "Cancelled")])
-    def test_says_so_where_the_print_went_wrong(self, service: Service, result: int, word: str) -> None:
-        case = printed(service, result)
-        assert case.certificate()["report"]["result"] == word.lower()
-        assert f"{word}: no good part" in text_of(case.owner.call("GET", f"{case.path}.pdf").content)
+    @pytest.mark.parametrize("word", ["Failed", "Cancelled"])
+    def test_says_so_where_the_print_went_wrong(self, word: str, request: pytest.FixtureRequest) -> None:
+        wrong: Printed = request.getfixturevalue(word.lower())
+        assert wrong.certificate()["report"]["result"] == word.lower()
+        assert f"{word}: no good part" in text_of(wrong.owner.call("GET", f"{wrong.path}.pdf").content)
 
-    def test_is_not_given_out_where_rows_were_altered(self, service: Service) -> None:
-        case = printed(service)
-        forged = "update prints set report = json_set(report, '$.detail', 'perfect') where id = ?"
-        service.execute(forged, case.release["print_id"])
-        refused = problem(case.owner.call("GET", case.path), "integrity")
+    def test_is_not_given_out_where_rows_were_altered(self, service: Service, failed: Printed) -> None:
+        name = failed.release["print_id"]
+        honest = service.column("select report from prints where id = ?", name)
+        forged = honest.replace("failed", "completed")
+        service.execute("update prints set report = ? where id = ?", forged, name)
+        try:
+            refused = problem(failed.owner.call("GET", failed.path), "integrity")
+        finally:
+            service.execute("update prints set report = ? where id = ?", honest, name)
         assert refused["field"] == "report, report_salt"
 
 

@@ -16,17 +16,12 @@ import httpx2
 import pytest
 
 from app.certificates import checking
-from tests.app.certificates.printed import Printed, printed
-from tests.app.parties import new_party, problem
+from tests.app.certificates.printed import Printed
+from tests.app.parties import problem
 from tests.app.service import Service
 
 SERVICE_ID = re.compile(r"\b(?:org|key|dsn|rev|lic|prt|job|rel)_[0-9a-z]{26}\b")
 UNKNOWN = ["0x" + "11" * 32, "0x11", "job_" + "0" * 26, "0x" + "zz" * 32]
-
-
-@pytest.fixture(scope="module")
-def case(service: Service) -> Printed:
-    return printed(service)
 
 
 def shown(service: Service, name: str, content: bytes) -> httpx2.Response:
@@ -87,25 +82,24 @@ class TestLook:
         assert problem(service.client.post(f"/v1/verification/{name}", json={}))["status"] == 404
         assert shown(service, name, b"{}").status_code == 404
 
-    def test_tells_of_prints_without_outcome_revoked_and_retired(self, service: Service) -> None:
-        owner, provider = new_party(service, "owner"), new_party(service, "provider")
-        licence, printer = owner.license(owner.published(), provider), provider.printer()
-        printer.redeem(provider.authorise(licence, printer)["token"])
-        owner.revoke(licence)
-        provider.expect(200, "POST", f"/v1/printers/{printer.id}/retire", json={})
-        name = printer.report_on(licence, 1, 1)["print"]
-        seen = service.client.get(f"/v1/verification/{name}").json()
+    def test_tells_of_prints_without_outcome_revoked_and_retired(
+        self, service: Service, under_way: Printed
+    ) -> None:
+        seen = service.client.get(f"/v1/verification/{under_way.name}").json()
         assert (seen["outcome"], seen["licence_revoked"], seen["printer_retired"]) == (None, True, True)
-        text = Page(service.client.get(f"/verify/{name}")).text
+        text = Page(service.client.get(f"/verify/{under_way.name}")).text
         for word in ("not reported yet", "revoked since", "retired since"):
             assert word in text
 
-    @pytest.mark.parametrize(("result", "title"), [(2, "This print failed"), (3, "This print was cancelled")])
-    def test_praises_no_print_that_went_wrong(self, service: Service, result: int, title: str) -> None:
-        case = printed(service, result)
-        assert title in Page(service.client.get(f"/verify/{case.name}")).text
-        answer = shown(service, case.name, json.dumps(case.certificate()).encode())
-        assert "No good part came of this print" in Page(answer).text
+    @pytest.mark.parametrize(("result", "said"), [("failed", "failed"), ("cancelled", "was cancelled")])
+    def test_praises_no_print_that_went_wrong(
+        self, service: Service, result: str, said: str, request: pytest.FixtureRequest
+    ) -> None:
+        wrong: Printed = request.getfixturevalue(result)
+        assert f"This print {said}" in Page(service.client.get(f"/verify/{wrong.name}")).text
+        text = Page(shown(service, wrong.name, json.dumps(wrong.certificate()).encode())).text
+        assert f"Genuine, of a print that {said}" in text
+        assert "No good part came of this print" in text
 
 
 class TestCheck:
@@ -146,9 +140,10 @@ class TestCheck:
         assert "Do not trust this certificate" in page.text
         assert "What the certificate says" not in page.text
 
-    def test_takes_no_certificate_of_another_print(self, service: Service, case: Printed) -> None:
-        other = printed(service)
-        found = service.client.post(f"/v1/verification/{other.name}", json=case.certificate()).json()
+    def test_takes_no_certificate_of_another_print(
+        self, service: Service, case: Printed, failed: Printed
+    ) -> None:
+        found = service.client.post(f"/v1/verification/{failed.name}", json=case.certificate()).json()
         assert [each["check"] for each in found["checks"] if not each["ok"]] == ["expected"]
 
     @pytest.mark.parametrize("content", [b"", b"hello", b"[]", b"{}", b"\xff" * 100, b"[" * 90_000])
@@ -234,11 +229,8 @@ class TestPage:
         ):
             assert word in page.text, word
 
-    def test_draws_no_tag_that_a_report_holds(self, service: Service) -> None:
-        case = printed(service, serials=["<script>alert(1)</script>"], detail='"><img src=x onerror=y>')
-        answer = shown(service, case.name, self._content(case))
-        page = Page(answer)
-        assert "The certificate is genuine" in page.text
+    def test_draws_no_tag_that_a_report_holds(self, service: Service, cancelled: Printed) -> None:
+        page = Page(shown(service, cancelled.name, self._content(cancelled)))
         assert "<script>alert(1)</script>" in page.text
         assert not {"script", "img"} & {tag for tag, _ in page.tags}
 
