@@ -31,6 +31,7 @@ from tests.e2e.parts import box
 from tests.e2e.service_process import ServiceProcess
 from tests.printer_agent.hosts.moonraker import RunningMoonraker
 from tests.printer_agent.hosts.octoprint import RunningHost
+from tests.printer_agent.hosts.opcua import running_machine
 from tests.printer_agent.hosts.printer_host import PrinterHost
 
 PRINTER = Path(sys.executable).with_name("partvault-printer")
@@ -61,6 +62,7 @@ class Shop:
     def environment(self) -> dict[str, str]:
         return {
             **os.environ,
+            **self.host.environment,
             "PARTVAULT_PRINTER_DRIVER": self.host.driver,
             "PARTVAULT_PRINTER_HOST_URL": self.host.url,
             "PARTVAULT_PRINTER_HOST_POLL_S": "0.1",
@@ -107,8 +109,7 @@ class Shop:
         """Wait until the host prints; look at the file in its folder, and give its name."""
         path: Path = wait_for(self.host.printing, "nothing prints")
         content = path.read_bytes()
-        middle = len(content) // 2
-        self.seen += [content[middle : middle + 120], content[2000:2120]]
+        self.seen += [content[at : at + 120] for at in (len(content) // 4, len(content) // 2)]
         return path.name
 
     def state(self, print_id: str) -> str:
@@ -145,10 +146,6 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Market]:
 
 def shop_with(host: PrinterHost, market: Market, folder: Path, part: bytes) -> Shop:
     """Enrol a printer whose agent drives `host`, have it approved, and license `part` to its provider."""
-    try:
-        PrusaSlicer().check()
-    except GateRefused as error:
-        pytest.skip(f"{error.message}: install Debian's prusa-slicer")
     machine = {"model": "W", "build_volume_mm": [250, 210, 210], "processes": ["MEX"], "materials": ["PETG"]}
     made = market.provider.expect(201, "POST", "/v1/printers", json={"name": "shop", "machine": machine})
     home, code = folder / "agent" / "home", made["enrolment_code"]
@@ -156,6 +153,7 @@ def shop_with(host: PrinterHost, market: Market, folder: Path, part: bytes) -> S
     wishes = MachineWishes(build_volume="250x210x210")
     settings = Settings.read({}, home=home)
     enrol_home(settings, market.service.url, code, suite="MLKEM768-X25519", provider=None, machine=wishes)
+    host.admit(home)
     path = home / "machine.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "limits": LIMITS}))
     if host.api_key is not None:
@@ -213,6 +211,16 @@ class WholePrints:
         assert shop.left_in_the_clear() == []
 
 
+@pytest.fixture
+def slicer() -> None:
+    """Skip where meshes cannot be sliced."""
+    try:
+        PrusaSlicer().check()
+    except GateRefused as error:
+        pytest.skip(f"{error.message}: install Debian's prusa-slicer")
+
+
+@pytest.mark.usefixtures("slicer")
 class TestOctoPrint(WholePrints):
     done: ClassVar = ["PrintStarted", "PrintDone"]
     failed: ClassVar = ["PrintStarted", "PrintFailed"]
@@ -223,6 +231,7 @@ class TestOctoPrint(WholePrints):
         return shop_with(octoprint_host, market, tmp_path, box((20, 20, 3)))
 
 
+@pytest.mark.usefixtures("slicer")
 class TestMoonraker(WholePrints):
     """The simulated machine prints in real time, so its part is small.
 
@@ -236,3 +245,18 @@ class TestMoonraker(WholePrints):
     @pytest.fixture
     def shop(self, moonraker_host: RunningMoonraker, market: Market, tmp_path: Path) -> Shop:
         return shop_with(moonraker_host, market, tmp_path, box((8, 8, 0.8)))
+
+
+@pytest.mark.slow
+class TestIndustrialMachine(WholePrints):
+    """A machine with OPC UA job control takes the mesh itself."""
+
+    done: ClassVar = ["RUNNING", "ENDED"]
+    failed: ClassVar = ["RUNNING", "ABORTED"]
+    cancelled: ClassVar = ["ABORTED", "RUNNING"]
+
+    @pytest.fixture
+    def shop(self, market: Market, tmp_path: Path) -> Iterator[Shop]:
+        part = box((20, 20, 3))
+        with running_machine(tmp_path / "opcua", bytes_per_s=len(part) / 8) as machine:
+            yield shop_with(machine, market, tmp_path, part)

@@ -34,12 +34,12 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningMachine
 
 @pytest.fixture
 def stand(machine: RunningMachine) -> Stand:
-    return Stand(machine.driver, machine.files)
+    return Stand(machine.open, machine.files)
 
 
 @pytest.fixture
 def driver(machine: RunningMachine) -> Iterator[OpcUaDriver]:
-    driver = machine.driver()
+    driver = machine.open()
     yield driver
     driver.close()
     machine.behave()
@@ -93,7 +93,7 @@ class TestStart:
         machine.behave(answer_after_s=4.0)
         content = toolpath(20)
         job = delivery(content)
-        hasty = machine.driver(call_timeout_s=2.0)
+        hasty = machine.open(call_timeout_s=2.0)
         with pytest.raises(UncertainStart):
             hasty.start(job, [content])
         hasty.close()
@@ -166,7 +166,7 @@ class TestLook:
         await_phase(driver, job, Phase.PRINTING)
         driver.cancel(job)
         await_phase(driver, job, Phase.CANCELLED)
-        again = machine.driver()
+        again = machine.open()
         again.cancel(job)
         assert again.look(job).phase is Phase.CANCELLED
         again.wipe(job)
@@ -190,34 +190,34 @@ class TestForeignOrder:
 
 class TestSecurity:
     def test_refuses_another_certificate_than_the_pinned(self, machine: RunningMachine) -> None:
-        error = refusal(machine.driver(pinned="00" * 32))
+        error = refusal(machine.open(pinned="00" * 32))
         assert (error.kind, machine.server.thumbprint in error.message) == ("host_certificate", True)
 
     def test_refuses_while_nothing_is_pinned(self, machine: RunningMachine) -> None:
-        assert refusal(machine.driver(pinned="")).kind == "host_certificate"
+        assert refusal(machine.open(pinned="")).kind == "host_certificate"
 
     def test_says_which_certificate_the_machine_has_to_trust(
         self, machine: RunningMachine, tmp_path: Path
     ) -> None:
         stranger = load_or_make(tmp_path)
-        error = refusal(machine.driver(application=stranger))
+        error = refusal(machine.open(application=stranger))
         assert (error.kind, stranger.thumbprint in error.remedy) == ("host_certificate", True)
 
     def test_refuses_a_wrong_password_and_never_shows_it(self, machine: RunningMachine) -> None:
         login = Login("operator", "wrong horse")
-        error = refusal(machine.driver(login=login))
+        error = refusal(machine.open(login=login))
         assert error.kind == "host_key"
         assert "wrong horse" not in f"{error.message}{error.remedy}{login!r}{machine.access(login=login)!r}"
 
     def test_signs_in_by_its_certificate_alone(self, machine: RunningMachine) -> None:
-        driver = machine.driver(login=None)
+        driver = machine.open(login=None)
         assert "takes job orders" in driver.check()
         driver.close()
 
     def test_refuses_less_than_encryption(self, tmp_path: Path) -> None:
         with running_machine(tmp_path, policies=["none", "signed"], anonymous=True) as open_machine:
-            assert refusal(open_machine.driver()).kind == "host_insecure"
-            allowed = open_machine.driver(insecure=True, login=None)
+            assert refusal(open_machine.open()).kind == "host_insecure"
+            allowed = open_machine.open(insecure=True, login=None)
             assert "takes job orders" in allowed.check()
             allowed.close()
 
@@ -228,7 +228,7 @@ class TestSecurity:
             (tmp_path / "other").mkdir()
             (machine.folder / "server.pem").write_bytes(load_or_make(tmp_path / "other").key_pem)
             machine.start()
-            assert refusal(machine.driver(connect_timeout_s=5.0)).kind in ("host_silent", "host_certificate")
+            assert refusal(machine.open(connect_timeout_s=5.0)).kind in ("host_silent", "host_certificate")
             assert machine.printing() is None
 
     @pytest.mark.parametrize(

@@ -41,6 +41,13 @@ class RunningMoonraker:
     api_key: str | None = None
 
     @property
+    def environment(self) -> dict[str, str]:
+        return {}
+
+    def admit(self, home: Path) -> None:
+        """Do nothing: the key, or being on this machine, is enough."""
+
+    @property
     def disk(self) -> Path:
         return self.folder.parent
 

@@ -43,6 +43,13 @@ class RunningHost:
     memory_log: Path | None = None
 
     @property
+    def environment(self) -> dict[str, str]:
+        return {}
+
+    def admit(self, home: Path) -> None:
+        """Do nothing: the key, or being on this machine, is enough."""
+
+    @property
     def disk(self) -> Path:
         return self.folder.parent
 

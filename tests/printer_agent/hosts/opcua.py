@@ -36,6 +36,8 @@ class RunningMachine:
     agent: ApplicationCertificate
     setup: dict[str, Any] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
+    driver: str = "opcua"
+    memory_log: Path | None = None
 
     @property
     def url(self) -> str:
@@ -46,7 +48,22 @@ class RunningMachine:
         given = {"pinned": self.server.thumbprint, "application": self.agent, "login": login, **changes}
         return Access(**{"url": self.url, "connect_timeout_s": 20.0, "call_timeout_s": 20.0, **given})
 
-    def driver(self, **changes: Any) -> OpcUaDriver:
+    @property
+    def disk(self) -> Path:
+        return self.folder
+
+    @property
+    def api_key(self) -> str:
+        return "operator:correct horse"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"PARTVAULT_PRINTER_HOST_CERTIFICATE": self.server.thumbprint}
+
+    def admit(self, home: Path) -> None:
+        self.trust(load_or_make(home))
+
+    def open(self, **changes: Any) -> OpcUaDriver:
         return OpcUaDriver(self.access(**changes))
 
     def trust(self, *agents: ApplicationCertificate) -> None:
@@ -65,7 +82,8 @@ class RunningMachine:
 
     def listens(self) -> bool:
         """Whether the server takes connections; AssertionError where it ended instead."""
-        assert self.process is not None and self.process.poll() is None, self.log()
+        assert self.process is not None
+        assert self.process.poll() is None, self.log()
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 

@@ -24,7 +24,14 @@ class PrinterHost(Protocol):
 
     @property
     def api_key(self) -> str | None:
-        """What the agent needs to be let in."""
+        """What the agent needs to be let in, as its host.key holds it."""
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What else the agent is told of this host."""
+
+    def admit(self, home: Path) -> None:
+        """Let in the agent of this home, as a person at the machine would."""
 
     def printing(self) -> Path | None:
         """Give the file it prints just now."""
