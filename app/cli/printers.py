@@ -205,13 +205,10 @@ def draw(printer: dict[str, Any]) -> None:
             "quarantine": f"since {held['since']}: {held['reason']}" if held else None,
             "machine": f"{machine['model']}, {sides} mm, {', '.join(machine['processes'])}",
             "materials": ", ".join(machine["materials"]) or "any",
-            "site": machine.get("site"),
-            "qualifications": ", ".join(machine.get("qualifications") or []) or None,
-            "export labels": ", ".join(machine.get("export_labels") or []) or None,
+            **_stated(machine),
             "key": printer.get("key_thumbprint"),
             **_attested(printer["attestation"]),
-            "succeeds": printer.get("predecessor_id"),
-            "succeeded by": printer.get("successor_id"),
+            **_related(printer),
             "on the ledger": printer.get("printer_hash"),
             "receipt": f"block {receipt['block_number']}, transaction {receipt['transaction']}"
             if receipt
@@ -229,6 +226,19 @@ def _attested(attestation: dict[str, Any]) -> dict[str, str | None]:
     for word, claims in (("shown", attestation["verified"]), ("not shown", attestation["unverified"])):
         lines |= {f"{word}: {claim['claim']}": claim["detail"] for claim in claims}
     return {**lines, "endorsement": attestation["endorsement"]}
+
+
+def _stated(machine: dict[str, Any]) -> dict[str, str]:
+    """What the provider stated of the machine, where it did."""
+    lists = {name.replace("_", " "): machine.get(name) or [] for name in ("qualifications", "export_labels")}
+    said = {"site": machine.get("site") or "", **{name: ", ".join(words) for name, words in lists.items()}}
+    return {name: text for name, text in said.items() if text}
+
+
+def _related(printer: dict[str, Any]) -> dict[str, str]:
+    """The same machine's printers before and after a rotation of its keys."""
+    related = {"succeeds": printer.get("predecessor_id"), "succeeded by": printer.get("successor_id")}
+    return {word: other for word, other in related.items() if other}
 
 
 def _command(url: str, code: str, machine: dict[str, Any]) -> str:
