@@ -24,6 +24,7 @@ from ledger.chain import ChainError
 from ledger.commitment import canonical_json
 
 router = APIRouter(tags=["certificates"])
+_PAGE = "/verify/{print_hash}"  # for people: it answers in HTML, refusals too, and stands in no schema
 _NAME = re.compile(r"0x[0-9a-fA-F]{64}")
 _PUBLIC = public("tells what the chain tells anybody of a print, and names nobody")
 _SHOWN = public("checks a certificate that the caller shows, keeps nothing, and names nobody else")
@@ -87,7 +88,7 @@ def check_certificate(
     return checked_view(name, checking.check(services, name, canonical_json(certificate)))
 
 
-@router.get("/verify/{print_hash}", response_class=HTMLResponse, dependencies=[_PUBLIC])
+@router.get(_PAGE, response_class=HTMLResponse, include_in_schema=False, dependencies=[_PUBLIC])
 def show_print(print_hash: str, services: ServicesDep) -> HTMLResponse:
     """Show what the chain tells anybody of a print, as the page that a certificate's code leads to."""
     try:
@@ -98,7 +99,7 @@ def show_print(print_hash: str, services: ServicesDep) -> HTMLResponse:
         return pages.unavailable()
 
 
-@router.post("/verify/{print_hash}", response_class=HTMLResponse, dependencies=[_SHOWN])
+@router.post(_PAGE, response_class=HTMLResponse, include_in_schema=False, dependencies=[_SHOWN])
 async def show_check(print_hash: str, request: Request, services: ServicesDep) -> HTMLResponse:
     """Check the certificate that the page's form sends; nothing of it is kept."""
     content_type = request.headers.get("content-type", "")
