@@ -31,7 +31,6 @@ from printer_agent.drivers.opcua.job_control import (
     JobOrder,
     JobResponse,
     OrderAndState,
-    Parameter,
     State,
     WorkMaster,
     node_id,
@@ -75,14 +74,9 @@ class OpcUaDriver:
         # (0) nothing else
         self._require_free(delivery)
         # (1) the file
-        try:
-            self._upload(delivery, content)
-        except BaseException:
-            with suppress(DriverError):
-                self._delete(_part(delivery))
-            raise
+        file = self._uploaded(delivery, content)
         # (2) the order
-        order = _order(delivery, self._path(delivery))
+        order = _order(delivery, file)
         try:
             self._run(lambda client, at: at.jobs.store_and_start(client, order))
         except LostAnswer as error:
@@ -137,7 +131,10 @@ class OpcUaDriver:
         """Whether the machine is the pinned one, lets the agent in, and has no order under way."""
         self._require_idle(self._run(lambda client, at: at.jobs.orders(client)))
         product = self._run(_product)
-        return f"{product} at {self._url} takes job orders, certificate {self._channel.access.pinned[:16]}…"
+        secured = (
+            "without security" if self._channel.access.insecure else "Basic256Sha256, signed and encrypted"
+        )
+        return f"{product} at {self._url} takes job orders; {secured}"
 
     def close(self) -> None:
         """Close the session."""
@@ -157,19 +154,20 @@ class OpcUaDriver:
             self._layout = None
             raise
 
-    def _upload(self, delivery: Delivery, content: Iterable[bytes]) -> None:
+    def _uploaded(self, delivery: Delivery, content: Iterable[bytes]) -> ua.NodeId:
+        """Write the file and give its node; nothing of it stays where that breaks off."""
         file = self._run(lambda client, at: at.files.create(client, _part(delivery)))
-        for piece in _pieces(content):
-            self._run(partial(_write, file, piece))
-        self._run(lambda client, at: at.files.close(client, file))
-        self._run(lambda client, at: at.files.rename(client, file.node, delivery.name))
-
-    def _path(self, delivery: Delivery) -> list[Parameter]:
-        node = self._run(lambda client, at: at.files.find(client, delivery.name))
-        return [
-            parameter("LocalPath", delivery.name, ua.VariantType.String),
-            parameter("FileNodeId", node, ua.VariantType.NodeId),
-        ]
+        try:
+            for piece in _pieces(content):
+                self._run(partial(_write, file, piece))
+            self._run(lambda client, at: at.files.close(client, file))
+            return self._run(lambda client, at: at.files.rename(client, file.node, delivery.name))
+        except BaseException:
+            with suppress(DriverError):  # it may be closed already
+                self._run(lambda client, at: at.files.close(client, file))
+            with suppress(DriverError):  # the next look deletes it
+                self._delete(_part(delivery))
+            raise
 
     def _require_free(self, delivery: Delivery) -> None:
         orders = self._run(lambda client, at: at.jobs.orders(client))
@@ -242,11 +240,15 @@ def _part(delivery: Delivery) -> str:
     return f"{delivery.name}.part"
 
 
-def _order(delivery: Delivery, file: list[Parameter]) -> JobOrder:
-    """Make the order: once, of this file. Names of parameters are those of OPC 40001-3 and OPC 40501-1."""
+def _order(delivery: Delivery, file: ua.NodeId) -> JobOrder:
+    """Make the order: once, of this file. The parameters' names are those of OPC 40001-3 and OPC 40501-1."""
+    stored = [
+        parameter("LocalPath", delivery.name, ua.VariantType.String),
+        parameter("FileNodeId", file, ua.VariantType.NodeId),
+    ]
     return JobOrder(
         id=ua.String(_order_id(delivery)),
-        work_masters=[WorkMaster(id=ua.String(delivery.name), parameters=file)],
+        work_masters=[WorkMaster(id=ua.String(delivery.name), parameters=stored)],
         parameters=[
             parameter("JobName", delivery.name, ua.VariantType.String),
             parameter("RunsPlanned", 1, ua.VariantType.UInt32),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from asyncua import ua
 from asyncua.client.client import Client
@@ -52,15 +52,16 @@ class FileStore:
         """Close a file that was written."""
         await _call(client, file.node, "Close", [_handle(file)])
 
-    async def rename(self, client: Client, node: ua.NodeId, name: str) -> None:
-        """Give a closed file another name; DriverError ("exists") where it is taken."""
+    async def rename(self, client: Client, node: ua.NodeId, name: str) -> ua.NodeId:
+        """Give a closed file another name; give its node. DriverError ("exists") where the name is taken."""
         wish = [
             ua.Variant(node, ua.VariantType.NodeId),
             ua.Variant(self.directory, ua.VariantType.NodeId),
             ua.Variant(False, ua.VariantType.Boolean),
             ua.Variant(name, ua.VariantType.String),
         ]
-        await self._named(client, name, "MoveOrCopy", wish)
+        (moved,) = await self._named(client, name, "MoveOrCopy", wish)
+        return cast("ua.NodeId", moved)
 
     async def delete(self, client: Client, name: str) -> None:
         """Delete the file of this name; none is well too."""

@@ -338,9 +338,11 @@ class Service:
 
     async def delete(self, _: Any, node: ua.Variant) -> Any:
         name = str(node.Value.Identifier).removeprefix("file.")
-        if any(job.path == name and job.state == State.RUNNING for job in self.machine.jobs):
+        path = self.machine.files / name
+        printing = any(job.path == name and job.state == State.RUNNING for job in self.machine.jobs)
+        if printing or path in self.machine.handles.values():
             return ua.StatusCode(ua.StatusCodes.BadInvalidState)
-        (self.machine.files / name).unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
         await self.server.delete_nodes([self.server.get_node(node.Value)], recursive=True)
         return []
 
