@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import httpx2
 import pytest
 
-from ledger.typed_data import Domain
+from ledger.succession import Succession, verify_succession
+from ledger.typed_data import Domain, Enrolment
 from printer_agent.enrol_command import MachineWishes, enrol_home
 from printer_agent.enrolment import Expectations, enrol
 from printer_agent.errors import IdentityError, ServiceProblem, Unreachable
@@ -90,6 +92,75 @@ class TestEnrol:
         service.faults.append(httpx2.ConnectError("refused"))
         with pytest.raises(Unreachable, match="does not answer"):
             go(service, settings)
+
+
+class TestSuccession:
+    """Keys rotate: the old ones sign for their own successor alone, where they were enrolled before."""
+
+    @pytest.fixture
+    def old(self, service: FakeService, settings: Settings) -> Identity:
+        enrolled = go(service, settings)
+        service.requests.clear()
+        return enrolled
+
+    def rotate(
+        self, service: FakeService, settings: Settings, old: Identity, **changes: Any
+    ) -> tuple[Identity, Succession]:
+        new, hashes = Identity.generate("X25519"), old.enrolled.printer_hash
+        own = Enrolment(PROVIDER, new.signing.x, new.signing.y).struct_hash()
+        true = Succession(hashes, own)
+
+        def offer(answer: dict[str, Any]) -> None:
+            answer["succession"] = true.to_json()
+            answer.update({name: change(true) for name, change in changes.items()})
+
+        service.lies["enrol"] = offer
+        expected = Expectations.after(old)
+        enrol(new, URL, service.code, settings, expected=expected, transport=service.transport)
+        return new, true
+
+    def test_is_signed_by_the_old_key(self, service: FakeService, settings: Settings, old: Identity) -> None:
+        _, statement = self.rotate(service, settings, old)
+        sent = json.loads(service.requests[-1].content)
+        signature = bytes.fromhex(sent["succession_signature"][2:])
+        assert verify_succession(DOMAIN, statement, old.signing.x, old.signing.y, signature)
+        assert "succession_signature" not in json.loads(service.requests[0].content)
+
+    @pytest.mark.parametrize(
+        ("changes", "kind"),
+        [
+            ({"succession": lambda _: None}, "enrolment_code"),
+            (
+                {"succession": lambda true: Succession(bytes(32), true.successor).to_json()},
+                "foreign_succession",
+            ),
+            (
+                {"succession": lambda true: Succession(true.predecessor, bytes(32)).to_json()},
+                "foreign_succession",
+            ),
+            (
+                {"succession": lambda true: Succession(true.successor, true.predecessor).to_json()},
+                "foreign_succession",
+            ),
+            ({"succession": lambda _: {"predecessor": "0x"}}, "malformed_enrolment"),
+            ({"domain": lambda _: {"chain_id": 1, "contract": DOMAIN.contract}}, "wrong_domain"),
+            ({"challenge": lambda _: {"blob": "x"}}, "malformed_enrolment"),
+        ],
+    )
+    def test_is_refused_where_it_is_not_its_own(
+        self, service: FakeService, settings: Settings, old: Identity, changes: dict[str, Any], kind: str
+    ) -> None:
+        with pytest.raises(IdentityError) as caught:
+            self.rotate(service, settings, old, **changes)
+        assert caught.value.kind == kind
+        assert len(service.requests) == 1, "nothing was signed"
+
+    def test_is_never_signed_at_a_first_enrolment(self, service: FakeService, settings: Settings) -> None:
+        lie = Succession(bytes(32), bytes(32)).to_json()
+        service.lies["enrol"] = lambda answer: answer.update(succession=lie)
+        with pytest.raises(IdentityError) as caught:
+            go(service, settings)
+        assert caught.value.kind == "rotation_code"
 
 
 class TestEnrolHome:

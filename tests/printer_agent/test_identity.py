@@ -9,9 +9,19 @@ from pathlib import Path
 import pytest
 
 from ledger.typed_data import Domain
-from printer_agent.errors import IdentityError
-from printer_agent.identity import Identity, make_identity
-from printer_agent.keys import FileKeys
+from printer_agent.errors import AgentError, IdentityError
+from printer_agent.identity import (
+    Identities,
+    Identity,
+    Plan,
+    forget,
+    keep_successor,
+    make_identity,
+    make_successor,
+    switch,
+    withdraw,
+)
+from printer_agent.keys import FileKeys, plan_keys
 from printer_agent.pins import Pins
 
 PINS = Pins("http://a", "prt_1", "0x" + "33" * 20, Domain(1, "0x" + "11" * 20), bytes(32))
@@ -85,3 +95,82 @@ class TestMakeIdentity:
     def test_keeps_the_keys_of_an_enrolment_cut_off(self, tmp_path: Path) -> None:
         first = make_identity(tmp_path / "home", suite="X25519")
         assert make_identity(tmp_path / "home", suite="X25519").signing.x == first.signing.x
+
+    def test_keeps_where_the_keys_are(self, tmp_path: Path) -> None:
+        make_identity(tmp_path / "home", "file:")
+        assert make_identity(tmp_path / "home", "file:").keys.uri == "file:"
+        with pytest.raises(IdentityError) as caught:
+            make_identity(tmp_path / "home", "tpm2:")
+        assert caught.value.kind == "keys_chosen"
+
+    def test_takes_another_address_where_the_first_made_nothing(self, tmp_path: Path) -> None:
+        home = tmp_path / "home"
+        with pytest.raises(AgentError):
+            make_identity(home, "pkcs11:token=absent?module-path=/absent.so")
+        assert make_identity(home, "file:", "X25519").sealing.suite == "X25519"
+
+    def test_makes_what_a_run_that_was_cut_off_had_planned(self, tmp_path: Path) -> None:
+        home = tmp_path / "home"
+        home.mkdir(mode=0o700)
+        Identities(Plan(plan_keys("file:", name="", suite="P-256"))).write(home)
+        with pytest.raises(IdentityError, match="cut off") as caught:
+            Identity.load(home)
+        assert caught.value.kind == "not_enrolled"
+        assert make_identity(home).sealing.suite == "P-256"
+
+
+class TestFirstFormat:
+    def test_is_read_and_written_anew(self, tmp_path: Path) -> None:
+        home, made = tmp_path / "home", Identity.generate("X25519").with_pins(PINS)
+        made.save(home)
+        keys = made.keys.record()
+        first = {
+            "format": "partvault/printer-identity/v1",
+            "signing_key": keys["signing"],
+            "sealing_key": keys["sealing"],
+            "pins": PINS.to_json(),
+        }
+        (home / "identity.json").write_text(json.dumps(first))
+        found = Identities.load(home)
+        assert (found.enrolling.pins, found.enrolling.signing.x) == (PINS, made.signing.x)
+        assert not found.rotating
+        found.enrolling.save(home)
+        assert json.loads((home / "identity.json").read_text())["format"].endswith("/v2")
+
+
+class TestSwitch:
+    def identities(self, home: Path) -> Identities:
+        Identity.generate("X25519").with_pins(PINS).save(home)
+        keep_successor(home, make_successor(home).with_pins(replace(PINS, printer_id="prt_2")))
+        return Identities.load(home)
+
+    def test_happens_once(self, tmp_path: Path) -> None:
+        before = self.identities(tmp_path / "home")
+        once, twice = (switch(tmp_path / "home", "prt_2") for _ in range(2))
+        assert (once.enrolling.pins, once.successor) == (replace(PINS, printer_id="prt_2"), None)
+        assert [each.signing.x for each in once.predecessors] == [before.enrolling.signing.x]
+        assert [each.signing.x for each in twice.alive] == [each.signing.x for each in once.alive]
+
+    def test_takes_no_other_printer(self, tmp_path: Path) -> None:
+        self.identities(tmp_path / "home")
+        assert switch(tmp_path / "home", "prt_3").enrolling.enrolled.printer_id == "prt_1"
+
+    def test_is_survived_by_a_later_save(self, tmp_path: Path) -> None:
+        """Whoever writes the current identity leaves the others alone."""
+        self.identities(tmp_path / "home")
+        switched = switch(tmp_path / "home", "prt_2")
+        switched.enrolling.save(tmp_path / "home")
+        assert len(Identities.load(tmp_path / "home").predecessors) == 1
+
+    def test_ends_with_the_old_forgotten(self, tmp_path: Path) -> None:
+        self.identities(tmp_path / "home")
+        switch(tmp_path / "home", "prt_2")
+        assert len(forget(tmp_path / "home", "prt_2").predecessors) == 1, "the current one stays"
+        assert forget(tmp_path / "home", "prt_1").predecessors == ()
+        assert forget(tmp_path / "home", "prt_1").predecessors == ()
+
+    def test_is_not_after_a_withdrawal(self, tmp_path: Path) -> None:
+        self.identities(tmp_path / "home")
+        assert withdraw(tmp_path / "home", "prt_1").successor is not None
+        assert withdraw(tmp_path / "home", "prt_2").successor is None
+        assert switch(tmp_path / "home", "prt_2").enrolling.enrolled.printer_id == "prt_1"

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from printer_agent.errors import SettingsError
+from printer_agent.errors import AgentError, SettingsError
+from printer_agent.keys import Pin
 from printer_agent.settings import Settings
 
 
@@ -25,3 +26,27 @@ class TestRead:
     def test_refuses_what_is_no_positive_number(self, value: str) -> None:
         with pytest.raises(SettingsError, match="FILE_BYTES_MAX"):
             Settings.read({"PARTVAULT_PRINTER_FILE_BYTES_MAX": value})
+
+
+class TestKeysPin:
+    def test_comes_from_a_variable_or_a_file(self, tmp_path: Path) -> None:
+        path = tmp_path / "pin"
+        path.write_text("4711\n")
+        path.chmod(0o600)
+        named = Settings.read({"PARTVAULT_PRINTER_KEYS_PIN_FILE": str(path)}, home=tmp_path)
+        given = Settings.read({"PARTVAULT_PRINTER_KEYS_PIN": "4711"}, home=tmp_path)
+        assert named.keys_pin == given.keys_pin == Pin("4711")
+        assert "4711" not in repr(given)
+        assert Settings.read({}, home=tmp_path).keys_pin is None
+
+    def test_is_refused_in_both(self, tmp_path: Path) -> None:
+        both = {"PARTVAULT_PRINTER_KEYS_PIN_FILE": str(tmp_path / "pin"), "PARTVAULT_PRINTER_KEYS_PIN": "1"}
+        with pytest.raises(SettingsError, match="both set"):
+            Settings.read(both, home=tmp_path)
+
+    def test_is_refused_where_others_may_read_it(self, tmp_path: Path) -> None:
+        (tmp_path / "pin").write_text("4711")
+        (tmp_path / "pin").chmod(0o644)
+        with pytest.raises(AgentError) as caught:
+            Settings.read({"PARTVAULT_PRINTER_KEYS_PIN_FILE": str(tmp_path / "pin")}, home=tmp_path)
+        assert caught.value.kind == "loose_permissions"
