@@ -20,11 +20,12 @@ from ledger import outbox, tables
 from ledger.chain import RefusedError
 from ledger.operations import Operation
 from ledger.outbox import OperationStatus
+from ledger.prepared import Prepared
 
 Answer = TypeVar("Answer")
 ASKS_MAX = 5
 CONFIRMED, REJECTED = "confirmed", "rejected"
-_NEWEST = select(tables.blocks.c.timestamp).order_by(tables.blocks.c.number.desc()).limit(1)
+_NEWEST = Prepared(select(tables.blocks.c.timestamp).order_by(tables.blocks.c.number.desc()).limit(1))
 _WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
@@ -40,7 +41,7 @@ def status_of(session: Session, operation_id: str) -> OperationStatus:
 
 def chain_time(session: Session) -> int:
     """Give the time of the newest indexed block; 0 where there is none. It never runs backwards."""
-    return int(session.connection().execute(_NEWEST).scalar() or 0)
+    return max((int(time) for (time,) in _NEWEST.rows(session.connection())), default=0)
 
 
 def now(services: Services, session: Session) -> int:
@@ -52,9 +53,9 @@ def require_healthy(services: Services) -> None:
     """Unavailable where the ledger is behind, being restored, or took back what was final: issue nothing
     then.
     """
-    health = services.ledger.health()
-    if not health.ok:
-        raise Unavailable(f"the ledger is not ready: {health.reason}", remedy="try again in a moment")
+    reason = services.ledger.trouble()
+    if reason is not None:
+        raise Unavailable(f"the ledger is not ready: {reason}", remedy="try again in a moment")
 
 
 def ask(question: Callable[[], Answer]) -> Answer:

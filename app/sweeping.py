@@ -84,11 +84,13 @@ class Sweeper:
     def _conclude_prints(self) -> None:
         """Release or refuse what the chain has decided while nobody waited."""
         with self._services.database.read() as session:
-            query = select(Print).where(Print.state == State.REDEEMING).limit(BATCH_ROWS_MAX)
+            query = select(Print).where(Print.state == State.REDEEMING).order_by(col(Print.redeemed_at))
             decided = [
                 (row.id, row.plate_id)
-                for row in session.exec(query).all()
-                if row.record_operation and submission.status_of(session, row.record_operation).final
+                for row in session.exec(query.limit(BATCH_ROWS_MAX)).all()
+                if row.record_operation
+                and not self._services.ledger.watched(row.record_operation)
+                and submission.status_of(session, row.record_operation).final
             ]
         for print_id in (print_id for print_id, plate_id in decided if plate_id is None):
             try:

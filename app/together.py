@@ -2,7 +2,8 @@
 
 Ten requests that each read, ask the chain and commit for themselves cost ten times what one does; read, ask
 and commit once for the ten, and the processor is left to what each of them needs for itself. Nobody waits for
-company: a request that comes alone is a batch of one.
+company: a request that comes alone is a batch of one. And nobody waits long for a batch that takes its time:
+after `PATIENCE_S` another thread begins with those who wait.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, TypeAlias, TypeVar
 
+PATIENCE_S = 0.05
 A = TypeVar("A")
 R = TypeVar("R")
 Answers: TypeAlias = "Sequence[R | Exception]"
@@ -26,7 +28,7 @@ class Together(Generic[A, R]):
     """
 
     def __init__(
-        self, name: str, work: Callable[[Sequence[A]], Answers[R]], *, batch_max: int = 64, threads: int = 2
+        self, name: str, work: Callable[[Sequence[A]], Answers[R]], *, batch_max: int = 64, threads: int = 8
     ) -> None:
         self._work = work
         self._batch_max = batch_max
@@ -35,6 +37,8 @@ class Together(Generic[A, R]):
         self._guard = threading.Lock()
         self._waiting: list[tuple[A, asyncio.Future[R]]] = []
         self._running = 0
+        self._relief = False
+        self._closed = False
 
     async def __call__(self, ask: A) -> R:
         """Have a request done with others; raises what `work` gave for it."""
@@ -46,14 +50,31 @@ class Together(Generic[A, R]):
         """Have a request done and its answer put into a future; from any thread."""
         with self._guard:
             self._waiting.append((ask, answer))
-            if self._running == self._threads:
-                return
-            self._running += 1
-        self._pool.submit(self._run)
+            idle, relief = self._running == 0, self._relief
+            self._relief = self._relief or not idle
+            self._running += idle
+        if idle:
+            self._pool.submit(self._run)
+        elif not relief:
+            answer.get_loop().call_soon_threadsafe(self._relieve_later, answer.get_loop())
 
     def close(self) -> None:
         """End the threads, once all that was handed over is done."""
+        with self._guard:
+            self._closed = True
         self._pool.shutdown()
+
+    def _relieve_later(self, loop: asyncio.AbstractEventLoop) -> None:
+        loop.call_later(PATIENCE_S, self._relieve)
+
+    def _relieve(self) -> None:
+        """Let another thread begin with those who still wait."""
+        with self._guard:
+            self._relief = False
+            wanted = bool(self._waiting) and self._running < self._threads and not self._closed
+            self._running += wanted
+        if wanted:
+            self._pool.submit(self._run)
 
     def _run(self) -> None:
         while True:

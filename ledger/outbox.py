@@ -20,6 +20,7 @@ from ledger.abi import encode_call
 from ledger.errors import LedgerError
 from ledger.facts import compact_json, fact_of
 from ledger.operations import Operation, from_json
+from ledger.prepared import Prepared
 from ledger.recent import Recent
 from ledger.tables import operations
 
@@ -38,10 +39,15 @@ _calldata: Final = Recent[bytes]()
 _fresh: Final = Recent[bool]()
 _STATUS: Final = select(operations).where(operations.c.operation_id == bindparam("wanted"))
 
-_STATUSES: Final = (
-    select(*(column for column in operations.c if column.name not in ("body", "fact")))
+_STANDING: Final = (
+    "operation_id", "kind", "state", "tx_hash", "block_number", "block_hash", "block_time", "log_index",
+    "reason",
+)  # fmt: skip
+_STATUSES: Final = Prepared(
+    select(*(operations.c[name] for name in _STANDING))
     .where(operations.c.operation_id.in_(bindparam("wanted", expanding=True)))
-    .order_by(operations.c.position)
+    .order_by(operations.c.position),
+    "wanted",
 )
 
 
@@ -129,8 +135,8 @@ def status(connection: Connection, operation_id: str) -> OperationStatus:
 
 def statuses(connection: Connection, operation_ids: Sequence[str]) -> list[OperationStatus]:
     """Return where the operations stand that there are, in the order they were appended."""
-    rows = connection.execute(_STATUSES, {"wanted": list(operation_ids)}).mappings()
-    return [status_of(row) for row in rows]
+    rows = _STATUSES.rows(connection, wanted=list(operation_ids)) if operation_ids else ()
+    return [status_of(dict(zip(_STANDING, row, strict=True))) for row in rows]
 
 
 def status_of(row: Mapping[Any, Any]) -> OperationStatus:

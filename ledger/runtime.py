@@ -180,11 +180,16 @@ class LedgerRuntime:
         return self._waiting.wait(operation_id, timeout_s, lambda: self._status(operation_id), fresh=fresh)
 
     def watch(self, operation_id: str, tell: Callable[[], None]) -> Callable[[], None]:
-        """Have `tell` called once, from another thread, when this process makes an operation final.
+        """Have `tell` called, from another thread, when this process makes an operation final.
 
-        Returns what takes that back. What another process makes final is not told: `wait` finds it.
+        Returns what takes that back, to be called in any case. What another process makes final is not told:
+        `wait` finds it.
         """
         return self._waiting.watch(operation_id, tell)
+
+    def watched(self, operation_id: str) -> bool:
+        """Tell whether somebody in this process watches an operation, and so will see to what follows."""
+        return self._waiting.watched(operation_id)
 
     @property
     def domain(self) -> Domain:
@@ -228,6 +233,12 @@ class LedgerRuntime:
             restarts=0 if self._embedded is None else self._embedded.restarts,
             endpoints=self._endpoints(),
         )
+
+    def trouble(self) -> str | None:
+        """Return why nothing should be issued now, None if the ledger does well; see `health`."""
+        self._started()
+        with self._reading.connect() as connection:
+            return self._trouble(unsettled(connection))
 
     def embedded_health(self) -> EmbeddedHealth | None:
         """Return what the embedded chain carries, None for one on a network; it counts the stored events."""

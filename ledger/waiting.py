@@ -31,7 +31,7 @@ class Waiting:
         with self._guard:
             for status in statuses:
                 waiters = self._waiters.get(status.operation_id, ())
-                watchers = self._watchers.pop(status.operation_id, ())
+                watchers = self._watchers.get(status.operation_id, ())
                 if not waiters and not watchers:
                     self._told.put(status.operation_id, status)
                 for waiter in waiters:
@@ -43,24 +43,28 @@ class Waiting:
 
     def watch(self, operation_id: str, tell: Callable[[], None]) -> Callable[[], None]:
         """Call `tell` when the operation is published, at once where that was a moment ago; returns what
-        takes it back.
+        takes it back, to be called in any case.
 
-        It is called once, by the thread that publishes: it must be quick and must not raise.
+        The thread that publishes calls it: it must be quick and must not raise.
         """
         with self._guard:
-            if self._told.take(operation_id) is None:
-                self._watchers.setdefault(operation_id, []).append(tell)
-                return lambda: self._forget(operation_id, tell)
-        tell()
-        return lambda: None
+            self._watchers.setdefault(operation_id, []).append(tell)
+            told = self._told.take(operation_id) is not None
+        if told:
+            tell()
+        return lambda: self._forget(operation_id, tell)
+
+    def watched(self, operation_id: str) -> bool:
+        """Tell whether somebody watches an operation, and so will see to what follows from it."""
+        with self._guard:
+            return operation_id in self._watchers
 
     def _forget(self, operation_id: str, tell: Callable[[], None]) -> None:
         with self._guard:
-            watchers = self._watchers.get(operation_id, [])
-            if tell in watchers:
-                watchers.remove(tell)
+            watchers = self._watchers[operation_id]
+            watchers.remove(tell)
             if not watchers:
-                self._watchers.pop(operation_id, None)
+                del self._watchers[operation_id]
 
     def forget(self) -> None:
         """Forget what was final and nobody waited for: the chain took blocks back."""

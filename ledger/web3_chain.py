@@ -20,6 +20,7 @@ from web3.exceptions import Web3Exception
 from web3.providers.base import JSONBaseProvider
 from web3.types import RPCEndpoint, RPCResponse
 
+from ledger import many_views
 from ledger.address import checksum_address
 from ledger.chain import (
     ChainError,
@@ -184,8 +185,18 @@ class Web3Chain:
 
     def query(self, to: str, calls: Sequence[bytes], *, block: int | None = None) -> list[bytes]:
         """Run views at a block (None: the newest) and return their outputs; errors as of `call`."""
+        if self._mines and len(calls) > 1 and all(len(data) == many_views.CALL_BYTES for data in calls):
+            return self._query_together(to, calls, block)
         asked = [[{"to": to, "data": _hex(data)}, _tag(block)] for data in calls]
         return [_output(answer, to) for answer in self._calls(asked)]
+
+    def _query_together(self, to: str, calls: Sequence[bytes], block: int | None) -> list[bytes]:
+        """Do so with one request, of a node of our own that runs a program for us."""
+        call = {"to": many_views.PLACE, "data": _hex(b"".join(calls))}
+        asked = [call, _tag(block), {many_views.PLACE: {"code": many_views.program(to)}}]
+        (answer,) = self._calls([asked])
+        outputs = many_views.answers(_output(answer, to), len(calls))
+        return [_some(output, to) for output in outputs]
 
     def storage(self, address: str, slots: Sequence[bytes], *, block: int | None = None) -> list[int]:
         """Return words of a contract's storage at a block (None: the newest)."""
@@ -301,7 +312,10 @@ def _result(answer: Mapping[str, Any], method: str) -> Any:
 
 def _output(answer: Mapping[str, Any], to: str) -> bytes:
     """Return what a view returned; an empty output is none, and never to be read as zero."""
-    output = _bytes(_result(answer, "eth_call"))
+    return _some(_bytes(_result(answer, "eth_call")), to)
+
+
+def _some(output: bytes, to: str) -> bytes:
     if not output:
         raise NoOutputError(
             f"a call of {to} returned nothing, as where there is no contract: this node has lost its state, "

@@ -24,23 +24,26 @@ from sqlmodel import Session, SQLModel, col, delete, select
 
 from app.identifiers import ALARM, Entropy, new_id
 from app.models import Alarm, Sighting
+from ledger.prepared import Prepared
 
 TWO_PLACES_S = 60
 COUNT_MAX = 1000
 KEPT_HOURS = 90 * 24
 ADDRESS_CHARS_MAX = 64
 
+_SEEN = ("print_id", "address", "seen_at")
 _SIGHTINGS = SQLModel.metadata.tables[str(Sighting.__tablename__)]
-_LAST = (
-    _SIGHTINGS.select()
+_LAST = Prepared(
+    select(_SIGHTINGS.c.printer_id, *(_SIGHTINGS.c[name] for name in _SEEN))
     .where(_SIGHTINGS.c.printer_id.in_(bindparam("printers", expanding=True)))
     .order_by(_SIGHTINGS.c.printer_id)
-    .with_for_update()
+    .with_for_update(),
+    "printers",
 )
-_MOVE = (
+_MOVE = Prepared(
     update(_SIGHTINGS)
     .where(_SIGHTINGS.c.printer_id == bindparam("of"))
-    .values({name: bindparam(name) for name in ("print_id", "address", "seen_at")})
+    .values({name: bindparam(name) for name in _SEEN})
 )
 
 
@@ -116,8 +119,8 @@ def see(session: Session, uses: Sequence[TokenUse]) -> list[ImpossibleUse | None
     if not uses:
         return []
     connection, printers = session.connection(), {use.printer_id for use in uses}
-    rows = connection.execute(_LAST, {"printers": list(printers)})
-    before = {row.printer_id: _Seen(row.print_id, row.address, row.seen_at) for row in rows}
+    rows = _LAST.rows(connection, printers=sorted(printers))
+    before = {printer_id: _Seen(*seen) for printer_id, *seen in rows}
     last, found = dict(before), []
     for use in uses:
         here = last.get(use.printer_id)
@@ -127,8 +130,7 @@ def see(session: Session, uses: Sequence[TokenUse]) -> list[ImpossibleUse | None
     for printer_id in printers - before.keys():
         _insert(session, Sighting(printer_id=printer_id, **asdict(last[printer_id])))
     moved = [printer_id for printer_id in sorted(printers) if before.get(printer_id) != last[printer_id]]
-    if moved:
-        connection.execute(_MOVE, [{"of": printer_id, **asdict(last[printer_id])} for printer_id in moved])
+    _MOVE.run(connection, [{"of": printer_id, **asdict(last[printer_id])} for printer_id in moved])
     return found
 
 

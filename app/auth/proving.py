@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy import Executable, bindparam
+from sqlalchemy import bindparam
 from sqlmodel import Session, col, select
 
 from app.auth import alarms, dpop, replay, standing
@@ -15,16 +15,21 @@ from app.errors import InvalidProof, NonceWanted, Unproven
 from app.models import Plate, Print, Printer
 from app.tokens import Token
 from app.wiring import Services
+from ledger.prepared import Prepared
 
 
-def _by_token(model: type[Print | Plate]) -> Executable:
+def _by_token(model: type[Print | Plate]) -> Prepared:
     found = select(col(model.token_sha256), col(model.id), col(model.printer_id))
-    return found.where(col(model.token_sha256).in_(bindparam("digests", expanding=True)))
+    chosen = found.where(col(model.token_sha256).in_(bindparam("digests", expanding=True)))
+    return Prepared(chosen, "digests")
 
 
 _BY_TOKEN = {model: _by_token(model) for model in (Print, Plate)}
-_KEYS = select(col(Printer.id), Printer.organisation_id, Printer.key_x, Printer.key_y).where(
-    col(Printer.id).in_(bindparam("printers", expanding=True))
+_KEYS = Prepared(
+    select(col(Printer.id), Printer.organisation_id, Printer.key_x, Printer.key_y).where(
+        col(Printer.id).in_(bindparam("printers", expanding=True))
+    ),
+    "printers",
 )
 
 
@@ -108,11 +113,11 @@ def _subjects(session: Session, attempts: Sequence[Attempt]) -> list[_Subject | 
         else:
             named.append((row[2], row[1]))
     wanted = {printer_id for printer_id, _ in named if printer_id is not None}
-    rows = session.connection().execute(_KEYS, {"printers": list(wanted)}) if wanted else ()
+    rows = _KEYS.rows(session.connection(), printers=list(wanted)) if wanted else ()
     printers = {
-        row.id: (row.id, row.organisation_id, dpop.PublicKey(row.key_x, row.key_y))
-        for row in rows
-        if row.key_x is not None and row.key_y is not None
+        printer_id: (printer_id, organisation_id, dpop.PublicKey(x, y))
+        for printer_id, organisation_id, x, y in rows
+        if x is not None and y is not None
     }
     return [
         _Subject(*printers[printer_id], print_id) if printer_id in printers else None
@@ -126,8 +131,7 @@ def _authorised(
     """Find what tokens authorise, single prints or plates: digest, id, printer."""
     if not digests:
         return ()
-    rows = session.connection().execute(_BY_TOKEN[model], {"digests": list(digests)})
-    return [(row[0], row[1], row[2]) for row in rows]
+    return _BY_TOKEN[model].rows(session.connection(), digests=list(digests))
 
 
 def _verify(

@@ -11,10 +11,13 @@ from sqlmodel import Session, SQLModel, col, delete, select
 from app.auth.dpop import Proof
 from app.errors import Replayed
 from app.models import SeenProof
+from ledger.prepared import Prepared
 
 _TABLE = SQLModel.metadata.tables[SeenProof.__tablename__]
-_KNOWN = select(_TABLE.c.digest).where(_TABLE.c.digest.in_(bindparam("digests", expanding=True)))
-_REMEMBER = insert(_TABLE)
+_KNOWN = Prepared(
+    select(_TABLE.c.digest).where(_TABLE.c.digest.in_(bindparam("digests", expanding=True))), "digests"
+)
+_REMEMBER = Prepared(insert(_TABLE))
 
 
 def remember(session: Session, proofs: Sequence[tuple[str, Proof]], window_s: int) -> list[bool]:
@@ -29,15 +32,14 @@ def remember(session: Session, proofs: Sequence[tuple[str, Proof]], window_s: in
         hashlib.sha256(f"{printer_id}\x00{proof.jti}".encode()).digest() for printer_id, proof in proofs
     ]
     connection = session.connection()
-    known = set(connection.execute(_KNOWN, {"digests": digests}).scalars())
+    known = {digest for (digest,) in _KNOWN.rows(connection, digests=digests)}
     fresh, rows = [], []
     for digest, (_, proof) in zip(digests, proofs, strict=True):
         fresh.append(digest not in known)
         if fresh[-1]:
             known.add(digest)
             rows.append({"digest": digest, "expires_at": proof.good_until + window_s})
-    if rows:
-        connection.execute(_REMEMBER, rows)
+    _REMEMBER.run(connection, rows)
     return fresh
 
 

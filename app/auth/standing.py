@@ -9,13 +9,18 @@ from sqlmodel import Session, col, select
 
 from app.errors import NotPermitted, Reason
 from app.models import Quarantine
+from ledger.prepared import Prepared
 
 PRINTER_QUARANTINED = Reason(
     "printer_quarantined", "the printer is in quarantine until its provider or the operator lifts it"
 )
 
-_HELD = select(Quarantine.printer_id).where(
-    col(Quarantine.printer_id).in_(bindparam("printers", expanding=True)), col(Quarantine.lifted_at).is_(None)
+_HELD = Prepared(
+    select(Quarantine.printer_id).where(
+        col(Quarantine.printer_id).in_(bindparam("printers", expanding=True)),
+        col(Quarantine.lifted_at).is_(None),
+    ),
+    "printers",
 )
 
 
@@ -27,7 +32,7 @@ def open_quarantine(session: Session, printer_id: str) -> Quarantine | None:
 
 def held(session: Session, printer_ids: Collection[str]) -> set[str]:
     """Give those of some printers that are in quarantine."""
-    return set(session.connection().execute(_HELD, {"printers": list(printer_ids)}).scalars())
+    return {printer_id for (printer_id,) in _HELD.rows(session.connection(), printers=list(printer_ids))}
 
 
 def quarantined() -> NotPermitted:

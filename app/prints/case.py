@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from sqlalchemy import BindParameter, bindparam
@@ -29,6 +31,7 @@ from app.prints.policy import Device, Part, Permission, Question, judge
 from app.wiring import Services
 from ledger.commitment import terms_commitment
 from ledger.contract_state import LicenceState, PrinterState
+from ledger.prepared import Prepared
 from ledger.typed_data import Domain, PrintClaim, printers_root
 
 _Row = TypeVar("_Row", Licence, Printer, Design, Revision, Organisation, Print)
@@ -38,12 +41,18 @@ _LICENCE_MOVING = {licence_states.LicenceState.PENDING, licence_states.LicenceSt
 _PRINTER_MOVING = {Enrolment.APPROVING, Enrolment.RETIRING}
 """States that the outbox may have moved on; other rows are in line with it."""
 _ASKED: BindParameter[Any] = bindparam("licences", expanding=True)
-_SEALED = select(LicenceKey).where(col(LicenceKey.licence_id).in_(_ASKED))
-_PASSED_ON = (
+_SEALED = Prepared(
+    select(col(LicenceKey.licence_id), LicenceKey.printer_id, LicenceKey.suite, LicenceKey.blob).where(
+        col(LicenceKey.licence_id).in_(_ASKED)
+    ),
+    "licences",
+)
+_PASSED_ON = Prepared(
     select(col(Licence.transferred_from), func.sum(Licence.prints))
     .where(col(Licence.transferred_from).in_(_ASKED))
     .where(col(Licence.state) != licence_states.LicenceState.REJECTED)
-    .group_by(col(Licence.transferred_from))
+    .group_by(col(Licence.transferred_from)),
+    "licences",
 )
 
 
@@ -101,6 +110,16 @@ class Case:
         """Give what the chain is asked about: licence and printer."""
         return self.licence.licence_hash, self.printer.printer_hash
 
+    def same_as(self, other: Case) -> bool:
+        """Tell whether every decision about this case is the one about the other; False where that is not
+        known.
+        """
+        rows = ("licence", "printer", "design", "revision", "owner", "sealed", "counts")
+        values = ("passed_on", "now", "quarantined")
+        return all(getattr(self, name) is getattr(other, name) for name in rows) and all(
+            getattr(self, name) == getattr(other, name) for name in values
+        )
+
     @property
     def permission(self) -> Permission:
         """Give the licence as policy sees it."""
@@ -110,7 +129,7 @@ class Case:
             starts_at=chain.starts_at if chain else row.starts_at,
             expires_at=chain.expires_at if chain else row.expires_at,
             listed=tuple(row.printers),
-            terms=json.loads(row.terms),
+            terms=_terms(row.terms),
             on_chain=chain is not None,
             revoked_on_chain=chain is not None and chain.revoked,
             prints=min(chain.prints if chain else row.prints, row.prints - self.passed_on),
@@ -182,6 +201,11 @@ class Case:
                 "sealed_keys",
                 f"licence {self.licence.id} has no key that its owner sealed to printer {self.printer.id}",
             )
+
+
+@lru_cache(maxsize=512)
+def _terms(text: str) -> Mapping[str, Any]:
+    return MappingProxyType(json.loads(text))
 
 
 def claim_of(row: Print, licence: Licence) -> PrintClaim:
@@ -273,8 +297,13 @@ def gather_all(
 
 def _sealed_keys(session: Session, licence_ids: Collection[str]) -> dict[tuple[str, str], LicenceKey]:
     """Read the keys that licences came with, by licence and printer."""
-    keys = session.exec(_SEALED, params={"licences": list(licence_ids)}).all()
-    return {(key.licence_id, key.printer_id): key for key in keys}
+    rows = _SEALED.rows(session.connection(), licences=list(licence_ids))
+    return {
+        (licence_id, printer_id): LicenceKey(
+            licence_id=licence_id, printer_id=printer_id, suite=suite, blob=blob
+        )
+        for licence_id, printer_id, suite, blob in rows
+    }
 
 
 def rows_of(
@@ -291,7 +320,7 @@ def rows_of(
 
 def _passed_on(session: Session, licence_ids: Collection[str]) -> dict[str, int]:
     """How many prints were transferred from each licence, or are on their way."""
-    rows = session.connection().execute(_PASSED_ON, {"licences": list(licence_ids)})
+    rows = _PASSED_ON.rows(session.connection(), licences=list(licence_ids))
     return {str(licence_id): int(prints) for licence_id, prints in rows}
 
 

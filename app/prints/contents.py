@@ -16,6 +16,8 @@ from sqlalchemy import JSON, Column, Text, bindparam, cast, select
 from sqlalchemy.exc import NoResultFound
 from sqlmodel import Session, SQLModel
 
+from ledger.prepared import Prepared
+
 M = TypeVar("M", bound=SQLModel)
 _ENTRIES_MAX = 4096
 
@@ -33,7 +35,7 @@ class Contents(Generic[M]):
         wanted = columns[[column.name for column in columns].index("id")].in_(
             bindparam("ids", expanding=True)
         )
-        self._query = select(*map(_as_stored, columns)).where(wanted)
+        self._query = Prepared(select(*map(_as_stored, columns)).where(wanted), "ids")
         self._id = [column.name for column in columns].index("id")
         self._guard = Lock()
         self._known: OrderedDict[tuple[Any, ...], M] = OrderedDict()
@@ -42,7 +44,7 @@ class Contents(Generic[M]):
         """Give rows by their ids; NoResultFound where one is missing."""
         if not ids:
             return {}
-        rows = session.connection().execute(self._query, {"ids": list(ids)}).all()
+        rows = self._query.rows(session.connection(), ids=list(ids))
         if len(rows) < len(ids):
             missing = len(ids) - len(rows)
             raise NoResultFound(f"{missing} of {len(ids)} rows of {self._model.__name__} are missing")

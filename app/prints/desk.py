@@ -10,7 +10,7 @@ from app.prints.redemption import Ask, Begun, Redeemed, Redemption
 from app.together import Together
 from app.wiring import Services
 
-RECHECK_S = 0.5
+RECHECK_S = 1.0
 """How often a redemption is looked after that another process may have concluded."""
 
 

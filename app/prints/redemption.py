@@ -241,22 +241,22 @@ class _Turn:
         with self._services.database.write() as session:
             found = queries.on_printers(session, self._named())
             self.each(lambda at: self._find(session, found, at))
-            going = self.going
-            prints = [(self._prints[at], self._cases[at].counts) for at in going]
-            self._cases |= zip(going, cases.gather_prints(self._services, session, prints), strict=True)
-            self.each(lambda at: self._take(session, begun, at, moved))
+            prints = [(self._prints[at], self._cases[at].counts) for at in self.going]
+            now = dict(zip(self.going, cases.gather_prints(self._services, session, prints), strict=True))
+            self.each(lambda at: self._take(session, now[at], begun, at, moved))
             transition.store(session, moved)
         self._outcomes |= begun
         self._services.ledger.wake()
 
     def _take(
-        self, session: Session, begun: dict[int, Begun], at: int, moved: list[dict[str, Any]]
+        self, session: Session, case: Case, begun: dict[int, Begun], at: int, moved: list[dict[str, Any]]
     ) -> Begun | None:
-        redemption, row, case = self._asks[at][1], self._prints[at], self._cases[at]
+        redemption, row = self._asks[at][1], self._prints[at]
         if row.state != State.AUTHORISED:  # another of this very turn
             return _begun_before(self._services, row, redemption)
         _require_live(self._services, row, case.now)
-        _require_permitted(self._services, case, row)
+        if not case.same_as(self._cases[at]):
+            _require_permitted(self._services, case, row)
         operation = submission.append(session, self._operations[at])
         told = {"redeem_key": redemption.key, "redeemed_at": self._services.clock.now()}
         moved.append(transition.move(row, Event.REDEEM, record_operation=operation, **told))

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 import structlog
-from sqlalchemy import Select, bindparam, insert
+from sqlalchemy import bindparam, insert
 from sqlmodel import Session, SQLModel, col, select
 
 from app import submission
@@ -38,17 +38,19 @@ from ledger import outbox
 from ledger.commitment import canonical_json
 from ledger.operations import RecordPrint
 from ledger.outbox import OperationStatus
+from ledger.prepared import Prepared
 from ledger.typed_data import Domain
 
 _WITHDRAWN = {DESIGN_SHREDDED.code, LICENCE_REVOKED.code, PRINTER_RETIRED.code, PRINTER_QUARANTINED.code}
 
 
-def _by_ids(id_: Any, value: Any) -> Select[Any]:
-    return select(id_, value).where(id_.in_(bindparam("ids", expanding=True))).order_by(id_).with_for_update()
+def _by_ids(id_: Any, value: Any) -> Prepared:
+    chosen = select(id_, value).where(id_.in_(bindparam("ids", expanding=True)))
+    return Prepared(chosen.order_by(id_).with_for_update(), "ids")
 
 
 _RELEASES = SQLModel.metadata.tables[str(Release.__tablename__)]
-_KEEP, _KEPT = insert(_RELEASES), tuple(_RELEASES.c.keys())
+_KEEP, _KEPT = Prepared(insert(_RELEASES)), tuple(_RELEASES.c.keys())
 _PRINTS = _by_ids(col(Print.id), col(Print.state))
 _DESIGNS = _by_ids(col(Design.id), col(Design.shredded_at))
 _LICENCES = _by_ids(col(Licence.id), col(Licence.state))
@@ -230,9 +232,8 @@ def _store(services: Services, made: Sequence[tuple[Case, Release]]) -> dict[str
             moved.append(transition.moved_from(print_id, states[print_id], Event.RELEASE))
             kept.append({name: getattr(release, name) for name in _KEPT})
             stored[print_id] = release.body or b""
-        if kept:
-            transition.store(session, moved)
-            session.connection().execute(_KEEP, kept)
+        transition.store(session, moved)
+        _KEEP.run(session.connection(), kept)
     for print_id, reason in stopped.items():
         _end(services, print_id, Event.WITHHOLD, reason)
     for _, release in made:
@@ -263,9 +264,9 @@ def stoppages(session: Session, of: Sequence[Case]) -> Callable[[Case], Reason |
     return against
 
 
-def _locked(session: Session, query: Select[Any], ids: Collection[str]) -> dict[str, Any]:
+def _locked(session: Session, query: Prepared, ids: Collection[str]) -> dict[str, Any]:
     """Read one column of rows by their ids, locked in the ids' order."""
-    return {row[0]: row[1] for row in session.connection().execute(query, {"ids": list(ids)})}
+    return dict(query.rows(session.connection(), ids=sorted(ids)))
 
 
 def _end(services: Services, print_id: str, event: Event, reason: Reason) -> None:

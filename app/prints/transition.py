@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Update, bindparam, update
+from sqlalchemy import bindparam, update
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlmodel import Session, SQLModel
 
 from app.models import Print
 from app.prints.lifecycle import Event, State, after
+from ledger.prepared import Prepared
 
 _TABLE = SQLModel.metadata.tables[str(Print.__tablename__)]
 
@@ -46,10 +47,10 @@ def store(session: Session, moved: Sequence[dict[str, Any]]) -> None:
     """Write rows that were moved, in their transaction; all of them by the same event."""
     if moved:
         names = tuple(name for name in moved[0] if name != "moved")
-        session.connection().execute(_update(names), list(moved))
+        _update(names).run(session.connection(), moved)
 
 
 @cache
-def _update(names: tuple[str, ...]) -> Update:
+def _update(names: tuple[str, ...]) -> Prepared:
     chosen = update(_TABLE).where(_TABLE.c.id == bindparam("moved"))
-    return chosen.values({name: bindparam(name) for name in names})
+    return Prepared(chosen.values({name: bindparam(name) for name in names}))
