@@ -29,7 +29,7 @@ from tests.faults.strikes import by_kind, died, spread
 from tests.faults.struck_agent import StruckAgent
 
 PRINTS = 100_000
-DRIVERS = ("folder", "moonraker")
+DRIVERS = ["folder", pytest.param("moonraker", marks=pytest.mark.slow)]
 MISSED_PERCENT_MAX = 10
 ENDS = {"completed": 1, "failed": 0}
 """States of a print that has ended, and how often its release started on the machine."""
