@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import socket
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from tests.conformance.printer_driver import (
     delivery,
     toolpath,
 )
+from tests.printer_agent.hosts.octoprint import free_port
 from tests.printer_agent.hosts.opcua import RunningMachine, running_machine
 
 
@@ -186,6 +188,26 @@ class TestForeignOrder:
             driver.start(job, [content])
         assert caught.value.kind == "exists"
         machine.wait_until(lambda: machine.outcomes("somebody.3mf") == ["RUNNING", "ENDED"])
+
+
+class TestSilence:
+    """No machine is needed to find that none answers."""
+
+    @pytest.fixture
+    def access(self, tmp_path: Path) -> Callable[[int], Access]:
+        application = load_or_make(tmp_path)
+
+        def at(port: int) -> Access:
+            return Access(f"opc.tcp://127.0.0.1:{port}", "00" * 32, application, connect_timeout_s=0.5)
+
+        return at
+
+    def test_of_a_port_is_told(self, access: Callable[[int], Access]) -> None:
+        assert refusal(OpcUaDriver(access(free_port()))).kind == "host_silent"
+
+    def test_of_a_server_is_not_waited_for_long(self, access: Callable[[int], Access]) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as mute:
+            assert refusal(OpcUaDriver(access(mute.getsockname()[1]))).kind == "host_silent"
 
 
 class TestSecurity:
