@@ -19,88 +19,25 @@ the part is wiped between (9) and (10), again and again until the host lets it (
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
-from functools import partial
-from typing import Protocol
+from dataclasses import replace
 
 from ledger.typed_data import Result, digest
-from mesh_tools.sandbox import Sandbox
-from printer_agent.client import PrinterClient
-from printer_agent.clock import Clock
-from printer_agent.drivers.base import Driver, UncertainStart
-from printer_agent.errors import AgentError, DriverError, GateRefused, JournalError, NotReady, ReleaseRefused
-from printer_agent.following import Viewer, never
-from printer_agent.identity import Identity
+from printer_agent.errors import AgentError, DriverError, GateRefused, JournalError, ReleaseRefused
 from printer_agent.job import Job, JobState
-from printer_agent.journal import Journal, already_started
-from printer_agent.machine import Machine
+from printer_agent.journal import already_started
 from printer_agent.memory_file import MemoryFile
 from printer_agent.offers import ClaimOffer, Release
 from printer_agent.outcomes import Outcomes, Summary, fresh_salt
 from printer_agent.particulars import NOTHING_SAID, Particulars
+from printer_agent.plate import PlatePrinting
+from printer_agent.preparing import Preparing
 from printer_agent.print_token import PrintToken
 from printer_agent.quarantine import waiting_in_quarantine
-from printer_agent.release import decrypt
-from printer_agent.remote_job import Patience, RemoteJob
+from printer_agent.remote_job import RemoteJob
 from printer_agent.slicing.preparation import Preparation
-from printer_agent.slicing.prusa import PrusaSlicer
-from printer_agent.slicing.toolpath import Slicer
 from printer_agent.started import AWAITING, Started, delivery_for
-from storage.secret import DataKey
-from storage.stream import Piece, decrypt_views
-
-
-class Watcher(Viewer, Protocol):
-    """Who is told how a print goes on."""
-
-    def stage(self, name: str, detail: str) -> None:
-        """Take that the job reached `name` (a `JobState`), with a sentence."""
-
-    def downloaded(self, done: int, total: int) -> None:
-        """Take how many bytes of ciphertext have come."""
-
-
-class Silence:
-    """A watcher that does nothing."""
-
-    def printing(self, percent: float | None, detail: str) -> None:
-        """Take and forget."""
-
-    def stage(self, name: str, detail: str) -> None:
-        """Take and forget."""
-
-    def downloaded(self, done: int, total: int) -> None:
-        """Take and forget."""
-
-
-def _nothing() -> None:
-    """Do nothing."""
-
-
-@dataclass(frozen=True)
-class Tools:
-    """What the agent works with, built in `printer_agent.assembly`.
-
-    warm: called when a sandbox will be needed soon
-    stop: whether a print that runs is to be left to the agent's next start
-    poll_s: pause between two looks at a running print
-    """
-
-    identity: Identity
-    machine: Machine
-    journal: Journal
-    client: PrinterClient
-    driver: Driver
-    sandbox: Sandbox
-    clock: Clock
-    file_bytes_max: int
-    warm: Callable[[], None] = _nothing
-    stop: Callable[[], bool] = never
-    poll_s: float = 2.0
-    slicer: Slicer = field(default_factory=PrusaSlicer)
-    patience: Patience = field(default_factory=Patience)
+from printer_agent.tools import Silence, Tools, Watcher
 
 
 class Agent:
@@ -110,6 +47,7 @@ class Agent:
         self._tools = tools
         self._watcher = watcher or Silence()
         self._pins = tools.identity.enrolled
+        self._steps = Preparing(tools, self._watcher)
         self._preparation = Preparation(tools.driver, tools.machine, tools.sandbox, tools.slicer)
         self._outcomes = Outcomes(tools.identity, tools.machine, tools.journal, tools.client, tools.clock)
         self._started = Started(
@@ -121,6 +59,9 @@ class Agent:
             stop=tools.stop,
             poll_s=tools.poll_s,
             patience=tools.patience,
+        )
+        self._plates = PlatePrinting(
+            tools, self._watcher, self._steps, self._preparation, self._outcomes, self._started
         )
 
     def print(
@@ -137,7 +78,9 @@ class Agent:
         continues; after Detached the next start does.
         """
         self.resume()
-        self._require_ready()
+        self._steps.require_ready()
+        if token.is_plate:
+            return self._plates.print(token, result, particulars)
         job = Job(self._pins, token)
         with waiting_in_quarantine():
             self._claim(job, token)
@@ -188,13 +131,6 @@ class Agent:
         """Give what the journal knows of a print."""
         return self._outcomes.summary(print_id_)
 
-    def _require_ready(self) -> None:
-        """Raise NotReady, while nothing is consumed, where the machine would not take a job."""
-        try:
-            self._tools.driver.check()
-        except DriverError as error:
-            raise NotReady(error.kind, error.message, error.remedy) from error
-
     def _claim(self, job: Job, token: PrintToken) -> None:
         # (1) an earlier claim of this token is sent again as it was
         stored = self._tools.journal.find_claim(token.digest())
@@ -229,18 +165,15 @@ class Agent:
         with ExitStack() as memory:
             # (5) in memory alone
             plaintext = memory.enter_context(MemoryFile())
-            with job.verify(tools.identity.sealing, tools.file_bytes_max) as key:
-                self._watcher.stage(job.state, "claim, licence, manifest and commitment agree; key opened")
-                plaintext.fill(self._plaintext(job, key))
-            job.decrypted(plaintext.sha256, plaintext.size)
-            self._watcher.stage(job.state, f"{plaintext.size} bytes in memory, digest as in the manifest")
+            self._steps.fill(plaintext, job)
             # (6) judged for this machine, sliced where it must be
-            self._gate(job, plaintext)
+            self._steps.gate(job, plaintext)
             printable = self._prepared(job, plaintext, memory)
             # (7) the point of no return
-            now = self._not_before(job)
+            now = self._steps.not_before(job)
             intended, release_id = None if result is None else result.name, job.released.release_id
-            tools.journal.begin(job.offer.print_id, release_id, intended, tools.driver.name, now)
+            size = None if printable is plaintext else printable.size
+            tools.journal.begin(job.offer.print_id, release_id, intended, tools.driver.name, now, size)
             job.start(now)
             # (8) the machine has it
             return self._start(job, printable)
@@ -256,13 +189,9 @@ class Agent:
         return printable
 
     def _start(self, job: Job, plaintext: MemoryFile) -> RemoteJob:
-        driver, remote = self._tools.driver, RemoteJob(self._tools.patience)
+        driver = self._tools.driver
         delivery = delivery_for(job.released.release_id, job.file, driver)
-        try:
-            detail = driver.start(replace(delivery, size=plaintext.size), plaintext.pieces())
-            remote.taken()
-        except UncertainStart as error:
-            detail = error.message
+        remote, detail = self._steps.start(delivery, plaintext)
         self._watcher.stage(job.state, detail)
         if not driver.follows:
             self._tools.journal.note(
@@ -289,33 +218,8 @@ class Agent:
         if found.result is not None:
             self._watcher.stage(found.state, f"outcome {found.result}")
 
-    def _gate(self, job: Job, plaintext: MemoryFile) -> None:
-        policy = self._tools.machine.policy(job.file.recipe)
-        seen = self._tools.sandbox.inspect(
-            plaintext.pieces(), filename=job.file.filename, policy=policy, pictures=False
-        )
-        reasons = tuple(f"{found.code}: {found.message}" for found in seen.reasons)
-        job.gated(seen.verdict, seen.sha256, reasons)
-        self._watcher.stage(job.state, f"the gate passed it for {self._tools.machine.model}")
-
-    def _plaintext(self, job: Job, key: DataKey) -> Iterator[Piece]:
-        target = job.released.object
-        pieces = self._watched(self._tools.client.download(target.url, target.size), target.size)
-        return decrypt(pieces, target, partial(decrypt_views, key=key, context=target.context))
-
-    def _watched(self, pieces: Iterator[bytes], total: int) -> Iterator[bytes]:
-        done = 0
-        for piece in pieces:
-            done += len(piece)
-            self._watcher.downloaded(done, total)
-            yield piece
-
-    def _not_before(self, job: Job) -> int:
-        """Now, and not before the block that counted the print, whatever this machine's clock says."""
-        return max(self._tools.clock.seconds(), int(job.released.receipt.get("block_time", 0)))
-
     def _give_up(self, job: Job, error: AgentError) -> None:
-        now, detail = self._not_before(job), f"{error.kind}: {error.message}"
+        now, detail = self._steps.not_before(job), f"{error.kind}: {error.message}"
         if job.state is JobState.STARTED:
             job.finish(Result.FAILED, detail, now)
         else:

@@ -10,7 +10,7 @@ import httpx2
 
 from mesh_tools.errors import SandboxUnavailable
 from mesh_tools.sandbox import Sandbox
-from printer_agent.agent import Agent, Tools, Watcher
+from printer_agent.agent import Agent
 from printer_agent.client import PrinterClient
 from printer_agent.clock import Clock
 from printer_agent.drivers.choice import open_driver
@@ -20,6 +20,7 @@ from printer_agent.journal import Journal
 from printer_agent.machine import load_machine
 from printer_agent.remote_job import Patience
 from printer_agent.settings import Settings
+from printer_agent.tools import Tools, Watcher
 from printer_agent.turn import turn
 
 

@@ -77,6 +77,15 @@ class PrinterClient:
         key = token.idempotency_key()
         return self._final(_Call("POST", "/v1/prints/redeem", token.reveal(), body, key))
 
+    def claim_plate(self, token: PrintToken) -> dict[str, Any]:
+        """Ask what a plate's token wants signed (`GET /v1/plates/claim`)."""
+        return self._final(_Call("GET", "/v1/plates/claim", token.reveal()))
+
+    def redeem_plate(self, token: PrintToken, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Redeem a plate's token; retries as `redeem` does."""
+        key = token.idempotency_key()
+        return self._final(_Call("POST", "/v1/plates/redeem", token.reveal(), body, key))
+
     def report(self, print_id: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Send a signed outcome; a 202 counts as taken, the service owns it from then on."""
         call = _Call("POST", f"/v1/prints/{print_id}/outcome", self._printer_id, body)

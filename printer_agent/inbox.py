@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
-from printer_agent.agent import Agent, Watcher
+from printer_agent.agent import Agent
 from printer_agent.assembly import open_agent
 from printer_agent.errors import AgentError, Detached, NotReady, ReleaseRefused, Unreachable
 from printer_agent.following import never
@@ -25,6 +25,7 @@ from printer_agent.print_token import PrintToken
 from printer_agent.private_files import make_private_folder
 from printer_agent.rotation import identity_for, settle
 from printer_agent.settings import Settings
+from printer_agent.tools import Watcher
 
 _TOKEN_BYTES_MAX = 1024
 _LOOK_EVERY = 15

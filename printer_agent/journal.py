@@ -141,17 +141,24 @@ class Journal:
                     "other_release", f"print {print_id} does not belong to release {release_id}"
                 )
 
-    def begin(self, print_id: str, release_id: str, intended: str | None, driver: str, at: int) -> None:
+    def begin(
+        self,
+        print_id: str,
+        release_id: str,
+        intended: str | None,
+        driver: str,
+        at: int,
+        size: int | None = None,
+    ) -> None:
         """Note that the release starts, before it does; JournalError ("already_started") where it ever did.
 
         `intended` is the result to report once the machine has the file; None leaves it to the operator.
-        `driver` names the one that starts it.
+        `driver` names the one that starts it, `size` the bytes it gets where they are not the file's.
         """
+        row = (release_id, print_id, at, intended, driver, size)
         with self._change() as connection:
             try:
-                connection.execute(
-                    "INSERT INTO starts VALUES (?, ?, ?, ?, ?)", (release_id, print_id, at, intended, driver)
-                )
+                connection.execute("INSERT INTO starts VALUES (?, ?, ?, ?, ?, ?)", row)
             except sqlite3.IntegrityError as error:
                 raise already_started(release_id) from error
             connection.execute(
@@ -174,6 +181,13 @@ class Journal:
         """Give the name of the driver that started the release; None where it was not noted."""
         query = "SELECT driver FROM starts WHERE release_id = ?"
         row = self._connection.execute(query, (release_id,)).fetchone()
+        return None if row is None else row[0]
+
+    def delivered_size(self, release_id: str) -> int | None:
+        """Give how many bytes the machine got; None where they are the file's."""
+        row = self._connection.execute(
+            "SELECT size FROM starts WHERE release_id = ?", (release_id,)
+        ).fetchone()
         return None if row is None else row[0]
 
     def ask_cancel(self, print_id: str, at: int) -> None:
@@ -327,7 +341,16 @@ class Journal:
             connection.execute(f"PRAGMA user_version = {VERSION}")
 
     @contextmanager
+    def together(self) -> Iterator[None]:
+        """Make all changes within one: whatever cuts it off, all of them are kept or none."""
+        with self._change():
+            yield
+
+    @contextmanager
     def _change(self) -> Iterator[sqlite3.Connection]:
+        if self._connection.in_transaction:
+            yield self._connection
+            return
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             yield self._connection

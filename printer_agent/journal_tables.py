@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-VERSION: Final = 4
+VERSION: Final = 5
 _FIRST: Final = """
 CREATE TABLE jobs (
     print_id TEXT PRIMARY KEY,
@@ -56,7 +56,11 @@ _FOURTH: Final = """
 ALTER TABLE jobs ADD COLUMN printer TEXT;
 """
 """Which of the home's identities claimed the print; where it is not noted, the one before any rotation."""
-_ADDITIONS: Final = (_FIRST, _SECOND, _THIRD, _FOURTH)
+_FIFTH: Final = """
+ALTER TABLE starts ADD COLUMN size INTEGER;
+"""
+"""How many bytes the machine got; where it is not noted, those of the manifest's file."""
+_ADDITIONS: Final = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH)
 
 
 def growth(version: int) -> str:

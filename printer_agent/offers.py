@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from ledger.errors import TypedDataError
 from ledger.typed_data import Domain, Licence, PrintClaim
+from mesh_tools.arrange import PARTS_MAX, Spot
 from printer_agent.errors import ReleaseRefused
 from storage.envelope import ObjectContext
 from storage.errors import StorageError
@@ -54,6 +55,39 @@ class ClaimOffer:
                 terms=_terms(value),
             )
         except (KeyError, TypeError, ValueError, TypedDataError) as error:
+            raise _malformed("claim", error) from error
+
+
+@dataclass(frozen=True)
+class PlateOffer:
+    """What the service asks the printer to sign for a plate: for each part its offer as JSON, with the
+    part's place on the plate and its spot on the bed among the members.
+    """
+
+    plate_id: str
+    parts: tuple[dict[str, Any], ...]
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """Read the answer of `GET /v1/plates/claim`; else ReleaseRefused ("malformed_claim")."""
+        try:
+            plate_id, spots, parts = _text(value["plate_id"]), value["layout"], value["parts"]
+            if not 1 <= len(parts) <= PARTS_MAX or len(spots) != len(parts):
+                raise ValueError(f"{len(parts)} parts with {len(spots)} spots")
+            placed = [Spot(float(s["x_mm"]), float(s["y_mm"]), float(s["turn_deg"])) for s in spots]
+            about = {"id": plate_id, "parts": len(parts)}
+            return cls(
+                plate_id,
+                tuple(
+                    {
+                        **part,
+                        "domain": value["domain"],
+                        "plate": {**about, "part": at, "spot": spot.to_json()},
+                    }
+                    for at, (part, spot) in enumerate(zip(parts, placed, strict=True))
+                ),
+            )
+        except (KeyError, TypeError, ValueError) as error:
             raise _malformed("claim", error) from error
 
 

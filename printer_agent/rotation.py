@@ -109,13 +109,13 @@ def identity_for(
     if not found.predecessors:
         return found.enrolling
     with Journal.open(settings.home) as journal:
-        claimed = journal.find_claim(token.digest())
+        claimed = journal.find_claim(token.claimed())
     for each in found.predecessors:
         if claimed is not None and claimed.printer is not None:
             mine = claimed.printer == each.enrolled.printer_id
         else:
             answer = _asked(each, settings, clock, transport)
-            mine = token.digest().hex() in (answer.get("tokens") or ())
+            mine = token.claimed().hex() in (answer.get("tokens") or ())
         if mine:
             return each
     return found.enrolling

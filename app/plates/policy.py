@@ -45,6 +45,9 @@ def judge_plate(parts: Sequence[PlatePart], room_mm: Sequence[float], spots: Seq
         if not part.mesh:
             message = "the part is a toolpath, and nobody merges toolpaths; print it by itself"
             found[place].append(Reason("plate_toolpath", message))
+        if not _stands(part.recipe):
+            message = "its recipe turns the part; a plate takes parts as their files have them"
+            found[place].append(Reason("plate_orientation", message))
         found[place] += _company(parts, part)
     sizes = [part.size_mm[:2] for part in parts]
     room = (room_mm[0], room_mm[1])
@@ -78,6 +81,17 @@ def _company(parts: Sequence[PlatePart], part: PlatePart) -> list[Reason]:
     if part.plates == "own" and any(other.owner_id != part.owner_id for other in parts):
         return [Reason("terms_plates", "the licence's terms permit only the same owner's parts on the plate")]
     return []
+
+
+def _stands(recipe: Mapping[str, Any]) -> bool:
+    """Whether the recipe's orientation, the direction that points up, is that of the file."""
+    match recipe.get("orientation"):
+        case None:
+            return True
+        case [0, 0, int() | float() as up]:
+            return up > 0
+        case _:
+            return False
 
 
 def _word(value: Any) -> str:

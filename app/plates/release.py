@@ -131,7 +131,7 @@ def _store(services: Services, plate_id: str, told: Sequence[Case], made: Sequen
         if against is None:
             for row, release in zip(prints, made, strict=True):
                 apply(session, row, Event.RELEASE)
-                session.add(release)
+                session.add(Release(**release.model_dump()))
     if against is not None:
         _end(services, plate_id, Event.WITHHOLD, against)
         return

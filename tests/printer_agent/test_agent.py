@@ -17,7 +17,7 @@ from ledger.commitment import canonical_json, report_commitment
 from ledger.print_report import Measurement, PrintReport
 from ledger.typed_data import Result
 from mesh_tools.sandbox import Sandbox
-from printer_agent.agent import Agent, Tools
+from printer_agent.agent import Agent
 from printer_agent.client import PrinterClient
 from printer_agent.drivers.base import Delivery, Sighting
 from printer_agent.drivers.folder import FolderDriver
@@ -37,6 +37,7 @@ from printer_agent.particulars import Particulars
 from printer_agent.print_token import PrintToken
 from printer_agent.settings import Settings
 from printer_agent.started import AWAITING
+from printer_agent.tools import Tools
 from tests.printer_agent.conftest import Hands
 from tests.printer_agent.fake_service import URL, FakeService, problem, tetrahedron
 
