@@ -79,10 +79,13 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", str_max_length=20_000)
 
 
+SIGNATURE = "by an external account: r ‖ s ‖ v, or what its contract accepts (ERC-1271)"
+
+
 class SignedBody(Body):
     """A request that an organisation with an external account signs itself."""
 
-    signature: HexSignature | None = Field(default=None, description="r ‖ s ‖ v by an external account")
+    signature: HexSignature | None = Field(default=None, description=SIGNATURE)
 
     def signature_bytes(self) -> bytes | None:
         """Give the signature, None where the service's managed account is to sign."""

@@ -9,9 +9,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from eth_abi.abi import encode
 from eth_hash.auto import keccak
 
+from ledger import wallets
 from ledger.abi import (
     Event,
     LicenceGranted,
@@ -28,7 +28,7 @@ from ledger.audit import AuditReport, Finding, History, LicenceCounters, Record,
 from ledger.audit_claims import Claims
 from ledger.audit_rules import Ledger, signed_by, vouchers_of
 from ledger.calldata import operations_in
-from ledger.chain import Chain, ChainError, Header, NoOutputError, RevertError, Transaction
+from ledger.chain import Chain, ChainError, Header, Transaction
 from ledger.evidence import SECTIONS
 from ledger.facts import fact_of
 from ledger.indexer import IndexedEvent, read_page
@@ -38,7 +38,6 @@ from ledger.typed_data import Domain, digest
 
 _PAGE_BLOCKS: Final = 2000
 _ATTEMPTS: Final = 5
-_WALLET_ACCEPTS: Final = bytes.fromhex("1626ba7e")
 
 
 class ChainReader:
@@ -123,16 +122,11 @@ class ChainReader:
             (voucher.account, digest(domain, voucher.statement), voucher.signature) for voucher in vouchers
         ]
         foreign = [question for question in asked if not signed_by(*question)]
-        return bool(foreign) and all(self._accepts(*question) for question in foreign)
+        return bool(foreign) and all(self.accepts(*question) for question in foreign)
 
-    def _accepts(self, account: str, message: bytes, signature: bytes) -> bool:
-        if not account:
-            return False
-        question = _WALLET_ACCEPTS + encode(["bytes32", "bytes"], [message, signature])
-        try:
-            return self._chain.call(account, question)[:4] == _WALLET_ACCEPTS
-        except (NoOutputError, RevertError):
-            return False
+    def accepts(self, account: str, message: bytes, signature: bytes) -> bool:
+        """Return whether an account is a contract that takes a signature for its own (ERC-1271)."""
+        return bool(account) and wallets.accepts(self._chain, account, message, signature)
 
     def _counters(self, licences: Sequence[bytes]) -> dict[bytes, LicenceCounters]:
         questions = [encode_query("licenceState", licence) for licence in licences]

@@ -11,13 +11,12 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Final
 
-from eth_abi.abi import encode
-
+from ledger import wallets
 from ledger.abi import decode_query, encode_query, is_print_ledger
 from ledger.address import checksum_address
 from ledger.audit import AuditReport, Finding
 from ledger.audit_rules import signed_by, vouchers_of
-from ledger.chain import Chain, NoOutputError, RevertError
+from ledger.chain import Chain
 from ledger.commitment import report_commitment, revision_commitment, terms_commitment
 from ledger.errors import LedgerError
 from ledger.events import decode_log
@@ -28,7 +27,6 @@ from ledger.print_evidence import ProvenOperation, read_row
 from ledger.print_links import Step, licence_of, links, order
 from ledger.typed_data import Domain, digest, verify_printer_signature
 
-_WALLET_ACCEPTS: Final = bytes.fromhex("1626ba7e")
 _COMMIT: Final = {"manifest": revision_commitment, "terms": terms_commitment, "report": report_commitment}
 _STATEMENTS: Final = {
     "publish": "publication",
@@ -206,19 +204,11 @@ def _accounts(domain: Domain, step: Step, chain: Chain | None) -> Iterator[Findi
             continue
         if chain is None:
             problem = f"is not by {voucher.account}'s key; if that is a wallet contract, a node can say more"
-        elif _wallet_accepts(chain, voucher.account, message, voucher.signature):
+        elif wallets.accepts(chain, voucher.account, message, voucher.signature):
             continue
         else:
             problem = f"is not {voucher.account}'s"
         yield Finding(step.name, f"operation.{voucher.field}, operation.{statement}", problem)
-
-
-def _wallet_accepts(chain: Chain, account: str, message: bytes, signature: bytes) -> bool:
-    question = _WALLET_ACCEPTS + encode(["bytes32", "bytes"], [message, signature])
-    try:
-        return chain.call(account, question)[:4] == _WALLET_ACCEPTS
-    except (NoOutputError, RevertError):
-        return False
 
 
 def _openings(evidence: Mapping[str, Any], steps: list[Step]) -> Iterator[Finding]:

@@ -18,7 +18,7 @@ from typing import Any, Final
 from sqlalchemy import Engine
 
 from ledger import identity as identities
-from ledger import tables
+from ledger import tables, wallets
 from ledger.abi import ContractError, decode_error, decode_query, encode_call, encode_query
 from ledger.chain import Chain
 from ledger.contract_state import LicenceState, PrinterState, licence_state, printer_state, revision_owner
@@ -270,6 +270,12 @@ class LedgerRuntime:
     def revision_owner(self, revision: bytes) -> str | None:
         """Return who published a revision, None if nobody did."""
         return revision_owner(self._query("revisionOwner", revision))
+
+    def wallet_accepts(self, account: str, message: bytes, signature: bytes) -> bool:
+        """Return whether an account is a contract that takes a signature over a digest for its own."""
+        chain, identity = self._started()
+        block = None if identity.embedded or self._sync is None else self._sync.indexed()
+        return wallets.accepts(chain, account, message, signature, block=block)
 
     def simulate(self, operation: Operation) -> ContractError | None:
         """Return why the contract would refuse an operation now, None if it would take it."""

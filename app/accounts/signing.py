@@ -1,6 +1,6 @@
 """Signatures of organisations: made with a managed account's wrapped key, or supplied by an external one.
 
-Either way the signature is verified before it goes anywhere.
+Either way the signature is verified before it goes anywhere. An external account may be a contract.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import hmac
 
 from sqlmodel import Session
 
+from app import submission
 from app.custody import wraps
 from app.errors import Conflict, Invalid, InvalidSignature
 from app.models import Organisation
@@ -49,22 +50,38 @@ def signature_of(
 ) -> bytes:
     """Give a verified signature of the organisation over the statement.
 
-    Raises Invalid where an external account's signature is missing, InvalidSignature where it is another's.
+    That is one by the account's key or, where the account is a contract, one that the contract accepts now
+    (ERC-1271). Raises Invalid where an external account's signature is missing, InvalidSignature where it is
+    another's, ChainError where a contract cannot be asked.
     """
-    signed = digest(services.ledger.domain, statement)
+    signed, address = digest(services.ledger.domain, statement), address_of(organisation)
     signature = supplied if supplied is not None else _sign(services, organisation, signed)
+    against = _against(address, signed, signature)
+    if against is None or (supplied is not None and _accepted(services, organisation, signed, signature)):
+        return signature
+    raise InvalidSignature(
+        f"{against}, and there is no contract wallet at {address} that accepts it",
+        field="signature",
+        remedy=f"sign this {type(statement).__name__} as EIP-712 typed data with the account {address}",
+    )
+
+
+def _against(address: str, signed: bytes, signature: bytes) -> str | None:
+    """Say why a signature is not by the account's key, None where it is."""
     try:
         signer = recover_signer(signed, signature)
     except SignatureError as error:
-        raise InvalidSignature(f"the signature cannot be read: {error}", field="signature") from None
+        return f"the signature cannot be read: {error}"
+    same = hmac.compare_digest(signer.encode(), address.encode())
+    return None if same else f"the signature recovers to {signer}, not to {address}"
+
+
+def _accepted(services: Services, organisation: Organisation, signed: bytes, signature: bytes) -> bool:
+    """Ask the chain whether the account is a contract that accepts the signature; never in a transaction."""
     address = address_of(organisation)
-    if not hmac.compare_digest(signer.encode(), address.encode()):
-        raise InvalidSignature(
-            f"the signature recovers to {signer}, not to {address}",
-            field="signature",
-            remedy=f"sign this {type(statement).__name__} as EIP-712 typed data with the account {address}",
-        )
-    return signature
+    if organisation.account_type != EXTERNAL:
+        return False
+    return submission.ask(lambda: services.ledger.wallet_accepts(address, signed, signature))
 
 
 def _sign(services: Services, organisation: Organisation, signed: bytes) -> bytes:

@@ -71,7 +71,7 @@ def _rows(database: Database, reader: Reader, evidence: Mapping[str, Any] | None
         connection = session.connection()
         inventory = audit_rows.Inventory(session)
         blocks = blocks_named(connection)
-        found = list(inventory.findings())
+        found = list(inventory.findings(reader.accepts))
         found += [
             Finding(f"ledger_transactions {name}", column, problem)
             for name, column, problem in damaged_transactions(connection)

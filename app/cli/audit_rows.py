@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 from sqlalchemy import select as select_core
@@ -65,8 +65,11 @@ class Inventory:
             if of_licence is not None and on_printer is not None:
                 yield from _print(row, of_licence, on_printer)
 
-    def findings(self) -> Iterator[Finding]:
-        """Yield dangling rows, and where manifest, terms or report no longer open what was committed to."""
+    def findings(self, wallet_accepts: Callable[[str, bytes, bytes], bool]) -> Iterator[Finding]:
+        """Yield dangling rows, and where manifest, terms or report no longer open what was committed to.
+
+        `wallet_accepts` tells whether an account is a contract that takes a signature for its own.
+        """
         yield from self._dangling()
         for revision in self.revisions.values():
             yield from _manifest(revision, self.address(revision.organisation_id))
@@ -77,7 +80,7 @@ class Inventory:
                 yield from transfer_rows.findings(licence, origin)
             if self.domain is not None:
                 owner = self.address(licence.owner_id)
-                yield from transfer_rows.consent_findings(licence, owner, self.domain)
+                yield from transfer_rows.consent_findings(licence, owner, self.domain, wallet_accepts)
         for row in self.prints.values():
             yield from _report(row)
 

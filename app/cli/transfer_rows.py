@@ -7,7 +7,7 @@ one claims its grant; so prints taken from one licence must stand in exactly one
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from app.models import Licence
 from ledger.audit import Finding, StoredRow
@@ -58,15 +58,19 @@ def findings(row: Licence, origin: Licence) -> Iterator[Finding]:
         yield Finding(name, "reprints", "transferred prints have none")
 
 
-def consent_findings(row: Licence, owner: str, domain: Domain) -> Iterator[Finding]:
-    """Yield where a consent is not its owner's; `owner` is the address."""
+def consent_findings(
+    row: Licence, owner: str, domain: Domain, wallet_accepts: Callable[[str, bytes, bytes], bool]
+) -> Iterator[Finding]:
+    """Yield where a consent is not its owner's; `owner` is the address, which may be a contract's."""
     if row.transfer_consent is None:
         return
+    signed = digest(domain, TransferConsent(row.licence_hash))
     try:
-        signer = recover_signer(digest(domain, TransferConsent(row.licence_hash)), row.transfer_consent)
+        signer = recover_signer(signed, row.transfer_consent)
     except LedgerError:
         signer = ""
-    if not hmac.compare_digest(signer.encode(), owner.encode()):
+    own = hmac.compare_digest(signer.encode(), owner.encode())
+    if not own and not wallet_accepts(owner, signed, row.transfer_consent):
         yield Finding(f"licences {row.id}", "transfer_consent", "is not signed by the licence's owner")
 
 

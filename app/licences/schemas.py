@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from app.encodings import (
+    SIGNATURE,
     Body,
     Hex32,
     HexSignature,
@@ -55,7 +56,7 @@ class LicenceRequest(Body):
         list[PrinterKey],
         Field(max_length=1000, description="one for each of `printers`, where the owner holds the key"),
     ] = Field(default_factory=list)
-    signature: HexSignature | None = Field(default=None, description="r ‖ s ‖ v by an external account")
+    signature: HexSignature | None = Field(default=None, description=SIGNATURE)
 
 
 class LicencePrepared(BaseModel):

@@ -165,6 +165,9 @@ class Remembered(Reader):
     def __init__(self, history: History) -> None:
         self.history = history
 
+    def accepts(self, account: str, message: bytes, signature: bytes) -> bool:
+        return False
+
     def read(self, *arguments: Any) -> History:
         assert self.history is not None
         return self.history

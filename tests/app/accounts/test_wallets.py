@@ -1,0 +1,223 @@
+"""Owners and providers whose account is a contract (ERC-1271): they sign all that others sign."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import subprocess
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from eth_abi.abi import encode
+
+from app.cli.audit_local import judge
+from app.cli.audit_remote import Reader
+from app.clock import rfc3339
+from ledger.signer import AccountKey
+from ledger.transaction import Offer, contract_address, sign_transaction
+from ledger.typed_data import (
+    Enrolment,
+    Licence,
+    PrintTransfer,
+    Publication,
+    Retirement,
+    Revocation,
+    Struct,
+    TransferConsent,
+    digest,
+)
+from ledger.web3_chain import Web3Chain
+from tests.app.parties import Party, Printer, problem
+from tests.app.service import Service, running_service
+from tests.ledger.stage import RELAY, Network
+
+SOURCE = Path(__file__).with_name("Wallet.sol")
+SOLC = Path(__file__).parents[3] / "contracts" / "bin" / "solc"
+PREFIX = "77616c74"
+
+
+@dataclass
+class WalletParty(Party):
+    """An organisation whose account is a contract; `account` is the key that signs for it."""
+
+    def sign(self, statement: Struct) -> str:
+        assert self.account is not None
+        return f"0x{PREFIX}{self.account.sign(digest(self.service.domain, statement)).hex()}"
+
+
+@pytest.fixture(scope="module")
+def code() -> bytes:
+    """The wallet as solc compiles it."""
+    wanted = {"*": {"Wallet": ["evm.bytecode.object"]}}
+    asked = {
+        "language": "Solidity",
+        "sources": {"Wallet.sol": {"content": SOURCE.read_text()}},
+        "settings": {"outputSelection": wanted},
+    }
+    done = subprocess.run(
+        [SOLC, "--standard-json"], input=json.dumps(asked), capture_output=True, text=True, check=True
+    )
+    compiled = json.loads(done.stdout)["contracts"]["Wallet.sol"]["Wallet"]
+    return bytes.fromhex(compiled["evm"]["bytecode"]["object"])
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
+    """A network that makes a block now and then."""
+    network = Network(tmp_path_factory.mktemp("network"))
+    stop = threading.Event()
+
+    def mine() -> None:
+        while not stop.wait(0.1):
+            network.mine()
+
+    miner = threading.Thread(target=mine)
+    miner.start()
+    yield network
+    stop.set()
+    miner.join()
+    network.node.kill()
+
+
+@pytest.fixture(scope="module")
+def service(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    settings: dict[str, Any] = {
+        "rpc_url": network.node.rpc_url,
+        "contract": network.contract,
+        "relay_key": RELAY.reveal().hex(),
+    }
+    with running_service(tmp_path_factory.mktemp("service"), **settings) as running:
+        yield running
+
+
+def deployed(network: Network, code: bytes, signer: AccountKey) -> str:
+    """Deploy a wallet that `signer` signs for; gives its address."""
+    payer = AccountKey.generate()
+    network.chain.tell("anvil_setBalance", payer.address, hex(10**20))
+    offer = Offer(gas=1_000_000, max_fee=10**11, tip=10**9)
+    data = code + encode(["address"], [signer.address])
+    network.chain.send(
+        sign_transaction(payer, chain_id=31337, nonce=0, to=None, data=data, offer=offer).raw, time=0
+    )
+    network.mine()
+    address = contract_address(payer.address, 0)
+    assert network.chain.code(address)
+    return address
+
+
+def joined(service: Service, role: str, address: str, signer: AccountKey) -> WalletParty:
+    body = {
+        "name": f"{role} {secrets.token_hex(4)}",
+        "roles": [role],
+        "account": {"type": "external", "address": address},
+    }
+    made = service.call("POST", "/v1/organisations", service.operator_key, json=body).json()
+    return WalletParty(service, made["id"], made["api_key"]["key"], address, signer)
+
+
+@pytest.fixture
+def owner(service: Service, network: Network, code: bytes) -> WalletParty:
+    signer = AccountKey.generate()
+    return joined(service, "owner", deployed(network, code, signer), signer)
+
+
+@pytest.fixture
+def provider(service: Service, network: Network, code: bytes) -> WalletParty:
+    signer = AccountKey.generate()
+    return joined(service, "provider", deployed(network, code, signer), signer)
+
+
+def publication_of(owner: Party, revision: dict[str, Any]) -> Publication:
+    return Publication(owner.address, bytes.fromhex(revision["commitment"][2:]))
+
+
+def published(owner: Party) -> dict[str, Any]:
+    revision = owner.inspected()
+    body = {"signature": owner.sign(publication_of(owner, revision))}
+    return owner.expect(200, "POST", f"/v1/revisions/{revision['id']}/publish", json=body)
+
+
+def granted(owner: Party, revision: dict[str, Any], provider: Party, **changes: Any) -> dict[str, Any]:
+    early = {"starts_at": rfc3339(owner.service.clock.now() - 86_400)}  # the network's clock is behind
+    request = owner.licence_request(revision, provider, **early, **changes)
+    ready = owner.expect(200, "POST", "/v1/licences/prepare", json=request)
+    signature = owner.sign(Licence.from_json(ready["licence"]))
+    return owner.expect(201, "POST", "/v1/licences", json=ready["request"] | {"signature": signature})
+
+
+def enrolled(provider: Party) -> Printer:
+    printer = provider.printer(approve=False)
+    path = f"/v1/printers/{printer.id}"
+    shown = provider.expect(200, "GET", path)
+    body = {"signature": provider.sign(Enrolment.from_json(shown["enrolment"]))}
+    provider.expect(200, "POST", f"{path}/approve", json=body)
+    return printer
+
+
+class TestWallets:
+    def test_sign_all_that_an_owner_and_a_provider_sign(
+        self, service: Service, network: Network, owner: WalletParty, provider: WalletParty, code: bytes
+    ) -> None:
+        revision, printer = published(owner), enrolled(provider)
+        licence = granted(owner, revision, provider, prints=3, terms={"transferable": True})
+        path = f"/v1/licences/{licence['id']}"
+        assert printer.redeem(provider.authorise(licence, printer)["token"]).status_code == 200
+
+        consent = owner.sign(TransferConsent(bytes.fromhex(licence["licence_hash"][2:])))
+        assert owner.expect(200, "POST", f"{path}/transfer-consent", json={"signature": consent})["consented"]
+        signer = AccountKey.generate()
+        receiver = joined(service, "provider", deployed(network, code, signer), signer)
+        wish = {"provider_id": receiver.id, "prints": 1}
+        ready = provider.expect(200, "POST", f"{path}/transfers/prepare", json=wish)
+        signature = provider.sign(PrintTransfer.from_json(ready["transfer"]))
+        moved = provider.expect(
+            *(201, "POST", f"{path}/transfers"),
+            json=ready["request"] | {"signature": signature},
+            headers={"Idempotency-Key": secrets.token_hex(8)},
+        )
+        assert moved["state"] == "confirmed"
+
+        revocation = owner.sign(Revocation(bytes.fromhex(licence["licence_hash"][2:])))
+        revoked = owner.expect(200, "POST", f"{path}/revoke", json={"signature": revocation})
+        assert revoked["state"] == "revoked"
+        name = provider.expect(200, "GET", f"/v1/printers/{printer.id}")["printer_hash"]
+        retirement = provider.sign(Retirement(bytes.fromhex(name[2:])))
+        retire = f"/v1/printers/{printer.id}/retire"
+        assert provider.expect(200, "POST", retire, json={"signature": retirement})["state"] == "retired"
+
+        reader = Reader(Web3Chain.http(network.node.rpc_url), network.contract)
+        services = service.services
+        report = judge(services.settings, services.database, reader, quiet=True)
+        assert report.findings == ()
+
+    def test_are_asked_and_may_refuse(self, owner: WalletParty) -> None:
+        revision = owner.inspected()
+        path, statement = f"/v1/revisions/{revision['id']}/publish", publication_of(owner, revision)
+        signed = digest(owner.service.domain, statement)
+        assert owner.account is not None
+        bare, stranger = owner.account.sign(signed), AccountKey.generate().sign(signed)
+        for wrong in (bare.hex(), PREFIX + stranger.hex(), PREFIX + bare[:-1].hex() + "1d", "00" * 64):
+            refused = owner.call("POST", path, json={"signature": f"0x{wrong}"})
+            assert refused.status_code == 422, refused.text
+            assert problem(refused, "invalid-signature")["field"] == "signature"
+        body = {"signature": owner.sign(statement)}
+        assert owner.expect(200, "POST", path, json=body)["state"] == "published"
+
+    def test_never_sign_for_another(self, owner: WalletParty, provider: WalletParty) -> None:
+        revision = owner.inspected()
+        statement = publication_of(owner, revision)
+        body = {"signature": provider.sign(statement)}
+        refused = owner.call("POST", f"/v1/revisions/{revision['id']}/publish", json=body)
+        problem(refused, "invalid-signature")
+
+    def test_must_be_there(self, service: Service) -> None:
+        signer = AccountKey.generate()
+        nobody = joined(service, "owner", AccountKey.generate().address, signer)
+        revision = nobody.inspected()
+        body = {"signature": nobody.sign(publication_of(nobody, revision))}
+        refused = nobody.call("POST", f"/v1/revisions/{revision['id']}/publish", json=body)
+        assert "no contract wallet" in problem(refused, "invalid-signature")["detail"]
