@@ -13,8 +13,8 @@ from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBea
 from app.auth import after_answer, alarms, api_keys, authenticated, dpop, nonce_offer, standing
 from app.auth.alarms import ImpossibleUse
 from app.auth.principals import Principal, PrinterPrincipal, Role
-from app.auth.proving import Attempt, Proven
 from app.errors import Forbidden, InvalidProof, Unauthenticated
+from app.proving import Attempt, Proven
 from app.together import Together
 from app.wiring import Services
 

@@ -13,10 +13,9 @@ from anyio import to_thread
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
-from app import entity_tags, problems, worker
+from app import entity_tags, problems, proving, worker
 from app.accounts import routes as accounts
 from app.accounts.service import ensure_operator
-from app.auth import proving
 from app.auth.after_answer import AfterAnswer
 from app.auth.nonce_offer import NonceOffer
 from app.body_limit import BodyLimit

@@ -180,10 +180,8 @@ class LedgerRuntime:
         return self._waiting.wait(operation_id, timeout_s, lambda: self._status(operation_id), fresh=fresh)
 
     def watch(self, operation_id: str, tell: Callable[[], None]) -> Callable[[], None]:
-        """Have `tell` called, from another thread, when this process makes an operation final.
-
-        Returns what takes that back, to be called in any case. What another process makes final is not told:
-        `wait` finds it.
+        """Have `tell` called, from another thread, when this process makes an operation final; what another
+        process makes final, `wait` finds. Returns what takes that back, to be called in any case.
         """
         return self._waiting.watch(operation_id, tell)
 

@@ -16,16 +16,16 @@ from sqlmodel import Session
 from app import submission
 from app.auth.principals import PrinterPrincipal
 from app.clock import rfc3339
-from app.errors import Conflict, Invalid, InvalidSignature, NotFound, NotPermitted, Reason, TokenSpent
-from app.models import Licence, Print, Printer, Revision
+from app.errors import Conflict, NotFound, NotPermitted, Reason, TokenSpent
+from app.models import Licence, Print, Revision
 from app.prints import case as cases
-from app.prints import queries, release, transition
+from app.prints import claims, queries, release, transition
 from app.prints.case import Case, Counts, claim_of
 from app.prints.lifecycle import UNREDEEMED, Event, State
 from app.prints.transition import apply
 from app.wiring import Services
 from ledger.operations import RecordPrint
-from ledger.typed_data import Domain, PrintClaim, digest, printer_proof, verify_printer_signature
+from ledger.typed_data import PrintClaim
 from storage.errors import StorageError
 
 _RELEASED = {State.REDEEMED, State.COMPLETED, State.FAILED, State.CANCELLED}
@@ -117,7 +117,7 @@ def begin(services: Services, asks: Sequence[Ask]) -> list[Begun | Exception]:
         turn.each(turn.check_permitted)
         turn.check_objects()
     if turn.going:
-        turn.commit()
+        turn.take()
     return turn.outcomes()
 
 
@@ -186,9 +186,11 @@ class _Turn:
         # (2) the time
         _require_live(self._services, row, case.now)
         # (3) the claim
-        _require_issued_claim(redemption.claim, claim_of(row, case.licence))
+        claims.require_issued(redemption.claim, claim_of(row, case.licence))
         # (4) the signature
-        _require_signed(self._services.ledger.domain, case.printer, redemption)
+        claims.require_signed(
+            self._services.ledger.domain, case.printer, redemption.claim, redemption.signature
+        )
 
     def ask_chain(self) -> None:
         """Ask what the chain counts; it may count a racing retry, so rows are read again at the end."""
@@ -209,7 +211,7 @@ class _Turn:
             return overtaken
         hashes = cases.require_listed(case.licence, self._hashes.get(case.licence.id, []))
         case.require_intact(self._services.ledger.domain)
-        self._operations[at] = _operation(case.printer, redemption, hashes)
+        self._operations[at] = claims.record_of(case.printer, redemption.claim, redemption.signature, hashes)
         return None
 
     def _overtaken(self, at: int) -> Begun | None:
@@ -234,7 +236,7 @@ class _Turn:
 
         self.each(check)
 
-    def commit(self) -> None:
+    def take(self) -> None:
         """(7) the point of no return for the tokens; whoever comes second finds its token gone."""
         begun: dict[int, Begun] = {}
         moved: list[dict[str, Any]] = []
@@ -364,30 +366,6 @@ def _expired(row: Print) -> TokenSpent:
     )
 
 
-def _require_issued_claim(claim: PrintClaim, issued: PrintClaim) -> None:
-    """(3) field by field, so that the answer names the one at fault."""
-    given, expected = claim.to_json(), issued.to_json()
-    for name, value in expected.items():
-        if given[name] != value:
-            raise Invalid(
-                f"the claim's {name} is not the one that was issued",
-                field=f"claim.{name}",
-                remedy="sign the claim that GET /v1/prints/claim gives",
-            )
-
-
-def _require_signed(domain: Domain, printer: Printer, redemption: Redemption) -> None:
-    """(4) the enrolled key's signature over the claim."""
-    signed = digest(domain, redemption.claim)
-    key_x, key_y = printer.key_x or b"", printer.key_y or b""
-    if not verify_printer_signature(signed, key_x, key_y, redemption.signature):
-        raise InvalidSignature(
-            "the signature is not by the printer's enrolled key over this claim",
-            field="signature",
-            remedy="sign the claim's EIP-712 digest with the enrolled key, s in the lower half of the order",
-        )
-
-
 def _require_permitted(services: Services, case: Case, row: Print) -> None:
     """(5) everything policy asks, and the number."""
     reasons = list(case.reasons())
@@ -403,14 +381,3 @@ def _require_permitted(services: Services, case: Case, row: Print) -> None:
     if reasons:
         listed = "; ".join(reason.message for reason in reasons)
         raise NotPermitted(f"the print is not permitted: {listed}", reasons=reasons)
-
-
-def _operation(printer: Printer, redemption: Redemption, hashes: list[bytes]) -> RecordPrint:
-    proof = printer_proof(hashes, printer.printer_hash or b"") if hashes else []
-    return RecordPrint(
-        claim=redemption.claim,
-        key_x=printer.key_x or b"",
-        key_y=printer.key_y or b"",
-        signature=redemption.signature,
-        proof=tuple(proof),
-    )

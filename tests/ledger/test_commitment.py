@@ -5,6 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 
 import pytest
+import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -64,3 +65,20 @@ class TestCanonicalJson:
         value.append(value)
         with pytest.raises(TypedDataError, match="RFC 8785"):
             canonical_json(value)
+
+
+class TestPlainValues:
+    @given(
+        st.recursive(
+            st.none() | st.booleans() | st.integers(1 - 2**53, 2**53 - 1) | st.floats(0, 1) | st.text(),
+            lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+        )
+    )
+    def test_are_written_as_the_reference_writes_them(self, value: object) -> None:
+        try:
+            expected = rfc8785.dumps(value)
+        except (UnicodeEncodeError, rfc8785.CanonicalizationError):
+            with pytest.raises(TypedDataError):
+                canonical_json(value)
+            return
+        assert canonical_json(value) == expected

@@ -63,3 +63,29 @@ class TestWait:
                 pass
             waiting.publish([CONFIRMED])
             assert [one.result() for one in found] == [CONFIRMED] * 3
+
+
+class TestWatch:
+    def test_is_told_when_it_is_published_until_it_is_taken_back(self) -> None:
+        waiting, told = Waiting(clock), []
+        take_back = waiting.watch(NAME, lambda: told.append(NAME))
+        assert waiting.watched(NAME)
+        waiting.publish([CONFIRMED])
+        take_back()
+        waiting.publish([CONFIRMED])
+        assert told == [NAME]
+        assert not waiting.watched(NAME)
+
+    def test_is_told_at_once_of_what_was_published_a_moment_ago(self) -> None:
+        waiting, told = Waiting(clock), []
+        waiting.publish([CONFIRMED])
+        waiting.watch(NAME, lambda: told.append(NAME))()
+        assert told == [NAME]
+
+    def test_lets_others_watch_on(self) -> None:
+        waiting, told = Waiting(clock), []
+        take_back = waiting.watch(NAME, lambda: told.append("first"))
+        waiting.watch(NAME, lambda: told.append("second"))
+        take_back()
+        waiting.publish([CONFIRMED])
+        assert told == ["second"]
