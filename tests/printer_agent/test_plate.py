@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ from printer_agent.print_token import PrintToken
 from printer_agent.settings import Settings
 from tests.e2e.conftest import Market
 from tests.e2e.service_process import ServiceProcess
+from tests.printer_agent.test_agent import Fuse
+from tests.printer_agent.test_following import HostInMemory
 
 BOX_MM3 = 20 * 30 * 10
 
@@ -214,6 +216,46 @@ class TestCrash:
             assert agent.send_outcomes() == 0
         assert machine.states(made) == ["completed"] * 3
         assert len(machine.delivered()) == 1
+
+
+class TestFollowing:
+    """With a driver that tells how the machine goes on, the plate's prints share its end."""
+
+    @staticmethod
+    def _agent(agent: Agent, host: HostInMemory) -> Agent:
+        return Agent(replace(agent._tools, driver=host, poll_s=0.0))
+
+    def test_every_print_gets_the_machines_result_after_one_start(self, machine: Machine) -> None:
+        made, host = machine.plate(2, 1), HostInMemory(Fuse())
+        with machine.agent() as agent:
+            self._agent(agent, host).print(PrintToken(made["token"]))
+        assert (len(host.started), host.left) == (1, {})
+        assert machine.states(made) == ["completed"] * 3
+
+    def test_is_followed_on_after_a_crash(self, machine: Machine) -> None:
+        made, host = machine.plate(2, 1), HostInMemory(Fuse())
+
+        def crash() -> None:
+            host.meanwhile = None
+            raise Cut
+
+        host.meanwhile = crash
+        with machine.agent() as agent, pytest.raises(Cut):
+            self._agent(agent, host).print(PrintToken(made["token"]))
+        with machine.agent() as agent:
+            following = self._agent(agent, host)
+            following.resume()
+            assert following.send_outcomes() == 0
+        assert (len(host.started), host.left) == (1, {})
+        assert machine.states(made) == ["completed"] * 3
+
+    def test_cancelling_any_part_cancels_the_plate(self, machine: Machine) -> None:
+        made, host = machine.plate(2, 1), HostInMemory(Fuse())
+        with machine.agent() as agent:
+            journal = agent._tools.journal
+            host.meanwhile = lambda: journal.ask_cancel(made["prints"][1]["print_id"], 1)
+            self._agent(agent, host).print(PrintToken(made["token"]))
+        assert machine.states(made) == ["cancelled"] * 3
 
 
 @dataclass
