@@ -41,16 +41,15 @@ class Condition:
             yield
             return
         with database.read() as session:
-            self._require(show(session))
-        with database.guarded(lambda session: self._require_now(session, show)):
-            yield
+            seen = show(session)
+            self._require(seen)
 
-    def _require_now(self, session: Session, show: Callable[[Session], BaseModel]) -> None:
-        if session.get_bind().dialect.name == "postgresql":
-            name = hashlib.sha256(",".join(sorted(self._tags or ())).encode()).digest()
-            turn = int.from_bytes(name[:8], "big", signed=True)
-            session.connection().execute(text("SELECT pg_advisory_xact_lock(:turn)"), {"turn": turn})
-        self._require(show(session))
+        def check(session: Session) -> None:
+            _take_turn(session, seen)
+            self._require(show(session))
+
+        with database.guarded(check):
+            yield
 
     def _require(self, view: BaseModel) -> None:
         tag = tag_of(view.model_dump_json().encode())
@@ -60,6 +59,14 @@ class Condition:
                 field=_FIELD,
                 remedy="read it again, decide again, and send the ETag you then get",
             )
+
+
+def _take_turn(session: Session, view: BaseModel) -> None:
+    """Let conditional changes of one resource come one after the other; on SQLite all writing does."""
+    if session.get_bind().dialect.name == "postgresql":
+        name = hashlib.sha256(repr(view.model_dump(include={"id"})).encode()).digest()
+        turn = int.from_bytes(name[:8], "big", signed=True)
+        session.connection().execute(text("SELECT pg_advisory_xact_lock(:turn)"), {"turn": turn})
 
 
 def condition(if_match: Annotated[str | None, _HEADER] = None) -> Condition:

@@ -6,6 +6,7 @@ import json
 import secrets
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -17,7 +18,8 @@ from app.entity_tags import ANY, read_tags, tag_of
 from app.openapi import document
 from ledger.typed_data import print_id
 from tests.app.parties import Party, Printer, new_party, problem
-from tests.app.service import Service
+from tests.app.service import Service, running_service
+from tests.faults.postgresql import INSTALLED, PACKAGES, running_postgresql
 
 PATHS: dict[str, dict[str, Any]] = json.loads(document())["paths"]
 READ = sorted(
@@ -269,3 +271,16 @@ class TestMatching:
         tag = owner.call("GET", f"/v1/revisions/{draft['id']}").headers["etag"]
         assert owner.upload(draft, headers={"If-Match": '"stale"'}).status_code == 412
         assert owner.upload(draft, headers={"If-Match": tag}).status_code == 202
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not INSTALLED, reason=f"needs {' and '.join(PACKAGES)}")
+class TestOnPostgresql:
+    """Where several transactions write at one time."""
+
+    def test_has_one_winner_among_those_who_read_the_same(self, tmp_path: Path) -> None:
+        with running_postgresql() as address:
+            url = address.render_as_string(hide_password=False)
+            with running_service(tmp_path, database_url=url) as service:
+                provider = new_party(service, "provider")
+                TestMatching().test_has_one_winner_among_those_who_read_the_same(provider)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import anyio
@@ -40,13 +39,13 @@ async def inner(scope: Scope, receive: Receive, send: Send) -> None:
 class Limited:
     """The middleware alone, on a clock that stands."""
 
-    def __init__(self, credential: int = 5, address: int = 3, entries_max: int = 100) -> None:
+    def __init__(self, credential: int | None = 5, address: int | None = 3, entries_max: int = 100) -> None:
         self.now = 0.0
         self.metrics = Metrics()
         self.limit = RateLimit(
             inner,
-            credentials=Policy("credential", 1.0, credential),
-            addresses=Policy("address", 1.0, address),
+            credentials=Policy("credential", 1.0, credential) if credential else None,
+            addresses=Policy("address", 1.0, address) if address else None,
             entries_max=entries_max,
             metrics=self.metrics,
             clock=lambda: self.now,
@@ -122,6 +121,19 @@ class TestAddress:
         limited = Limited(address=1)
         assert limited.statuses(2) == [401, 429]
         assert limited.ask(host="192.0.2.2")[0] == 401
+
+
+class TestNoLimit:
+    def test_tells_and_refuses_nothing(self) -> None:
+        limited = Limited(None, None)
+        for credential in (GOOD, "Bearer bad", None):
+            status, headers = limited.ask(credential)
+            assert (status, "ratelimit" in headers) == (200 if credential == GOOD else 401, False)
+
+    def test_of_addresses_leaves_that_of_credentials(self) -> None:
+        limited = Limited(2, None)
+        assert limited.statuses(3, GOOD) == [200, 200, 429]
+        assert limited.statuses(9, "Bearer bad") == [401] * 9
 
 
 class TestHeaders:
@@ -203,9 +215,3 @@ class TestService:
 
     def told(self, party: Party) -> httpx2.Headers:
         return party.call("GET", "/v1/me").headers
-
-    def test_may_be_switched_off(self, tmp_path: Path) -> None:
-        settings: dict[str, Any] = {"rate_limit_per_s": 0, "anonymous_rate_limit_per_s": 0}
-        with running_service(tmp_path, **settings) as service:
-            answer = service.call("GET", "/v1/me", service.operator_key)
-            assert (answer.status_code, "ratelimit" in answer.headers) == (200, False)

@@ -212,7 +212,7 @@ def run(examples: int, steps: int) -> None:
 
 class TestLife:
     def test_is_as_the_model_has_it(self) -> None:
-        run(examples=5, steps=25)
+        run(examples=3, steps=20)
 
     @pytest.mark.slow
     def test_is_as_the_model_has_it_at_length(self) -> None:

@@ -37,9 +37,14 @@ def printer(provider: Party) -> Printer:
     return provider.printer()
 
 
+@pytest.fixture(scope="module")
+def revision(owner: Party) -> dict[str, Any]:
+    return owner.published()
+
+
 @pytest.fixture
-def licence(owner: Party, provider: Party) -> dict[str, Any]:
-    return owner.license(owner.published(), provider)
+def licence(owner: Party, provider: Party, revision: dict[str, Any]) -> dict[str, Any]:
+    return owner.license(revision, provider)
 
 
 def metric(service: Service) -> int:
@@ -93,12 +98,11 @@ class TestCredit:
         owner: Party,
         provider: Party,
         printer: Printer,
-        licence: dict[str, Any],
+        revision: dict[str, Any],
         reprints: int,
         result: int,
         credited: bool,
     ) -> None:
-        revision = {"id": licence["revision_id"]}
         granted = owner.license(revision, provider, prints=1, reprints=reprints)
         made = provider.authorise(granted, printer)
         path = f"/v1/prints/{made['id']}"
