@@ -27,6 +27,7 @@ ALONE: dict[str, dict[str, Any]] = {
     "printer_retired": {"printer.state": "retired"},
     "unknown_printer": {"printer.state": "approving"},
     "printer_quarantined": {"printer.quarantined": True},
+    "printer_superseded": {"printer.successor": "prt_2"},
     "printer_not_allowed": {"licence.listed": ["prt_0"]},
     "process": {"machine.processes": ["VPP"]},
     "material": {"machine.materials": ["ABS"]},
