@@ -231,6 +231,7 @@ class TestOctoPrint(WholePrints):
         return shop_with(octoprint_host, market, tmp_path, box((20, 20, 3)))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("slicer")
 class TestMoonraker(WholePrints):
     """The simulated machine prints in real time, so its part is small.

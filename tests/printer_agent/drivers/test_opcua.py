@@ -30,7 +30,7 @@ from tests.printer_agent.hosts.opcua import RunningMachine, running_machine
 
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningMachine]:
-    with running_machine(tmp_path_factory.mktemp("opcua")) as machine:
+    with running_machine(tmp_path_factory.mktemp("opcua"), bytes_per_s=10_000) as machine:
         yield machine
 
 
@@ -92,10 +92,10 @@ class TestStart:
     def test_never_starts_again_after_a_late_answer(
         self, driver: OpcUaDriver, machine: RunningMachine
     ) -> None:
-        machine.behave(answer_after_s=4.0)
+        machine.behave(answer_after_s=3600.0)
         content = toolpath(20)
         job = delivery(content)
-        hasty = machine.open(call_timeout_s=2.0)
+        hasty = machine.open(call_timeout_s=6.0)
         with pytest.raises(UncertainStart):
             hasty.start(job, [content])
         hasty.close()
