@@ -31,6 +31,8 @@ from tests.printer_agent.test_agent import Fuse
 from tests.printer_agent.test_following import HostInMemory
 
 BOX_MM3 = 20 * 30 * 10
+STAGES = ("claimed", "released", "decrypted", "gated", "started")
+QUICK = {"released", "started"}
 
 
 @dataclass
@@ -182,7 +184,10 @@ class Cut(BaseException):
 
 
 class TestCrash:
-    @pytest.mark.parametrize("stage", ["claimed", "released", "decrypted", "gated", "started"])
+    @pytest.mark.parametrize(
+        "stage",
+        [pytest.param(stage, marks=[] if stage in QUICK else pytest.mark.slow) for stage in STAGES],
+    )
     def test_at_every_stage_it_prints_once_or_never_and_reports_every_print(
         self, machine: Machine, stage: str
     ) -> None:
