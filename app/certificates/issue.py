@@ -44,7 +44,7 @@ def issue(services: Services, session: Session, row: Print) -> Issued:
     operations = print_bundle.proven(services, session, row)
     domain = services.ledger.domain
     made = certificate.assemble(domain, operations, json.loads(row.report), row.report_salt)
-    verified = verify(made)
+    verified = verify(made, print_bundle.node(services))
     if verified.says is None or not verified.ok:
         first = verified.findings[0]
         raise IntegrityBroken(

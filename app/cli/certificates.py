@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.cli.options import ApiKey, Json, Url, group
-from app.cli.output import console, fields, plain, say, show, table
+from app.cli.output import console, emit, fields, plain, say, show, table
 
 if TYPE_CHECKING:
     from ledger.certificate_audit import Expected, Verification
@@ -28,10 +28,9 @@ def certificate(
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Get the certificate of a print whose outcome is on the ledger, and verify it."""
+    """Get the certificate of a print whose outcome is on the ledger, for whoever gets the part."""
     from app.cli.connection import connect
     from app.cli.downloads import save
-    from app.cli.failures import Exit
     from ledger.certificate import parse
     from ledger.certificate_audit import verify
     from ledger.commitment import canonical_json
@@ -44,13 +43,15 @@ def certificate(
             save(connection.client, f"{path}.pdf", pdf, quiet=as_json)
     if output is not None:
         output.write_bytes(content)
-    verified = verify(parse(content))
-    show(as_json, found, lambda _: _draw(_answer(verified, chain_asked=False)))
-    if not as_json:
-        for written in filter(None, (output, pdf)):
-            say(f"  written: {plain(written)}")
-    if not verified.ok:
-        raise typer.Exit(Exit.REFUSED)
+    if as_json:
+        emit(found)
+        return
+    says = _says(verify(parse(content)))
+    if says is not None:
+        _draw_print(says)
+    for written in filter(None, (output, pdf)):
+        say(f"  written: {plain(written)}")
+    say("  whoever has it verifies it:  partvault certificate verify FILE --rpc URL")
 
 
 @commands.command("verify")
@@ -128,9 +129,10 @@ def _ask(url: str, content: dict[str, Any]) -> dict[str, Any]:
 
     with ServiceClient(ClientSettings.read(url=url), None) as client:
         checked = client.post(f"/v1/verification/{content['print']}", content)
-    alone = _answer(verify(content), chain_asked=True)
+    verified = verify(content)
     standing = {name: checked[name] for name in ("licence_revoked", "printer_retired")}
-    return {**alone, "ok": checked["ok"] and alone["ok"], "checks": checked["checks"], **standing}
+    says = _says(verified) if checked["ok"] else None
+    return {"ok": checked["ok"], "checks": checked["checks"], "chain_asked": True, **standing, "says": says}
 
 
 def _answer(verified: Verification, *, chain_asked: bool) -> dict[str, Any]:

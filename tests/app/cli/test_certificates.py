@@ -71,7 +71,7 @@ class TestCertificate:
         output, pdf = tmp_path / "c.json", tmp_path / "c.pdf"
         shown = provider("print", "certificate", known["print"], "-o", output, "--pdf", pdf)
         assert shown.code == 0, shown.err
-        for word in ("SN-1", "LOT 7", "cap.stl, revision 1", "1 of 2", "bore", "it agrees with itself"):
+        for word in ("SN-1", "LOT 7", "cap.stl, revision 1", "1 of 2", "bore", "certificate verify FILE"):
             assert word in shown.out
         assert json.loads(output.read_bytes())["report"]["serials"] == ["SN-1"]
         assert pdf.read_bytes().startswith(b"%PDF-")
