@@ -105,9 +105,13 @@ def enrol(
     settings: Settings,
     *,
     expected: Expectations | None = None,
+    keep: Callable[[Identity], None] | None = None,
     transport: httpx2.BaseTransport | None = None,
 ) -> tuple[Identity, Offer]:
     """Enrol the identity's keys at `url`; give the identity with its pins and the offer it signed.
+
+    `keep` is given the identity with its pins before the signatures are sent: the service may have taken them
+    even where its answer never comes.
 
     Raises IdentityError where a statement is not the printer's own or not as expected, ServiceProblem where
     the service refuses (a used or expired code), Unreachable where it does not answer.
@@ -120,11 +124,14 @@ def enrol(
         if identity.keys.attestor is not None:
             binding = digest(offer.domain, statements.sealing)
             body["attestation"] = _attested(identity.keys.attestor, binding, partial(_post, http, url), body)
+        enrolment = statements.enrolment
+        pins = Pins(url, offer.printer_id, enrolment.provider, offer.domain, enrolment.struct_hash())
+        enrolled = identity.with_pins(pins)
+        if keep is not None:
+            keep(enrolled)
         answer = _post(http, url, {**body, **_signatures(identity, offer.domain, statements, expected)})
-    enrolment = statements.enrolment
-    pins = Pins(url, offer.printer_id, enrolment.provider, offer.domain, enrolment.struct_hash())
     _check_answer(answer, pins)
-    return identity.with_pins(pins), offer
+    return enrolled, offer
 
 
 def public_keys(identity: Identity) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Rotation of the printer's keys, from the code to the day the old ones are gone.
 
-1. `rotate`: new keys beside the old, kept; the enrolment of the new, which the old key says succeeds it.
+1. `rotate`: new keys beside the old, kept; the enrolment of the new, which the old key says succeeds it. What
+   the new printer will be called is kept before the service hears of it, so no answer is needed to go on.
 2. The provider approves. The service then calls the new printer enrolled and authorises prints on it alone.
 3. `settle`, whenever the agent looks: the successor becomes the current identity. What the old one claimed
    is finished and reported by the old one, as the journal knows whose each print is.
@@ -12,6 +13,8 @@ Each step is one replacement of the identity file, and finds by itself how far a
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +33,7 @@ from printer_agent.settings import Settings
 
 _SERVING = ("enrolled", "quarantined", "superseded")
 _OVER = "retired"
+_UNPROVEN = 401
 
 
 def rotate(
@@ -46,22 +50,23 @@ def rotate(
     Raises what making keys and enrolling raise; the old identity goes on either way.
     """
     pin = settings.keys_pin
-    current = settle(settings, transport=transport).enrolling
-    successor = identities.make_successor(settings.home, keys, suite, pin)
-    if successor.pins is None:
-        expected = Expectations.after(current)
-        url = current.enrolled.url
-        successor, _ = enrol(successor, url, code, settings, expected=expected, transport=transport)
-        identities.keep_successor(settings.home, successor, pin)
+    before = Identities.load(settings.home, pin)
     settled = settle(settings, transport=transport)
-    return {
-        **successor.enrolled.to_json(),
-        "keys": successor.keys.uri,
-        "key_thumbprint": thumbprint(successor.signing),
-        "sealing_suite": successor.sealing.suite,
-        "predecessor_id": current.enrolled.printer_id,
-        "switched": settled.enrolling.enrolled.printer_id == successor.enrolled.printer_id,
-    }
+    current, began = before.enrolling, before.successor
+    if isinstance(began, Identity) and began.pins == settled.enrolling.enrolled:
+        return _told(began, current, settled)
+    successor = identities.make_successor(settings.home, keys, suite, pin)
+    if not _known(successor, settings, transport):
+        successor, _ = enrol(
+            replace(successor, pins=None),
+            current.enrolled.url,
+            code,
+            settings,
+            expected=Expectations.after(current),
+            keep=partial(identities.keep_successor, settings.home, pin=pin),
+            transport=transport,
+        )
+    return _told(successor, current, settle(settings, transport=transport))
 
 
 def settle(
@@ -135,6 +140,29 @@ def identity_of(settings: Settings, print_id: str) -> Identity:
     with Journal.open(settings.home) as journal:
         printer = journal.job(print_id).printer
     return next((each for each in found.alive if each.enrolled.printer_id == printer), found.enrolling)
+
+
+def _told(successor: Identity, current: Identity, settled: Identities) -> dict[str, Any]:
+    return {
+        **successor.enrolled.to_json(),
+        "keys": successor.keys.uri,
+        "key_thumbprint": thumbprint(successor.signing),
+        "sealing_suite": successor.sealing.suite,
+        "predecessor_id": current.enrolled.printer_id,
+        "switched": settled.enrolling.enrolled.printer_id == successor.enrolled.printer_id,
+    }
+
+
+def _known(identity: Identity, settings: Settings, transport: httpx2.BaseTransport | None) -> bool:
+    """Whether the service has taken the identity's keys, which it may have without the answer's coming."""
+    if identity.pins is None:
+        return False
+    try:
+        return bool(_asked(identity, settings, None, transport))
+    except ServiceProblem as error:
+        if error.status != _UNPROVEN:
+            raise
+        return False
 
 
 def _idle(home: Path, identity: Identity) -> bool:

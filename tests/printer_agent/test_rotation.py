@@ -53,7 +53,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 @dataclass
 class Beside:
-    """An agent beside its machine, and its provider; `cuts` end the line before or after a request."""
+    """An agent beside its machine, and its provider; `cuts` end the line at requests for `cutting`."""
 
     service: Service
     provider: Party
@@ -62,6 +62,7 @@ class Beside:
     settings: Settings
     sandbox: Sandbox
     cuts: list[str | None] = field(default_factory=list)
+    cutting: str = "/v1/printers/enrol"
     sent: list[str] = field(default_factory=list)
 
     @property
@@ -69,7 +70,7 @@ class Beside:
         line = Line(self.service)
 
         def carry(request: httpx2.Request) -> httpx2.Response:
-            cut = self.cuts.pop(0) if self.cuts else None
+            cut = self.cuts.pop(0) if self.cuts and request.url.path == self.cutting else None
             self.sent.append(request.url.path)
             if cut == "before":
                 raise httpx2.ConnectError("cut")
@@ -192,7 +193,7 @@ class TestRotate:
         ask = {"clock": beside.clock, "transport": beside.transport}
         assert rotation.identity_for(beside.settings, found, mine, **ask).signing.x == old.signing.x
         assert rotation.identity_for(beside.settings, found, new, **ask).signing.x != old.signing.x
-        beside.cuts += ["before"] * 200
+        beside.cuts, beside.cutting = ["before"] * 200, "/v1/printers/self"
         with pytest.raises(Unreachable):
             rotation.identity_for(beside.settings, found, mine, clock=hands.clock, transport=beside.transport)
 
@@ -210,6 +211,16 @@ class TestRotate:
         successor = Identities.load(beside.home).successor
         assert isinstance(successor, Identity)
         assert {*made, successor.signing.x} == {made[0]}
+
+    def test_goes_on_where_the_last_answer_never_came(self, beside: Beside) -> None:
+        """The service has the keys and the provider approves them before the agent asks again."""
+        made = opened(beside.provider, beside.printer())
+        beside.cuts = [None, "after"]
+        with pytest.raises(Unreachable):
+            beside.rotate(made["enrolment_code"])
+        beside.approve(made["id"])
+        again = beside.rotate(made["enrolment_code"])
+        assert (again["printer_id"], again["switched"]) == (made["id"], True)
 
     def test_says_the_same_again(self, beside: Beside) -> None:
         code = beside.code()
