@@ -164,4 +164,4 @@ class TestTakeover:
 @pytest.mark.slow
 class TestQuarantine:
     def test_stops_releases_everywhere_at_once(self, pair: Pair, say: Callable[[str], None]) -> None:
-        say(asyncio.run(stopped(pair.urls, Parties.of(pair.market), 400)))
+        say(asyncio.run(stopped(pair.urls, Parties.of(pair.market), 120)))

@@ -151,7 +151,8 @@ def judged(parties: Parties, run: list[Race]) -> str:
 async def stopped(urls: tuple[str, str], parties: Parties, prints: int) -> str:
     """Put a machine in quarantine while its prints are redeemed at both; gives what is to be said.
 
-    What is sent to either after the answer is refused.
+    What is sent to either after the answer is refused. `prints` are tokens at one time, of which a licence
+    has 128 at most (`app.prints.policy.SEQUENCE_WINDOW`).
     """
     async with open_client() as client:
         licence = await parties.license(client, urls[0], prints=prints)
