@@ -73,6 +73,7 @@ class TestRotate:
         shown = provider("printer", "show", made["id"])
         assert old["id"] in shown.out
 
+    @pytest.mark.slow
     def test_refuses_another_code(self, operator: Command, tmp_path: Path) -> None:
         provider, _ = party(operator, "provider")
         home = tmp_path / "home"
