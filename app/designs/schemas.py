@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from app.designs.custody import Custody
-from app.encodings import Body, JsonInput, JsonObject, JsonValue, Label, Name, Prose, Receipt, SignedBody
+from app.encodings import Body, JsonInput, JsonObject, Label, Name, Prose, Receipt, SignedBody
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Coordinate = Annotated[float, Field(allow_inf_nan=False)]
+
+
+def _pointing(direction: tuple[float, float, float]) -> tuple[float, float, float]:
+    if not any(direction):
+        raise ValueError("a direction has a number other than zero")
+    return direction
+
+
+Direction = Annotated[tuple[Coordinate, Coordinate, Coordinate], AfterValidator(_pointing)]
 Length = Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)]
 
 
@@ -41,7 +51,11 @@ class Recipe(Body):
     process: Label = Field(description="ISO/ASTM 52900 process, such as MEX, PBF-LB or VPP")
     material: Label | None = None
     parameters: JsonInput = Field(default_factory=dict)
-    orientation: JsonValue = None
+    orientation: Direction | None = Field(
+        default=None,
+        description="the direction of the file's axes that points up in the machine, `[x, y, z]`; if not said"
+        ", the part stands as its file has it",
+    )
     build_volume_mm: tuple[Length, Length, Length] | None = None
     units: Literal["micron", "mm", "cm", "inch", "foot", "m"] | None = None
     rotations: Literal["none", "about_z", "any_axis", "any"] | None = Field(

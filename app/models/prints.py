@@ -28,6 +28,7 @@ class Print(SQLModel, table=True):
             sqlite_where=text("holds_sequence"),
             postgresql_where=text("holds_sequence"),
         ),
+        Index("ix_prints_due", "state", "token_expires_at"),
     )
 
     id: str = Field(primary_key=True)
@@ -35,7 +36,7 @@ class Print(SQLModel, table=True):
     printer_id: str = Field(foreign_key="printers.id", index=True)
     owner_id: str = Field(foreign_key="organisations.id", index=True)
     provider_id: str = Field(foreign_key="organisations.id", index=True)
-    state: str = Field(index=True)
+    state: str
     sequence: int
     holds_sequence: bool = True
     token_sha256: bytes = Field(unique=True)

@@ -196,7 +196,7 @@ class Loaded:
 
 
 def _package() -> Any:
-    os.environ.setdefault("TSS2_LOG", "all+none")
+    os.putenv("TSS2_LOG", "all+none")  # the stack would write of each refusal to standard error
     try:
         return importlib.import_module("tpm2_pytss")
     except (ImportError, RuntimeError) as error:

@@ -490,12 +490,12 @@ def upgrade() -> None:
         sa.UniqueConstraint("token_sha256"),
     )
     with op.batch_alter_table("prints", schema=None) as batch_op:
+        batch_op.create_index("ix_prints_due", ["state", "token_expires_at"], unique=False)
         batch_op.create_index(batch_op.f("ix_prints_licence_id"), ["licence_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_prints_owner_id"), ["owner_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_prints_plate_id"), ["plate_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_prints_printer_id"), ["printer_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_prints_provider_id"), ["provider_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_prints_state"), ["state"], unique=False)
         batch_op.create_index(
             "uq_prints_held_sequence",
             ["licence_id", "sequence"],
@@ -715,12 +715,12 @@ def downgrade() -> None:
             sqlite_where=sa.text("holds_sequence"),
             postgresql_where=sa.text("holds_sequence"),
         )
-        batch_op.drop_index(batch_op.f("ix_prints_state"))
         batch_op.drop_index(batch_op.f("ix_prints_provider_id"))
         batch_op.drop_index(batch_op.f("ix_prints_printer_id"))
         batch_op.drop_index(batch_op.f("ix_prints_plate_id"))
         batch_op.drop_index(batch_op.f("ix_prints_owner_id"))
         batch_op.drop_index(batch_op.f("ix_prints_licence_id"))
+        batch_op.drop_index("ix_prints_due")
 
     op.drop_table("prints")
     op.drop_table("licence_keys")

@@ -128,6 +128,14 @@ class TestVerdict:
         assert told["field"] == "recipe.process"
         assert "PBF-LB" in told["remedy"]
 
+    @pytest.mark.parametrize("orientation", ["up", [0, 0], [0, 0, 0], [0, 0, "up"]])
+    def test_takes_an_orientation_only_as_a_direction(self, owner: Party, orientation: object) -> None:
+        design = owner.expect(201, "POST", "/v1/designs", json={"name": "x"})
+        recipe = {"process": "MEX", "orientation": orientation}
+        refused = owner.call("POST", f"/v1/designs/{design['id']}/revisions", json={"recipe": recipe})
+        assert refused.status_code == 422
+        assert "recipe.orientation" in refused.json()["field"]
+
     def test_keeps_to_what_the_recipe_demands(self, owner: Party) -> None:
         demanding = owner.inspected(box((20, 20, 20)), wall_mm_min=25)
         assert demanding["state"] == "refused"
