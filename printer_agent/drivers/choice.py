@@ -18,7 +18,7 @@ def open_driver(settings: Settings) -> Driver:
     Raises SettingsError where address or key cannot be used, IdentityError where others can read the key.
     """
     if settings.driver == "folder":
-        return FolderDriver(settings.watch)
+        return FolderDriver(settings.watch, settings.home / "delivered")
     if settings.driver == "opcua":
         return _opcua(settings)
     secret = _secret(settings)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -38,21 +39,27 @@ ENDS = {"completed": 1, "failed": 0}
 class Machine(Protocol):
     """Where prints start."""
 
+    def take(self) -> None:
+        """Take away what has come, where the machine does so."""
+
     def starts(self) -> dict[str, int]:
         """How often each file that ever came was started."""
 
 
 @dataclass
 class Folder:
-    """A watched folder; a file that was written twice has another place on the disk."""
+    """A watched folder, whose machine moves what comes into another one."""
 
     path: Path
-    seen: dict[str, set[int]] = field(default_factory=dict)
+    taken: list[Path] = field(default_factory=list)
+
+    def take(self) -> None:
+        for file in self.path.glob("[!.]*"):
+            self.taken.append(file.rename(self.path.parent / f"{len(self.taken)}-{file.name}"))
 
     def starts(self) -> dict[str, int]:
-        for file in self.path.iterdir() if self.path.exists() else []:
-            self.seen.setdefault(file.name, set()).add(file.stat().st_ino)
-        return {name: len(places) for name, places in self.seen.items()}
+        self.take()
+        return Counter(path.name.partition("-")[2] for path in self.taken)
 
 
 @dataclass
@@ -60,6 +67,9 @@ class Hosted:
     """A printer host."""
 
     host: MoonrakerHost
+
+    def take(self) -> None:
+        """A host keeps its files."""
 
     def starts(self) -> dict[str, int]:
         assert self.host.files == {}, "the host was not wiped"
@@ -87,6 +97,7 @@ class Bench:
         """Have the agent die there, and start it again; tells whether it met that point."""
         before, made = self.machine.starts(), self.authorise()
         met = self.agent.print(made["token"], point).get("struck") == point
+        self.machine.take()
         again = self.agent.print(made["token"])
         assert again["ended"] in {"reported", "already_started"}, f"died at {point}: {again['ended']}"
         after = self.machine.starts()
@@ -172,4 +183,4 @@ class TestPrint:
         say(f"a print has {len(points)} points: {by_kind(points)}; {died(chosen, missed)}")
         assert 100 * len(missed) <= MISSED_PERCENT_MAX * len(chosen) + 100
         if isinstance(bench.machine, Folder):
-            assert {path.read_bytes() for path in bench.machine.path.iterdir()} == {box()}
+            assert {path.read_bytes() for path in bench.machine.taken} == {box()}

@@ -150,7 +150,9 @@ class Bench:
 
     def __post_init__(self) -> None:
         self.fuse = Fuse()
-        self.driver = FusedDriver(FolderDriver(self.printer.watch), self.fuse)
+        self.driver = FusedDriver(
+            FolderDriver(self.printer.watch, self.printer.home / "delivered"), self.fuse
+        )
         self.watcher = FusedWatcher(self.fuse)
 
     def process(self, act: Callable[[Agent], Any], crash_at: int | None = None) -> Any:

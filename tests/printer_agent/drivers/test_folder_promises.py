@@ -16,4 +16,4 @@ class TestFolder(PrinterDriverContract):
         def files() -> list[Path]:
             return [path for path in tmp_path.rglob("*") if path.is_file()]
 
-        return Stand(lambda: FolderDriver(tmp_path / "watch"), files)
+        return Stand(lambda: FolderDriver(tmp_path / "watch", tmp_path / "marks"), files)
