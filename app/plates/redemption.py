@@ -19,7 +19,7 @@ from app.clock import rfc3339
 from app.errors import Invalid, InvalidSignature, NotPermitted, Reason, TokenSpent
 from app.models import Plate, Print, Printer
 from app.plates import queries, release
-from app.plates.refusal import of_part
+from app.plates.refusal import of_part, reasons_of
 from app.prints import case as cases
 from app.prints.case import Case, Counts, claim_of
 from app.prints.lifecycle import UNREDEEMED, Event, State
@@ -170,7 +170,7 @@ def _is_late(services: Services, row: Print) -> bool:
 def _refuse_spent(prints: Sequence[Print]) -> None:
     states = {row.state for row in prints}
     if State.REFUSED in states:
-        reasons = release.reasons_of(prints)
+        reasons = reasons_of(prints)
         listed = "; ".join(reason.message for reason in reasons)
         raise TokenSpent(
             f"the token's plate was refused: {listed}",
@@ -266,7 +266,7 @@ def _await_releases(services: Services, found: Offer) -> Redeemed:
     with services.database.read() as session:
         prints = queries.prints_of(session, found.plate.id)
         if any(each.state == State.REFUSED for each in prints):
-            reasons = release.reasons_of(prints)
+            reasons = reasons_of(prints)
             listed = "; ".join(reason.message for reason in reasons)
             raise NotPermitted(f"the plate was refused: {listed}", reasons=reasons)
         if any(each.state == State.REDEEMING for each in prints):

@@ -12,10 +12,10 @@ import structlog
 from sqlmodel import Session
 
 from app import submission
-from app.errors import Conflict, Reason
+from app.errors import Conflict
 from app.models import Print, Release
 from app.plates import queries
-from app.plates.refusal import of_part, refusal
+from app.plates.refusal import Fault, rejected
 from app.prints import case as cases
 from app.prints import receipts, seals
 from app.prints import release as singly
@@ -43,12 +43,6 @@ def body_of(session: Session, plate_id: str, prints: Sequence[Print]) -> bytes:
     return b'{"plate_id":"' + plate_id.encode() + b'","releases":[' + joined + b"]}"
 
 
-def reasons_of(prints: Sequence[Print]) -> list[Reason]:
-    """Give why a plate was refused, each reason once."""
-    found = {reason["message"]: Reason(**reason) for row in prints for reason in row.reasons}
-    return list(found.values())
-
-
 def settle(session: Session, prints: Sequence[Print]) -> None:
     """Bring a plate in line with the outbox where that needs no key: a rejected one refuses every print."""
     operation_id = prints[0].record_operation
@@ -56,9 +50,8 @@ def settle(session: Session, prints: Sequence[Print]) -> None:
         return
     status = submission.status_of(session, operation_id)
     if status.state == submission.REJECTED:
-        reason = refusal(session, status)
+        rejected(session, status).note(prints)
         for row in prints:
-            row.reasons = [reason.to_json()]
             apply(session, row, Event.REFUSE)
 
 
@@ -80,7 +73,7 @@ def conclude(services: Services, plate_id: str) -> None:
         status = submission.status_of(session, first.record_operation)
         gathered = cases.gather_prints(services, session, [(row, Counts(None, None)) for row in prints])
         wraps = seals.wraps_of(session, [case.revision for case in gathered])
-        refused = refusal(session, status) if status.state == submission.REJECTED else None
+        refused = rejected(session, status) if status.state == submission.REJECTED else None
     # (1) the contract refused
     if refused is not None:
         _end(services, plate_id, Event.REFUSE, refused)
@@ -93,7 +86,7 @@ def conclude(services: Services, plate_id: str) -> None:
     for part, case in enumerate(told):
         against = singly.withdrawn(case, services.ledger.domain)
         if against is not None:
-            _end(services, plate_id, Event.WITHHOLD, of_part(part, against))
+            _end(services, plate_id, Event.WITHHOLD, Fault(against, part))
             return
     # (3) counted by the chain itself
     if not _counted(prints, told):
@@ -118,7 +111,7 @@ def _counted(prints: Sequence[Print], told: Sequence[Case]) -> bool:
 
 def _store(services: Services, plate_id: str, told: Sequence[Case], made: Sequence[Release]) -> None:
     """Store the releases, unless something of one print was stopped since its key was unwrapped."""
-    against: Reason | None = None
+    against: Fault | None = None
     with services.database.write() as session:
         prints = queries.prints_of(session, plate_id)
         if any(row.state != State.REDEEMING for row in prints):
@@ -127,7 +120,7 @@ def _store(services: Services, plate_id: str, told: Sequence[Case], made: Sequen
         for part, case in enumerate(told):
             found = stopped(case)
             if found is not None:
-                against = against or of_part(part, found)
+                against = against or Fault(found, part)
         if against is None:
             for row, release in zip(prints, made, strict=True):
                 apply(session, row, Event.RELEASE)
@@ -139,12 +132,14 @@ def _store(services: Services, plate_id: str, told: Sequence[Case], made: Sequen
     _log.info("released", plate=plate_id, releases=[release.id for release in made])
 
 
-def _end(services: Services, plate_id: str, event: Event, reason: Reason) -> None:
-    """Refuse or withhold every print of the plate, for one reason."""
+def _end(services: Services, plate_id: str, event: Event, fault: Fault) -> None:
+    """Refuse or withhold every print of the plate, for one reason; they have moved together until here."""
     with services.database.write() as session:
-        for row in queries.prints_of(session, plate_id):
-            if row.state == State.REDEEMING:
-                row.reasons = [reason.to_json()]
-                apply(session, row, event)
-    services.metrics.refusals.labels(reason.code).inc()
-    _log.warning("refused", plate=plate_id, code=reason.code, transition=event)
+        prints = queries.prints_of(session, plate_id)
+        if any(row.state != State.REDEEMING for row in prints):
+            return
+        fault.note(prints)
+        for row in prints:
+            apply(session, row, event)
+    services.metrics.refusals.labels(fault.reason.code).inc()
+    _log.warning("refused", plate=plate_id, code=fault.reason.code, transition=event)
