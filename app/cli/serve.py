@@ -16,7 +16,6 @@ from app.accounts.service import OPERATOR_FILE
 from app.cli.failures import CliError, Exit
 from app.cli.output import console, emit_line, plain
 from app.client_settings import ANNOUNCEMENT
-from app.interpreter import tune
 from app.main import create_app
 from app.settings import Settings
 from app.wiring import write_private
@@ -54,7 +53,6 @@ class _Service(uvicorn.Server):
         await super().startup(sockets)
         if not self.started:
             return
-        tune()
         said = announcement(self._settings, self._listener)
         write_private(self._announcement, json.dumps(said) + "\n")
         if self._as_json:
