@@ -7,12 +7,11 @@ Each member follows from a signature, a proof or a commitment; there is none tha
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ledger.evidence import EvidenceError
+from ledger.evidence import EvidenceError, outline
 from ledger.operations import Enrol, RecordOutcome, RecordPrint
 from ledger.print_evidence import ProvenOperation
 from ledger.print_links import Step, licence_of
@@ -87,16 +86,7 @@ def parse(text: str | bytes) -> dict[str, Any]:
     """
     if len(text) > BYTES_MAX:
         raise EvidenceError("file", f"has more than {BYTES_MAX} bytes")
-    try:
-        data = json.loads(text)
-    except (ValueError, RecursionError) as problem:
-        raise EvidenceError("file", f"is not JSON: {problem}") from problem
-    if not isinstance(data, dict):
-        raise EvidenceError("file", "is not a JSON object")
-    if data.get("format") != FORMAT:
-        raise EvidenceError("format", f"is {data.get('format')!r:.60}, not {FORMAT}")
-    for name in sorted({*MEMBERS} ^ {*data}):
-        raise EvidenceError(name, "is missing or does not belong here")
+    data = outline(text, FORMAT, MEMBERS)
     rows = data["operations"]
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise EvidenceError("operations", "must be a list of objects")

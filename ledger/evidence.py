@@ -164,23 +164,29 @@ def digest_of(evidence: Mapping[str, Any]) -> str:
     return "0x" + hashlib.sha256(canonical_json(rest)).hexdigest()
 
 
+def outline(text: str | bytes, named: str, members: Sequence[str]) -> dict[str, Any]:
+    """Read JSON of the format `named` with exactly these members; EvidenceError names what is not so."""
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as problem:
+        raise EvidenceError("file", f"is not JSON: {problem}") from problem
+    if not isinstance(data, dict):
+        raise EvidenceError("file", "is not a JSON object")
+    if data.get("format") != named:
+        raise EvidenceError("format", f"is {data.get('format')!r:.60}, not {named}")
+    if strange := [name for name in data if name not in members]:
+        raise EvidenceError(strange[0], "is no part of this format")
+    if missing := [name for name in members if name not in data]:
+        raise EvidenceError(missing[0], "is missing")
+    return data
+
+
 def parse(text: str | bytes) -> dict[str, Any]:
     """Read an evidence file as far as its outline; EvidenceError names the part that is not in this format.
 
     What the rows hold is for the audit to judge.
     """
-    try:
-        data = json.loads(text)
-    except ValueError as problem:
-        raise EvidenceError("file", f"is not JSON: {problem}") from problem
-    if not isinstance(data, dict):
-        raise EvidenceError("file", "is not a JSON object")
-    if data.get("format") != FORMAT:
-        raise EvidenceError("format", f"is {data.get('format')!r}, not {FORMAT}")
-    if strange := [name for name in data if name not in (*_HEADER, *SECTIONS)]:
-        raise EvidenceError(strange[0], "is no part of this format")
-    if missing := [name for name in (*_HEADER, *SECTIONS) if name not in data]:
-        raise EvidenceError(missing[0], "is missing")
+    data = outline(text, FORMAT, (*_HEADER, *SECTIONS))
     if not isinstance(data["head"], dict):
         raise EvidenceError("head", "must be an object")
     if not isinstance(data["subjects"], list):

@@ -6,7 +6,6 @@ Format `partvault/print-evidence/v1` (docs/formats/evidence.md). Nobody's word i
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -17,7 +16,7 @@ from sqlalchemy import Connection, RowMapping, select
 from ledger import tables
 from ledger.chain import ChainError
 from ledger.errors import TypedDataError
-from ledger.evidence import EvidenceError, digest_of
+from ledger.evidence import EvidenceError, digest_of, outline
 from ledger.operations import Operation, RecordPlate, from_json
 from ledger.outbox import operation_in
 from ledger.receipt_proof import Node, ReceiptProof, prove
@@ -135,16 +134,7 @@ def parse(text: str | bytes) -> dict[str, Any]:
 
     What the operations hold is for `ledger.print_audit` to judge.
     """
-    try:
-        data = json.loads(text)
-    except (ValueError, RecursionError) as problem:
-        raise EvidenceError("file", f"is not JSON: {problem}") from problem
-    if not isinstance(data, dict):
-        raise EvidenceError("file", "is not a JSON object")
-    if data.get("format") != FORMAT:
-        raise EvidenceError("format", f"is {data.get('format')!r}, not {FORMAT}")
-    for name in sorted({*MEMBERS} ^ {*data}):
-        raise EvidenceError(name, "is missing or does not belong here")
+    data = outline(text, FORMAT, MEMBERS)
     for name in ("operations", "openings"):
         rows = data[name]
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):

@@ -323,8 +323,11 @@ class TestEvidence:
     def test_a_stranger_to_the_format_is_refused(self, story: Story) -> None:
         with pytest.raises(EvidenceError, match=r"^extra"):
             parse(json.dumps(story.evidence | {"extra": 1}))
+
+    @pytest.mark.parametrize("text", ["{", "[" * 200_000, "[]"])
+    def test_what_is_no_json_object_is_refused(self, text: str) -> None:
         with pytest.raises(EvidenceError, match=r"^file"):
-            parse("{")
+            parse(text)
 
 
 class TestRows:
