@@ -16,7 +16,7 @@ from sqlmodel import Session
 from app import submission
 from app.auth.principals import PrinterPrincipal
 from app.clock import rfc3339
-from app.errors import Invalid, InvalidSignature, NotPermitted, Reason, TokenSpent
+from app.errors import Invalid, InvalidSignature, NotPermitted, TokenSpent
 from app.models import Plate, Print, Printer
 from app.plates import queries, release
 from app.plates.refusal import of_part, reasons_of
@@ -216,14 +216,7 @@ def _require_permitted(services: Services, found: Offer) -> None:
     """(5) everything policy asks of each print, and its number."""
     reasons = []
     for part, (row, case) in enumerate(zip(found.prints, found.cases, strict=True)):
-        against = list(case.reasons())
-        if case.counts.counted(row.sequence):
-            message = f"print number {row.sequence} is recorded already"
-            against.append(Reason("sequence_used", message, "contract"))
-        if row.sequence > case.permission.allowed:
-            message = f"print number {row.sequence} is beyond the {case.permission.allowed} permitted"
-            against.append(Reason("count_exhausted", message))
-        reasons += [of_part(part, each) for each in against]
+        reasons += [of_part(part, each) for each in case.reasons_at(row.sequence)]
     for reason in reasons:
         services.metrics.refusals.labels(reason.code).inc()
     if reasons:

@@ -144,6 +144,17 @@ class Case:
         """Give what is to be printed as policy sees it."""
         return _part(self.design, self.revision)
 
+    def reasons_at(self, sequence: int) -> list[Reason]:
+        """Give every reason against the print as this number, which it holds."""
+        reasons = list(self.reasons())
+        if self.counts.counted(sequence):
+            message = f"print number {sequence} is recorded already"
+            reasons.append(Reason("sequence_used", message, "contract"))
+        if sequence > self.permission.allowed:
+            message = f"print number {sequence} is beyond the {self.permission.allowed} permitted"
+            reasons.append(Reason("count_exhausted", message))
+        return reasons
+
     def reasons(self) -> tuple[Reason, ...]:
         """Give every reason against the print, the count apart."""
         device = Device(

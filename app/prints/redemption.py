@@ -368,14 +368,7 @@ def _expired(row: Print) -> TokenSpent:
 
 def _require_permitted(services: Services, case: Case, row: Print) -> None:
     """(5) everything policy asks, and the number."""
-    reasons = list(case.reasons())
-    if case.counts.counted(row.sequence):
-        reasons.append(
-            Reason("sequence_used", f"print number {row.sequence} is recorded already", "contract")
-        )
-    if row.sequence > case.permission.allowed:
-        message = f"print number {row.sequence} is beyond the {case.permission.allowed} permitted"
-        reasons.append(Reason("count_exhausted", message))
+    reasons = case.reasons_at(row.sequence)
     for reason in reasons:
         services.metrics.refusals.labels(reason.code).inc()
     if reasons:
