@@ -117,6 +117,25 @@ class Network:
         return [item["hash"] for by_nonce in content.values() for item in by_nonce.values()]
 
 
+@contextmanager
+def mining_network(folder: Path, every_s: float = 0.1) -> Iterator[Network]:
+    """A network that makes a block now and then."""
+    network, stop = Network(folder), threading.Event()
+
+    def mine() -> None:
+        while not stop.wait(every_s):
+            network.mine()
+
+    miner = threading.Thread(target=mine)
+    miner.start()
+    try:
+        yield network
+    finally:
+        stop.set()
+        miner.join()
+        network.node.kill()
+
+
 def _in_own_thread(folder: Path) -> AnvilProcess:
     """Start anvil from a thread that lives as long as the child does."""
     started: list[AnvilProcess] = []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import secrets
 import subprocess
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +32,7 @@ from ledger.typed_data import (
 from ledger.web3_chain import Web3Chain
 from tests.app.parties import Party, Printer, problem
 from tests.app.service import Service, running_service
-from tests.ledger.stage import RELAY, Network
+from tests.ledger.stage import RELAY, Network, mining_network
 
 SOURCE = Path(__file__).with_name("Wallet.sol")
 SOLC = Path(__file__).parents[3] / "contracts" / "bin" / "solc"
@@ -68,19 +67,8 @@ def code() -> bytes:
 @pytest.fixture(scope="module")
 def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
     """A network that makes a block now and then."""
-    network = Network(tmp_path_factory.mktemp("network"))
-    stop = threading.Event()
-
-    def mine() -> None:
-        while not stop.wait(0.1):
-            network.mine()
-
-    miner = threading.Thread(target=mine)
-    miner.start()
-    yield network
-    stop.set()
-    miner.join()
-    network.node.kill()
+    with mining_network(tmp_path_factory.mktemp("network")) as network:
+        yield network
 
 
 @pytest.fixture(scope="module")

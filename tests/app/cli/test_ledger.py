@@ -7,7 +7,6 @@ import os
 import sqlite3
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -27,7 +26,7 @@ from tests.e2e.service_process import ServiceProcess
 from tests.ledger.actors import secret
 from tests.ledger.lies import LIES
 from tests.ledger.lying_node import LyingNode
-from tests.ledger.stage import Network
+from tests.ledger.stage import Network, mining_network
 
 PROGRAM = Path(sys.executable).with_name("partvault")
 DEPLOYER = AccountKey.from_bytes(secret("deployer of the command"))
@@ -203,20 +202,9 @@ class TestExport:
 @pytest.fixture(scope="module")
 def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
     """A network that makes blocks, with a funded account."""
-    network = Network(tmp_path_factory.mktemp("network"))
-    network.chain.tell("anvil_setBalance", DEPLOYER.address, hex(10**19))
-    stop = threading.Event()
-
-    def mine() -> None:
-        while not stop.wait(0.2):
-            network.mine()
-
-    miner = threading.Thread(target=mine)
-    miner.start()
-    yield network
-    stop.set()
-    miner.join()
-    network.node.kill()
+    with mining_network(tmp_path_factory.mktemp("network"), every_s=0.2) as network:
+        network.chain.tell("anvil_setBalance", DEPLOYER.address, hex(10**19))
+        yield network
 
 
 def _outvoted(status: dict[str, Any]) -> list[dict[str, Any]]:

@@ -4,7 +4,6 @@ with three of them.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 
 import pytest
@@ -14,7 +13,7 @@ from tests.app.parties import new_party
 from tests.app.service import Service, running_service, until
 from tests.ledger.lies import LIES
 from tests.ledger.lying_node import LyingNode
-from tests.ledger.stage import RELAY, Network
+from tests.ledger.stage import RELAY, Network, mining_network
 
 PATIENCE_S = 20.0
 
@@ -22,19 +21,8 @@ PATIENCE_S = 20.0
 @pytest.fixture(scope="module")
 def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
     """A network that makes a block now and then."""
-    network = Network(tmp_path_factory.mktemp("network"))
-    stop = threading.Event()
-
-    def mine() -> None:
-        while not stop.wait(0.1):
-            network.mine()
-
-    miner = threading.Thread(target=mine)
-    miner.start()
-    yield network
-    stop.set()
-    miner.join()
-    network.node.kill()
+    with mining_network(tmp_path_factory.mktemp("network")) as network:
+        yield network
 
 
 @pytest.fixture(scope="module")
