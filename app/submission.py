@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+import structlog
 from sqlalchemy import select
 from sqlmodel import Session
 
@@ -22,6 +23,7 @@ from ledger.operations import Operation
 from ledger.outbox import OperationStatus
 from ledger.prepared import Prepared
 
+_log = structlog.get_logger("app.submission")
 Answer = TypeVar("Answer")
 ASKS_MAX = 5
 CONFIRMED, REJECTED = "confirmed", "rejected"
@@ -51,11 +53,12 @@ def now(services: Services, session: Session) -> int:
 
 def require_healthy(services: Services) -> None:
     """Unavailable where the ledger is behind, being restored, or took back what was final: issue nothing
-    then.
+    then. Why is for the log: it names endpoints.
     """
     reason = services.ledger.trouble()
     if reason is not None:
-        raise Unavailable(f"the ledger is not ready: {reason}", remedy="try again in a moment")
+        _log.warning("the ledger is not ready", reason=reason)
+        raise Unavailable("the ledger is not ready; the operator is told why", remedy="try again in a moment")
 
 
 def ask(question: Callable[[], Answer]) -> Answer:

@@ -4,7 +4,7 @@ How a question is answered:
 
 1. every endpoint tells its newest block; the newest that enough of them have reached is the block agreed on,
    if enough of them show it under the same hash. An endpoint that has not got there is behind, not a liar: it
-   has no vote until it is;
+   has no vote until it is, and is waited for a while where those ahead of it contradict each other;
 2. questions that are open because the endpoints disagreed are asked again; nothing else is answered while one
    is;
 3. the question is put to those that have the agreed block, as of that block, and answered if enough say the
@@ -44,13 +44,18 @@ from ledger.polling import Poll, Reverted, Voter
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 TIMEOUT_S: Final = 5.0
-"""How long an answer is waited for."""
+"""How long an answer is waited for, and an endpoint that is behind and would decide."""
+_AGAIN_S: Final = 0.05
 
 
 class DisagreementError(ChainError):
     """The endpoints contradict each other, and too few say the same; the text says who said what."""
 
     kind = "chain_disagreement"
+
+
+class _UndecidedError(DisagreementError):
+    """Those ahead contradict each other, and who is behind could still decide."""
 
 
 class Endpoint(Chain, Protocol):
@@ -77,10 +82,11 @@ class Endpoint(Chain, Protocol):
 
 @dataclass(frozen=True)
 class _Agreed:
-    """The block agreed on, and who has it."""
+    """The block agreed on, who has it, and how many answer but are behind it."""
 
     header: Header
     voters: tuple[Voter[Endpoint], ...]
+    behind: int
 
 
 def usual_agreement(endpoints: int) -> int:
@@ -148,7 +154,7 @@ class QuorumChain:
 
     def head(self) -> Header:
         """Return the newest block agreed on."""
-        return self._agreed().header
+        return self._patiently(self._agreed).header
 
     def headers(self, numbers: Sequence[int]) -> list[Header | None]:
         """Return blocks, None for one beyond the block agreed on."""
@@ -238,11 +244,12 @@ class QuorumChain:
         # an endpoint's head is its vote where it is the very block; only those ahead are asked again
         at = {name: header for name, header in heads.items() if header.number == number}
         shown = next((each for each in at.values() if _count(at, each) >= self.needed), None)
+        behind = len(heads) - len(voters)
         if shown is None or any(header != shown for header in at.values()):
-            shown = self._vote(f"block {number}", lambda node: node.headers([number])[0], voters)
+            shown = self._vote(f"block {number}", lambda node: node.headers([number])[0], voters, behind)
         if shown is None:
             raise ChainError(f"the endpoints took block {number} back while it was read")
-        agreed = _Agreed(shown, voters)
+        agreed = _Agreed(shown, voters, behind)
         self._settle(agreed)
         return agreed
 
@@ -251,7 +258,7 @@ class QuorumChain:
             still_open = dict(self._open)
         for what, ask in still_open.items():
             try:
-                self._vote(what, lambda node, ask=ask: ask(node, agreed.header.number), agreed.voters)  # type: ignore[misc]
+                self._ask(what, ask, agreed)
             except DisagreementError:
                 raise
             except ChainError as problem:
@@ -262,15 +269,40 @@ class QuorumChain:
 
     def _decide(self, what: str, ask: Callable[[Endpoint, int], _T]) -> _T:
         """Ask as of the agreed block; a question they disagree about stays open."""
-        agreed = self._agreed()
-        try:
-            return self._vote(what, lambda node: ask(node, agreed.header.number), agreed.voters)
-        except DisagreementError:
-            with self._guard:
-                self._open[what] = ask
-            raise
 
-    def _vote(self, what: str, question: Callable[[Endpoint], _T], voters: Sequence[Voter[Endpoint]]) -> _T:
+        def asked() -> _T:
+            agreed = self._agreed()
+            try:
+                return self._ask(what, ask, agreed)
+            except DisagreementError:
+                with self._guard:
+                    self._open[what] = ask
+                raise
+
+        return self._patiently(asked)
+
+    def _ask(self, what: str, ask: Callable[[Endpoint, int], _T], agreed: _Agreed) -> _T:
+        number = agreed.header.number
+        return self._vote(what, lambda node: ask(node, number), agreed.voters, agreed.behind)
+
+    def _patiently(self, asked: Callable[[], _T]) -> _T:
+        """Ask again while those behind could still decide, until the time is over."""
+        until = time.monotonic() + self._timeout_s
+        while True:
+            try:
+                return asked()
+            except _UndecidedError:
+                if time.monotonic() >= until:
+                    raise
+            time.sleep(_AGAIN_S)
+
+    def _vote(
+        self,
+        what: str,
+        question: Callable[[Endpoint], _T],
+        voters: Sequence[Voter[Endpoint]],
+        behind: int = 0,
+    ) -> _T:
         """Return what enough voters say; RevertError if that is that a call reverts."""
         decision: list[Any] = []
 
@@ -284,18 +316,20 @@ class QuorumChain:
 
         answers = Poll(voters, question, late).wait(enough, self._timeout_s)
         if not enough(answers):
-            raise self._undecided(what, answers, len(voters))
+            raise self._undecided(what, answers, len(voters), behind)
         for name, answer in answers.items():
             self._compare(what, name, answer, decision[0])
         if isinstance(decision[0], Reverted):
             raise RevertError(decision[0].data)
         return decision[0]  # type: ignore[no-any-return]
 
-    def _undecided(self, what: str, answers: dict[str, Any], asked: int) -> ChainError:
+    def _undecided(self, what: str, answers: dict[str, Any], asked: int, behind: int) -> ChainError:
         given = [answer for answer in answers.values() if not isinstance(answer, Exception)]
         said = f"{what}: {_said(answers)}; {self.needed} of {len(self._voters)} must say the same"
         if any(answer != given[0] for answer in given[1:]):
-            return DisagreementError(f"the endpoints disagree about {said}")
+            most = max(_count(answers, answer) for answer in given)
+            kind = _UndecidedError if most + behind >= self.needed else DisagreementError
+            return kind(f"the endpoints disagree about {said}")
         return ChainError(f"{len(given)} of {asked} endpoints asked answered about {said}")
 
     def _compare(self, what: str, name: str, answer: Any, decision: Any) -> None:

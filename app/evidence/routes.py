@@ -51,7 +51,9 @@ def _endpoint(health: EndpointHealth) -> EndpointView:
 def get_ledger(caller: AnyCaller, services: ServicesDep) -> LedgerView:
     """Show which chain and contract the service writes to, and how far it has come."""
     health = services.ledger.health()
-    told = health.endpoints if caller.has(Role.OPERATOR) else ()
+    told, reason = health.endpoints, health.reason
+    if not caller.has(Role.OPERATOR):  # endpoints and their errors concern nobody else
+        told, reason = (), reason and "the operator is told why"
     return LedgerView(
         chain_id=health.chain_id,
         contract=health.contract,
@@ -63,7 +65,7 @@ def get_ledger(caller: AnyCaller, services: ServicesDep) -> LedgerView:
         pending=health.pending,
         embedded=health.embedded,
         ok=health.ok,
-        reason=health.reason,
+        reason=reason,
         restarts=health.restarts,
         endpoints=[_endpoint(each) for each in told],
     )

@@ -25,7 +25,9 @@ class EndpointView(BaseModel):
 
 
 class LedgerView(BaseModel):
-    """Which ledger this service writes to, and how far it has come. `endpoints` are for the operator."""
+    """Which ledger this service writes to, and how far it has come. `endpoints`, and a `reason` in full, are
+    for the operator.
+    """
 
     chain_id: int
     contract: str

@@ -1,6 +1,7 @@
 """HTTP routes for whoever watches the service."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -16,6 +17,7 @@ from ledger.errors import LedgerError
 from ledger.runtime import LedgerHealth
 
 router = APIRouter(tags=["health"])
+_ASK_FOR: Final = "`partvault ledger status` says"
 
 
 class Health(BaseModel):
@@ -96,7 +98,7 @@ def _examine_ledger(services: Services, found: Readiness) -> None:
         head=health.head, indexed=health.indexed, lag_blocks=health.lag_blocks, pending=health.pending
     )
     if not health.ok:
-        found.reasons.append(f"the ledger is not ready: {health.reason}")
+        found.reasons.append(f"the ledger is not ready; {_ASK_FOR} why")
     found.warnings += _about_endpoints(health)
     embedded = services.ledger.embedded_health()
     if embedded is not None and embedded.move_on is not None:
@@ -105,7 +107,7 @@ def _examine_ledger(services: Services, found: Readiness) -> None:
 
 def _about_endpoints(health: LedgerHealth) -> Iterator[str]:
     """Yield what is wrong with endpoints without their names: anybody may read it."""
-    count, which = len(health.endpoints), "`partvault ledger status` says which"
+    count, which = len(health.endpoints), f"{_ASK_FOR} which"
     silent = sum(each.trouble is not None for each in health.endpoints)
     if silent:
         yield f"{silent} of {count} RPC endpoints have no vote; {which}"

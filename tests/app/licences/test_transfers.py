@@ -311,9 +311,9 @@ class TestSeen:
             event["name"] for event in provider.expect(200, "GET", "/v1/ledger/events", params=seen)["items"]
         ]
         assert names == ["LicenceGranted", "PrintsTransferred"]
-        events = provider.expect(200, "GET", "/v1/ledger/events", params={"limit": 200})["items"]
-        of_theirs = [event["name"] for event in events if event["licence_hash"] == made["licence_hash"]]
-        assert of_theirs == ["PrintsTransferred"]
+        of_theirs = {"licence_hash": made["licence_hash"]}
+        events = provider.expect(200, "GET", "/v1/ledger/events", params=of_theirs)["items"]
+        assert [event["name"] for event in events] == ["PrintsTransferred"]
         operation = f"transfer:0x{PrintTransfer.from_json(made['transfer']).struct_hash().hex()}"
         for party in (owner, provider, receiver):
             shown = party.expect(200, "GET", f"/v1/ledger/operations/{operation}")
