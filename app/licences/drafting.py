@@ -25,6 +25,7 @@ from app.licences.terms import read_terms
 from app.models import Organisation, Printer, Revision
 from app.printers.service import settle as settle_printer
 from app.printers.states import PrinterState
+from app.printers.succession import newest_of
 from app.wiring import Services
 from ledger.commitment import canonical_json, terms_commitment
 from ledger.typed_data import Licence, printers_root
@@ -153,10 +154,31 @@ def _printers(session: Session, provider: Organisation, printer_ids: list[str]) 
         if row is None:
             raise Invalid(f"{provider.name} has no printer {printer_id}", field="printers")
         settle_printer(session, row)
-        if row.state != PrinterState.ENROLLED or row.printer_hash is None:
-            raise Conflict(
-                f"printer {printer_id} is {row.state}, not enrolled",
-                field="printers",
-                remedy="have its provider approve it first",
-            )
+        _require_listable(session, row)
     return [found[printer_id] for printer_id in sorted(found)]
+
+
+def _require_listable(session: Session, row: Printer) -> None:
+    """Conflict where a licence that lists a printer could never be used on it: a list names keys."""
+    if row.successor_id is not None:
+        newest = newest_of(session, row)
+        serves = newest.state == PrinterState.ENROLLED
+        raise Conflict(
+            f"the keys of printer {row.id} rotated to printer {newest.id}; nothing new is printed with the old",
+            field="printers",
+            remedy=f"list {newest.id} in its place"
+            if serves
+            else f"list another: {newest.id} is retired too",
+        )
+    if row.state in {PrinterState.RETIRING, PrinterState.RETIRED}:
+        raise Conflict(
+            f"printer {row.id} is {row.state}, which is for good",
+            field="printers",
+            remedy="list another printer, or none to allow every printer of the provider",
+        )
+    if row.state != PrinterState.ENROLLED or row.printer_hash is None:
+        raise Conflict(
+            f"printer {row.id} is {row.state}, not enrolled",
+            field="printers",
+            remedy="have its provider approve it first",
+        )

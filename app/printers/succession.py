@@ -83,6 +83,18 @@ def predecessor_of(session: Session, row: Printer) -> Printer | None:
     return None if row.predecessor_id is None else session.get_one(Printer, row.predecessor_id)
 
 
+def newest_of(session: Session, row: Printer) -> Printer:
+    """Give the printer that has a machine's newest keys: the row itself where nothing supersedes it.
+
+    Rows that somebody linked in a circle have no newest; then it is one of them.
+    """
+    seen = set[str]()
+    while row.successor_id is not None and row.id not in seen:
+        seen.add(row.id)
+        row = session.get_one(Printer, row.successor_id)
+    return row
+
+
 def statement_of(before: Printer | None, successor: bytes) -> Succession | None:
     """Give what the predecessor signs, None where there is none."""
     if before is None or before.printer_hash is None:

@@ -176,6 +176,39 @@ class TestPolicy:
         refused = problem(old.redeem(token["token"]), "print-not-permitted")
         assert "printer_superseded" in [reason["code"] for reason in refused["reasons"]]
 
+    @pytest.mark.parametrize("listed", [False, True])
+    def test_refuses_a_print_for_the_reasons_of_the_check(
+        self, provider: Party, owner: Party, revision: dict[str, Any], old: Printer, listed: bool
+    ) -> None:
+        licence = owner.license(revision, provider, printers=[old.id] if listed else [])
+        new = successor_of(provider, old)
+        until_state(provider, old, "retired")
+        for printer, code in ((old, "printer_superseded"), (new, "printer_not_allowed")):
+            body = {"licence_id": licence["id"], "printer_id": printer.id}
+            checked = provider.expect(200, "POST", "/v1/prints/check", json=body)["reasons"]
+            assert (code in [reason["code"] for reason in checked]) == (listed or printer is old)
+            if checked:
+                refused = problem(provider.ask(licence, printer), "print-not-permitted")
+                assert refused["reasons"] == checked
+
+    def test_leaves_the_rest_of_a_licence_that_lists_the_old_keys(
+        self, provider: Party, owner: Party, revision: dict[str, Any], old: Printer
+    ) -> None:
+        """What was redeemed is retried and reported; the others listed print on; the successor does not."""
+        other = provider.printer()
+        licence = owner.license(revision, provider, printers=[old.id, other.id])
+        token, key = provider.authorise(licence, old)["token"], secrets.token_hex(16)
+        release = old.redeem(token, key).json()
+        new = successor_of(provider, old)
+        assert old.redeem(token, key).json()["sealed_key"] == release["sealed_key"]
+        assert old.report(release, licence, 1, 2).status_code in (200, 202)
+        until_state(provider, old, "retired")
+        assert "printer_not_allowed" in provider.check(licence, new)
+        for sequence in (2, 3):
+            made = other.redeem(provider.authorise(licence, other)["token"]).json()
+            assert other.report(made, licence, sequence, 1).status_code in (200, 202)
+        assert provider.recorded(licence) == 3
+
     def test_says_that_a_list_names_the_old_keys(
         self, provider: Party, owner: Party, revision: dict[str, Any], old: Printer
     ) -> None:
