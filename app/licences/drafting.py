@@ -162,13 +162,13 @@ def _require_listable(session: Session, row: Printer) -> None:
     """Conflict where a licence that lists a printer could never be used on it: a list names keys."""
     if row.successor_id is not None:
         newest = newest_of(session, row)
-        serves = newest.state == PrinterState.ENROLLED
+        listable = newest.state == PrinterState.ENROLLED
         raise Conflict(
-            f"the keys of printer {row.id} rotated to printer {newest.id}; nothing new is printed with the old",
+            f"the keys of printer {row.id} rotated, to printer {newest.id}: nothing new is printed with them",
             field="printers",
             remedy=f"list {newest.id} in its place"
-            if serves
-            else f"list another: {newest.id} is retired too",
+            if listable
+            else f"{newest.id} is retired too: list another",
         )
     if row.state in {PrinterState.RETIRING, PrinterState.RETIRED}:
         raise Conflict(

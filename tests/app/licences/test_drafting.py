@@ -56,9 +56,8 @@ class TestPrinters:
     ) -> None:
         new = successor_of(provider, old)
         provider.expect(200, "POST", f"/v1/printers/{new.id}/retire", json={})
-        assert (
-            refused(owner, revision, provider, [old.id])["remedy"] == f"list another: {new.id} is retired too"
-        )
+        found = refused(owner, revision, provider, [old.id])
+        assert found["remedy"] == f"{new.id} is retired too: list another"
 
     def test_lists_keys_until_their_successor_is_approved(
         self, owner: Party, provider: Party, revision: dict[str, Any], old: Printer
