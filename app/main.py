@@ -33,9 +33,10 @@ from app.observability import logs
 from app.observability.metrics import Metrics
 from app.observability.middleware import RequestRecorder
 from app.plates import routes as plates
+from app.plates.desk import desk_of_plates
 from app.printers import routes as printers
 from app.prints import routes as prints
-from app.prints.desk import Desk
+from app.prints.desk import desk_of_prints
 from app.rate_limit import RateLimit
 from app.settings import Settings
 from app.shredding import routes as shreddings
@@ -78,7 +79,8 @@ def create_app(
     app = assemble(services.metrics, settings, _lifespan(services))
     app.state.services = services
     app.state.proofs = Together("prove", lambda attempts: proving.prove(services, attempts))
-    app.state.desk = Desk(services)
+    app.state.desk = desk_of_prints(services)
+    app.state.plate_desk = desk_of_plates(services)
     return app
 
 
@@ -150,6 +152,7 @@ def _lifespan(services: Services) -> Callable[[FastAPI], AbstractAsyncContextMan
 def _stop(app: FastAPI, stack: ExitStack) -> None:
     app.state.proofs.close()
     app.state.desk.close()
+    app.state.plate_desk.close()
     stack.close()
 
 

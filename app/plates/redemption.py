@@ -8,8 +8,9 @@ stands; everything else is refused.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from sqlmodel import Session
 
@@ -50,6 +51,19 @@ class Redeemed:
 
 
 @dataclass(frozen=True)
+class Begun:
+    """A plate on its way to the chain as `operation`, None where it is past that; `fresh`: since now."""
+
+    plate_id: str
+    operation: str | None
+    fresh: bool = False
+
+
+Counted: TypeAlias = Mapping[tuple[bytes, bytes | None], Counts]
+"""What the chain said of a licence and a printer, by their names on chain."""
+
+
+@dataclass(frozen=True)
 class Offer:
     """A plate with its prints, each with its case and its claim."""
 
@@ -67,8 +81,8 @@ def offer(services: Services, principal: PrinterPrincipal) -> Offer:
         return found
 
 
-def redeem(services: Services, principal: PrinterPrincipal, redemption: Redemption) -> Redeemed:
-    """Redeem the token this printer has proved to hold.
+def begin(services: Services, principal: PrinterPrincipal, redemption: Redemption) -> Begun:
+    """Take the redemption of a token, which this printer has proved to hold, to the point of no return.
 
     0. (auth) The token was found by its SHA-256; the DPoP proof is by the key the plate was authorised for.
     1. A plate past `authorised` answers only the same Idempotency-Key, within the retry window.
@@ -78,9 +92,9 @@ def redeem(services: Services, principal: PrinterPrincipal, redemption: Redempti
     5. Policy still permits every print: window, revocation, printer, list, machine, number.
     6. Of each, manifest, licence, terms and list are what was signed; the stored objects are whole.
     7. One transaction: every print authorised → redeeming, the Idempotency-Key, one outbox row.
-    8. The chain has confirmed the plate.
-    9. Only then all keys are sealed and all releases stored, in the one transaction that marks every print
-       redeemed.
+
+    Then `finish`: 8. the chain has confirmed the plate; 9. only then all keys are sealed and all releases
+    stored, in the one transaction that marks every print redeemed.
 
     Raises TokenSpent, Invalid, InvalidSignature, NotPermitted, IntegrityBroken, ObjectDamaged.
     """
@@ -88,7 +102,7 @@ def redeem(services: Services, principal: PrinterPrincipal, redemption: Redempti
         found = _gathered(services, session, principal, {})
     # (1) the retry
     if _is_past(services, found, redemption):
-        return _await_releases(services, found)
+        return _begun_before(found)
     # (2) the time
     require_live(services, found.prints, found.cases[0].now)
     # (3) the claims
@@ -102,21 +116,27 @@ def redeem(services: Services, principal: PrinterPrincipal, redemption: Redempti
         found = _gathered(services, session, principal, counts)
         proofs = [_proof(session, case) for case in found.cases]
     if _is_past(services, found, redemption):
-        return _await_releases(services, found)
+        return _begun_before(found)
     _require_permitted(services, found)
     for case in {case.licence.id: case for case in found.cases}.values():
         case.require_intact(services.ledger.domain)
         cases.check_object(services, case.revision)
     # (7) the transaction
-    operation = _operation(found, redemption, proofs)
-    with services.database.write() as session:
-        found = _gathered(services, session, principal, counts)
-        if not _is_past(services, found, redemption):
-            require_live(services, found.prints, found.cases[0].now)
-            _require_permitted(services, found)
-            _begin(services, session, found, redemption, operation)
-    # (8), (9) the chain, then the releases
-    return _await_releases(services, found)
+    return _take(services, principal, redemption, counts, _operation(found, redemption, proofs))
+
+
+def finish(services: Services, begun: Begun) -> Redeemed:
+    """(8), (9) release what the chain has confirmed; a rejection is a refusal with the contract's reason."""
+    release.conclude(services, begun.plate_id)
+    with services.database.read() as session:
+        prints = queries.prints_of(session, begun.plate_id)
+        if any(each.state == State.REFUSED for each in prints):
+            reasons = reasons_of(prints)
+            listed = "; ".join(reason.message for reason in reasons)
+            raise NotPermitted(f"the plate was refused: {listed}", reasons=reasons)
+        if any(each.state == State.REDEEMING for each in prints):
+            return Redeemed(begun.plate_id, None)
+        return Redeemed(begun.plate_id, release.body_of(session, begun.plate_id, prints))
 
 
 def require_live(services: Services, prints: Sequence[Print], now: int) -> None:
@@ -135,7 +155,7 @@ def _gathered(
     services: Services,
     session: Session,
     principal: PrinterPrincipal,
-    counts: dict[tuple[bytes, bytes | None], Counts],
+    counts: Counted,
 ) -> Offer:
     """Read the plate, its prints in line with the outbox, and their cases with what the chain said."""
     plate, prints = queries.on_printer(session, principal)
@@ -160,6 +180,12 @@ def _is_past(services: Services, found: Offer, redemption: Redemption) -> bool:
             remedy="only the same printer's retry with the same Idempotency-Key is answered, for a while",
         )
     return True
+
+
+def _begun_before(found: Offer) -> Begun:
+    """(1) the same request again: it goes on from where the plate stands."""
+    first = found.prints[0]
+    return Begun(found.plate.id, first.record_operation if first.state == State.REDEEMING else None)
 
 
 def _is_late(services: Services, row: Print) -> bool:
@@ -240,28 +266,23 @@ def _operation(found: Offer, redemption: Redemption, proofs: Sequence[tuple[byte
     )
 
 
-def _begin(
-    services: Services, session: Session, found: Offer, redemption: Redemption, operation: RecordPlate
-) -> None:
+def _take(
+    services: Services,
+    principal: PrinterPrincipal,
+    redemption: Redemption,
+    counts: Counted,
+    operation: RecordPlate,
+) -> Begun:
     """(7) the point of no return for the token; whoever comes second finds it gone."""
-    operation_id, now = submission.append(session, operation), services.clock.now()
-    for row in found.prints:
-        apply(session, row, Event.REDEEM)
-        row.redeem_key, row.redeemed_at, row.record_operation = redemption.key, now, operation_id
-
-
-def _await_releases(services: Services, found: Offer) -> Redeemed:
-    """(8), (9) wait for the chain, then release; a rejection is a refusal with the contract's reason."""
-    row = found.prints[0]
-    if row.state == State.REDEEMING and row.record_operation is not None:
-        submission.wait(services, row.record_operation, services.settings.redeem_timeout_s)
-        release.conclude(services, found.plate.id)
-    with services.database.read() as session:
-        prints = queries.prints_of(session, found.plate.id)
-        if any(each.state == State.REFUSED for each in prints):
-            reasons = reasons_of(prints)
-            listed = "; ".join(reason.message for reason in reasons)
-            raise NotPermitted(f"the plate was refused: {listed}", reasons=reasons)
-        if any(each.state == State.REDEEMING for each in prints):
-            return Redeemed(found.plate.id, None)
-        return Redeemed(found.plate.id, release.body_of(session, found.plate.id, prints))
+    with services.database.write() as session:
+        found = _gathered(services, session, principal, counts)
+        if _is_past(services, found, redemption):
+            return _begun_before(found)
+        require_live(services, found.prints, found.cases[0].now)
+        _require_permitted(services, found)
+        operation_id, now = submission.append(session, operation), services.clock.now()
+        for row in found.prints:
+            apply(session, row, Event.REDEEM)
+            row.redeem_key, row.redeemed_at, row.record_operation = redemption.key, now, operation_id
+    services.ledger.wake()
+    return Begun(found.plate.id, operation_id, fresh=True)

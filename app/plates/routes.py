@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from sqlmodel import Session
 
 from app import idempotency
@@ -11,6 +11,7 @@ from app.dependencies import ProviderCaller, ReaderCaller, RequiredIdempotencyKe
 from app.encodings import DomainView, from_hex, to_hex
 from app.plates import authorisation, queries, redemption
 from app.plates.authorisation import Wanted
+from app.plates.desk import PlateDesk
 from app.plates.redemption import Redemption
 from app.plates.schemas import (
     PartCheck,
@@ -89,8 +90,8 @@ def claim(caller: TokenCaller, services: ServicesDep) -> PlateClaimView:
 
 
 @router.post("/plates/redeem", response_model=PlateReleaseView, responses={202: {"model": PlatePending}})
-def redeem(
-    body: PlateRedeemRequest, caller: TokenCaller, services: ServicesDep, key: RequiredIdempotencyKey
+async def redeem(
+    body: PlateRedeemRequest, caller: TokenCaller, request: Request, key: RequiredIdempotencyKey
 ) -> Response:
     """Redeem a plate's token: every print is counted on chain, then every key is released; 202 while the
     chain has not confirmed.
@@ -98,7 +99,8 @@ def redeem(
     A repeat with the same Idempotency-Key and a fresh proof gets the same bytes again.
     """
     claims = tuple(PrintClaim.from_json(each) for each in body.claims)
-    done = redemption.redeem(services, caller, Redemption(claims, from_hex(body.signature), key))
+    desk: PlateDesk = request.app.state.plate_desk
+    done = await desk.redeem(caller, Redemption(claims, from_hex(body.signature), key))
     if done.body is None:
         pending = PlatePending(plate_id=done.plate_id, state=State.REDEEMING)
         headers = {"Retry-After": "1"}

@@ -1,12 +1,14 @@
-"""Where this process's requests redeem: what many of them need at the same time is done once for all."""
+"""Where this process's requests redeem: none holds a thread while the chain counts."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from app.auth.principals import PrinterPrincipal
 from app.prints import redemption
-from app.prints.redemption import Ask, Begun, Redeemed, Redemption
+from app.prints.redemption import Begun, Redeemed, Redemption
 from app.together import Together
 from app.wiring import Services
 
@@ -14,21 +16,54 @@ RECHECK_S = 1.0
 """How often a redemption is looked after that another process may have concluded."""
 
 
-class Desk:
-    """Redeems without holding a thread while the chain counts."""
+class OnItsWay(Protocol):
+    """A redemption that has begun."""
 
-    def __init__(self, services: Services) -> None:
-        self._services = services
-        self._begin: Together[Ask, Begun] = Together("redeem", lambda asks: redemption.begin(services, asks))
-        self._finish: Together[str, Redeemed] = Together(
-            "release", lambda print_ids: redemption.finish(services, print_ids)
-        )
+    @property
+    def operation(self) -> str | None:
+        """What the chain is to count; None where it has."""
 
-    async def redeem(self, principal: PrinterPrincipal, wanted: Redemption) -> Redeemed:
-        """Do as `redemption.redeem` does, whose steps and errors are the same."""
+    @property
+    def fresh(self) -> bool:
+        """Whether it went to the chain just now."""
+
+
+class Standing(Protocol):
+    """How far a redemption came."""
+
+    @property
+    def body(self) -> bytes | None:
+        """The answer's exact bytes; None while the chain has not counted it."""
+
+
+Watch: TypeAlias = Callable[[str, Callable[[], None]], Callable[[], None]]
+"""Has something called when an operation is final; gives what takes that back (`ledger.runtime`)."""
+Wanted = TypeVar("Wanted")
+OnWay = TypeVar("OnWay", bound=OnItsWay)
+Done = TypeVar("Done", bound=Standing)
+
+
+class Desk(Generic[Wanted, OnWay, Done]):
+    """Begins redemptions, watches the chain, and finishes each when the chain has spoken."""
+
+    def __init__(
+        self,
+        begin: Together[tuple[PrinterPrincipal, Wanted], OnWay],
+        watch: Watch,
+        finish: Together[OnWay, Done],
+        timeout_s: float,
+    ) -> None:
+        """`timeout_s` is how long a request may wait for the chain."""
+        self._begin = begin
+        self._watch = watch
+        self._finish = finish
+        self._timeout_s = timeout_s
+
+    async def redeem(self, principal: PrinterPrincipal, wanted: Wanted) -> Done:
+        """Begin, wait for the chain `timeout_s` at the most, finish; raises what these two raise."""
         loop = asyncio.get_running_loop()
         begun = await self._begin((principal, wanted))
-        until = loop.time() + self._services.settings.redeem_timeout_s
+        until = loop.time() + self._timeout_s
         patience_s = RECHECK_S if begun.fresh else 0.0
         while True:
             done = await self._finished(begun, min(patience_s, until - loop.time()))
@@ -41,21 +76,34 @@ class Desk:
         self._begin.close()
         self._finish.close()
 
-    async def _finished(self, begun: Begun, patience_s: float) -> Redeemed:
+    async def _finished(self, begun: OnWay, patience_s: float) -> Done:
         """Finish as soon as the chain has spoken, or see how far it came after so many seconds."""
         loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Redeemed] = loop.create_future()
+        answer: asyncio.Future[Done] = loop.create_future()
 
         def finish() -> None:
-            self._finish.hand(begun.print_id, answer)
+            self._finish.hand(begun, answer)
 
         if begun.operation is None or patience_s <= 0:
             finish()
             return await answer
-        take_back = self._services.ledger.watch(begun.operation, finish)
+        take_back = self._watch(begun.operation, finish)
         timer = loop.call_later(patience_s, finish)
         try:
             return await answer
         finally:
             timer.cancel()
             take_back()
+
+
+PrintDesk: TypeAlias = Desk[Redemption, Begun, Redeemed]
+
+
+def desk_of_prints(services: Services) -> PrintDesk:
+    """Give the desk of prints: what many of them need at once is done once for all."""
+    return Desk(
+        Together("redeem", lambda asks: redemption.begin(services, asks)),
+        services.ledger.watch,
+        Together("release", lambda begun: redemption.finish(services, [each.print_id for each in begun])),
+        services.settings.redeem_timeout_s,
+    )

@@ -34,7 +34,7 @@ from app.preconditions import IfMatch
 from app.prints import authorisation, outcome, queries, ranges, redemption, reissue, release
 from app.prints import overdue as lateness
 from app.prints.authorisation import Wanted
-from app.prints.desk import Desk
+from app.prints.desk import PrintDesk
 from app.prints.redemption import Redemption
 from app.prints.schemas import (
     CheckView,
@@ -68,7 +68,7 @@ async def redeem(
     A repeat with the same Idempotency-Key and a fresh proof gets the same bytes again.
     """
     wanted = Redemption(PrintClaim.from_json(body.claim), from_hex(body.signature), key)
-    desk: Desk = request.app.state.desk
+    desk: PrintDesk = request.app.state.desk
     done = await desk.redeem(caller, wanted)
     if done.body is None:
         pending = RedemptionPending(print_id=done.print_id, state=done.state)
