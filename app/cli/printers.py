@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -94,7 +95,8 @@ def approve(
         signature = sign_enrolment(connection, connection.account(), shown)
         body = {"signature": signature} if signature else None
         approved = connection.client.post(f"/v1/printers/{printer_id}/approve", body)
-    show_final(as_json, approved, draw, f"partvault printer show {printer_id}")
+    drawn = partial(_draw_approved, own_account=signature is not None)
+    show_final(as_json, approved, drawn, f"partvault printer show {printer_id}")
 
 
 @commands.command()
@@ -144,7 +146,10 @@ def retire(
     account_file: AccountFile = None,
     as_json: Json = False,
 ) -> None:
-    """Retire a printer on the ledger, for good."""
+    """Retire a printer on the ledger, for good.
+
+    After a rotation, `printer show` of the old printer tells when that is due and whose it is to do.
+    """
     from app.cli.connection import connect
     from app.cli.grant import show_final
     from app.cli.statements import sign_retirement
@@ -209,6 +214,7 @@ def draw(printer: dict[str, Any]) -> None:
             "key": printer.get("key_thumbprint"),
             **_attested(printer["attestation"]),
             **_related(printer),
+            "retirement": _retirement(printer),
             "on the ledger": printer.get("printer_hash"),
             "receipt": f"block {receipt['block_number']}, transaction {receipt['transaction']}"
             if receipt
@@ -241,6 +247,33 @@ def _related(printer: dict[str, Any]) -> dict[str, str]:
     return {word: other for word, other in related.items() if other}
 
 
+def _retirement(printer: dict[str, Any]) -> str | None:
+    """What is to happen to a printer whose keys rotated; None where nothing is."""
+    retirement = printer.get("retirement")
+    if retirement is None or not printer.get("successor_id"):
+        return None
+    if retirement["by_service"]:
+        return "by the service, when nothing of it is under way"
+    command = f"partvault printer retire {printer['id']}"
+    return f"due: {command}" if retirement["due"] else f"when nothing of it is under way: {command}"
+
+
+def _state(printer: dict[str, Any]) -> str:
+    retirement = printer.get("retirement")
+    due = retirement is not None and retirement["due"] and not retirement["by_service"]
+    return f"{printer['state']}, to be retired" if due else str(printer["state"])
+
+
+def _draw_approved(printer: dict[str, Any], *, own_account: bool) -> None:
+    """Print what was approved; who signs for itself retires the printer before by itself, too."""
+    draw(printer)
+    before = printer.get("predecessor_id")
+    if before and own_account:
+        say(
+            f"  then, when nothing of {plain(before)} is under way:  partvault printer retire {plain(before)}"
+        )
+
+
 def _command(url: str, code: str, machine: dict[str, Any]) -> str:
     sides = "x".join(f"{side:g}" for side in machine["build_volume_mm"])
     processes = "".join(f" --process {name}" for name in machine["processes"])
@@ -269,7 +302,7 @@ def _draw_rows(rows: list[dict[str, Any]]) -> None:
     columns = {
         "id": lambda row: row["id"],
         "name": lambda row: row["name"],
-        "state": lambda row: row["state"],
+        "state": _state,
         "model": lambda row: row["machine"]["model"],
         "processes": lambda row: ", ".join(row["machine"]["processes"]),
         "key": lambda row: row.get("key_thumbprint"),

@@ -176,13 +176,19 @@ def sign_enrolment(connection: Connection, account: Account | None, shown: Mappi
 
 
 def sign_retirement(connection: Connection, account: Account | None, shown: Mapping[str, Any]) -> str | None:
-    """Sign the retirement of a printer, named by the recomputed hash of its enrolment."""
-    if account is None:
+    """Sign the retirement of a printer, named by the recomputed hash of its enrolment.
+
+    Nothing is signed for one that is not on the ledger yet, or whose retirement is.
+    """
+    offered = shown.get("retirement")
+    if account is None or offered is None:
         return None
     enrolment = enrolment_of(shown)
     if enrolment.provider != account.address:
         raise CliError("not_yours", f"printer {shown['id']} belongs to {enrolment.provider}")
-    return account.sign(ledger_domain(connection), Retirement(printer=enrolment.struct_hash()))
+    retirement = Retirement(printer=enrolment.struct_hash())
+    require_same(retirement, offered["statement"])
+    return account.sign(ledger_domain(connection), retirement)
 
 
 def enrolment_of(shown: Mapping[str, Any]) -> Enrolment:

@@ -171,8 +171,9 @@ def rotate(
     for `partvault-printer rotate`, this once.
 
     The successor is approved as any printer. From then on the first one gets no new prints, ends what it
-    redeemed, and is retired when nothing of it is under way. A licence that lists printers does not cover the
-    successor.
+    redeemed, and is retired when nothing of it is under way: by the service where it signs for the provider,
+    else by the provider (`retirement` of the first one says when and what to sign). A licence that lists
+    printers does not cover the successor.
     """
     request = idempotency.attempt(caller.organisation_id, key, f"printers/{printer_id}/rotate", {})
     return _created(services, caller, succession.open_rotation(services, request, caller, printer_id))
@@ -187,7 +188,11 @@ def retire(
     match: IfMatch,
     body: RetireRequest | None = None,
 ) -> PrinterView:
-    """Retire the printer for good, on chain."""
+    """Retire the printer for good, on chain.
+
+    `retirement` of the printer is what an external account signs. After a rotation that of the first printer
+    is `due` when nothing of it is under way; where the service signs for the provider it does so itself.
+    """
     with match.holding(services.database, _show(services, caller, printer_id)):
         done = service.retire(services, caller, printer_id, body.signature_bytes() if body else None)
     if not done:

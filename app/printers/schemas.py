@@ -168,6 +168,19 @@ class AlarmView(BaseModel):
     last_at: str
 
 
+class RetirementView(BaseModel):
+    """What its provider signs to retire a printer for good.
+
+    `due` once a successor has its place and nothing of it is under way; `by_service` where the service signs
+    for the provider, and so retires it then by itself.
+    """
+
+    statement: JsonObject
+    typed_data: JsonObject
+    due: bool
+    by_service: bool
+
+
 class PrinterView(BaseModel):
     """A printer as its provider sees it."""
 
@@ -183,6 +196,9 @@ class PrinterView(BaseModel):
     typed_data: JsonObject | None
     receipt: Receipt | None
     retirement_receipt: Receipt | None
+    retirement: RetirementView | None = Field(
+        default=None, description="while the printer is on the ledger and not retired"
+    )
     quarantine: QuarantineView | None = None
     predecessor_id: str | None = None
     successor_id: str | None = None

@@ -24,7 +24,8 @@ A rotation gives a machine a second row, linked to the first:
 ³ In that transaction the first row learns its `successor_id`: it is superseded. Nothing new is authorised on
   it; what it has redeemed goes on, and its outcomes are taken.
 ⁴ A superseded row is drained when no print of it is authorised, redeeming or redeemed without an outcome. The
-  service then retires it, where it signs for the provider; else the provider does, as it may at any time.
+  service then retires it, where it signs for the provider; else the provider does, as it may at any time: the
+  row shows what it signs, and whether that is due.
 
 A licence that lists printers lists names of keys: it covers no successor.
 """

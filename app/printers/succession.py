@@ -150,6 +150,11 @@ def link(session: Session, row: Printer) -> None:
         session.add(before)
 
 
+def is_drained(session: Session, row: Printer) -> bool:
+    """Tell whether a printer's retirement is due: it has a successor, and nothing of it is under way."""
+    return row.successor_id is not None and not under_way(session, row.id)
+
+
 def retire_drained(services: Services) -> int:
     """Retire superseded printers with nothing under way, where the service signs for the provider.
 
@@ -164,7 +169,7 @@ def retire_drained(services: Services) -> int:
 
 def _retirable(session: Session, row: Printer) -> bool:
     provider = session.get_one(Organisation, row.organisation_id)
-    return provider.account_type == MANAGED and not under_way(session, row.id)
+    return provider.account_type == MANAGED and is_drained(session, row)
 
 
 def _retire(services: Services, printer_id: str) -> bool:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from sqlmodel import Session
 
 from app import submission
-from app.accounts.signing import address_of
+from app.accounts.signing import MANAGED, address_of
 from app.auth.dpop import PublicKey
 from app.auth.standing import open_quarantine
 from app.clock import rfc3339
 from app.encodings import maybe_hex, maybe_time, to_base64, to_hex
 from app.models import Alarm, Organisation, Printer, Quarantine
-from app.printers import evidence
+from app.printers import evidence, succession
 from app.printers.busy import live_tokens
 from app.printers.enrolment import enrolment_of
 from app.printers.schemas import (
@@ -20,13 +20,14 @@ from app.printers.schemas import (
     EnrolledPrinter,
     PrinterView,
     QuarantineView,
+    RetirementView,
     StandingView,
     VouchedSealingKey,
 )
 from app.printers.service import settle
 from app.printers.states import PrinterState
 from app.wiring import Services
-from ledger.typed_data import Enrolment, typed_data
+from ledger.typed_data import Enrolment, Retirement, typed_data
 
 
 def shown_state(row: Printer, *, held: bool) -> str:
@@ -56,6 +57,7 @@ def printer_view(services: Services, session: Session, row: Printer) -> PrinterV
         typed_data=typed_data(domain, statement) if statement else None,
         receipt=submission.receipt(enrolled),
         retirement_receipt=submission.receipt(retired),
+        retirement=_retirement(services, session, row, provider),
         quarantine=_quarantine(held) if held else None,
         predecessor_id=row.predecessor_id,
         successor_id=row.successor_id,
@@ -74,6 +76,21 @@ def alarm_view(row: Alarm) -> AlarmView:
         detail=row.detail,
         first_at=rfc3339(row.first_at),
         last_at=rfc3339(row.last_at),
+    )
+
+
+def _retirement(
+    services: Services, session: Session, row: Printer, provider: Organisation
+) -> RetirementView | None:
+    """Prepare what retires a printer that is on the ledger, and say whether that is due."""
+    if row.state != PrinterState.ENROLLED or row.printer_hash is None:
+        return None
+    statement = Retirement(printer=row.printer_hash)
+    return RetirementView(
+        statement=statement.to_json(),
+        typed_data=typed_data(services.ledger.domain, statement),
+        due=succession.is_drained(session, row),
+        by_service=provider.account_type == MANAGED,
     )
 
 

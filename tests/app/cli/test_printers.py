@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import subprocess
 import sys
 from pathlib import Path
@@ -72,6 +73,25 @@ class TestRotate:
         assert beside(home, "status")[1]["printer_id"] == made["id"]
         shown = provider("printer", "show", made["id"])
         assert old["id"] in shown.out
+
+    def test_leaves_the_old_printer_to_who_signs_alone(self, operator: Command, tmp_path: Path) -> None:
+        account, home = tmp_path / "provider.json", tmp_path / "home"
+        words = ("org", "create", f"Own {secrets.token_hex(4)}", "--role", "provider", "--account", "own")
+        provider = operator.as_(operator.ok(*words, account=account)["api_key"]["key"])
+        old = printer(provider, home, account=account)
+        withdrawn = provider.ok("printer", "rotate", old["id"])
+        assert provider.ok("printer", "retire", withdrawn["id"], account=account)["state"] == "retired"
+        made = provider.ok("printer", "rotate", old["id"])
+        assert beside(home, "rotate", "--code", "-", stdin=made["enrolment_code"] + "\n")[0] == 0
+        said = provider("printer", "approve", made["id"], account=account).out
+        command = f"partvault printer retire {old['id']}"
+        assert command in " ".join(said.split())
+        assert f"due: {command}" in " ".join(provider("printer", "show", old["id"]).out.split())
+        listed = {row["id"]: row for row in provider.ok("printer", "list")}
+        assert listed[old["id"]]["retirement"]["due"] is True
+        assert "to be retired" in " ".join(provider("printer", "list").out.split())
+        assert provider.ok("printer", "retire", old["id"], account=account)["state"] == "retired"
+        assert "to be retired" not in " ".join(provider("printer", "list").out.split())
 
     @pytest.mark.slow
     def test_refuses_another_code(self, operator: Command, tmp_path: Path) -> None:

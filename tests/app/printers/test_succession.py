@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from app.printers import busy
+from app.printers.succession import retire_drained
 from app.prints.lifecycle import FINAL, State
 from ledger.succession import Succession, verify_succession
+from ledger.typed_data import Enrolment, Retirement, typed_data
 from tests.app.parties import Party, Printer, new_party, problem
 from tests.app.printers.rotating import (
     hash_of,
@@ -20,7 +22,7 @@ from tests.app.printers.rotating import (
     successor_of,
     until_state,
 )
-from tests.app.service import Service
+from tests.app.service import Service, until
 
 FACTS = {
     "site": "hall 4",
@@ -240,17 +242,6 @@ class TestRetireDrained:
         successor_of(provider, old)
         until_state(provider, old, "retired")
 
-    def test_is_left_to_a_provider_with_its_own_account(self, service: Service) -> None:
-        external = new_party(service, "provider", external=True)
-        old = external.printer(approve=False)
-        approve(external, old)
-        made = opened(external, old)
-        new = Printer(service, made["id"])
-        assert send(external, succession_body(external, old, new, made["enrolment_code"])).status_code == 200
-        approve(external, new)
-        service.services.ledger.wake()
-        assert shown(external, old)["state"] == "superseded"
-
     def test_happens_on_request_too(
         self, provider: Party, owner: Party, revision: dict[str, Any], old: Printer
     ) -> None:
@@ -264,6 +255,56 @@ class TestRetireDrained:
         over = {str(state) for state in FINAL}
         assert {*busy.WAITING, busy.RELEASED} == {str(state) for state in State} - over
         assert (State.AUTHORISED, State.REDEEMING) == busy.WAITING
+
+
+class TestRetirement:
+    """What a printer shows of its retirement: what to sign, whose it is to do, whether it is due."""
+
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def external(service: Service) -> Party:
+        return new_party(service, "provider", external=True)
+
+    def test_is_left_to_a_provider_with_its_own_account(
+        self, external: Party, owner: Party, revision: dict[str, Any]
+    ) -> None:
+        old = enrolled(external)
+        seen = shown(external, old)["retirement"]
+        assert (seen["due"], seen["by_service"]) == (False, False)
+        licence = owner.license(revision, external)
+        release = old.redeem(external.authorise(licence, old)["token"]).json()
+        new = rotated(external, old)
+        assert shown(external, new)["retirement"]["due"] is False
+        assert shown(external, old)["retirement"]["due"] is False, "a print of it is under way"
+        assert old.report(release, licence, 1, 1).status_code in (200, 202)
+        due = until(lambda: retirement_due(external, old))
+        retire_drained(external.service.services)
+        assert shown(external, old)["state"] == "superseded", "the service cannot sign for this provider"
+        path = f"/v1/printers/{old.id}/retire"
+        assert problem(external.call("POST", path, json={}), "invalid-request")["field"] == "signature"
+        statement = Retirement.from_json(due["statement"])
+        assert due["typed_data"] == typed_data(external.service.domain, statement)
+        assert statement.printer == hash_of(old, external)
+        answer = external.call("POST", path, json={"signature": external.sign(statement)})
+        assert answer.status_code in (200, 202), answer.text
+        assert until_state(external, old, "retired")["retirement"] is None
+
+    def test_is_the_services_where_it_signs(
+        self, provider: Party, owner: Party, revision: dict[str, Any], old: Printer
+    ) -> None:
+        provider.authorise(owner.license(revision, provider), old)
+        successor_of(provider, old)
+        seen = shown(provider, old)["retirement"]
+        assert (seen["due"], seen["by_service"]) == (False, True)
+
+    def test_is_prepared_for_what_is_on_the_ledger_alone(self, external: Party) -> None:
+        assert shown(external, external.printer(approve=False))["retirement"] is None
+
+    def test_is_asked_for_where_nothing_rotated(self, external: Party) -> None:
+        printer = enrolled(external)
+        statement = Retirement.from_json(shown(external, printer)["retirement"]["statement"])
+        body = {"signature": external.sign(statement)}
+        assert external.call("POST", f"/v1/printers/{printer.id}/retire", json=body).status_code in (200, 202)
 
 
 class TestStanding:
@@ -288,10 +329,27 @@ class TestStanding:
         assert old.call("GET", "/v1/printers/self", old.id, proof=proof).status_code == 401
 
 
+def retirement_due(provider: Party, printer: Printer) -> dict[str, Any] | None:
+    found: dict[str, Any] = shown(provider, printer)["retirement"]
+    return found if found["due"] else None
+
+
+def enrolled(provider: Party) -> Printer:
+    """A printer of a provider with its own account."""
+    printer = provider.printer(approve=False)
+    approve(provider, printer)
+    return printer
+
+
+def rotated(provider: Party, old: Printer) -> Printer:
+    """Its successor, where the provider has its own account."""
+    new = successor_of(provider, old, approve=False)
+    approve(provider, new)
+    return new
+
+
 def approve(provider: Party, printer: Printer) -> None:
     """Approve with the provider's own account."""
-    from ledger.typed_data import Enrolment
-
     statement = Enrolment.from_json(shown(provider, printer)["enrolment"])
     body = {"signature": provider.sign(statement)}
     assert provider.call("POST", f"/v1/printers/{printer.id}/approve", json=body).status_code in (200, 202)
