@@ -14,6 +14,7 @@ from ledger.leases import LEASE_TTL_S
 from ledger.runtime import LedgerRuntime, remote
 from tests.ledger.actors import Cast
 from tests.ledger.stage import RELAY, Network, Stage, open_engine
+from tests.ledger.test_network import until
 
 POLL_S = 0.02
 
@@ -75,5 +76,5 @@ class TestLead:
         (status,) = Stage(engine, second, stage.cast).settle(stage.cast.record(licence, 1))
         assert status.state == "confirmed"
         assert first.wait(status.operation_id, 10).state == "confirmed"
-        assert first.health().indexed == second.health().indexed
+        assert until(lambda: first.health().indexed == second.health().indexed)
         assert stage.used(licence) == 1

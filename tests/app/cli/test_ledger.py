@@ -60,7 +60,7 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]
         market = Market.open(service)
         licence = market.owner.license(market.published(), market.provider, prints=2, reprints=1)
         printer = market.provider.new_printer()
-        printer.redeem(market.provider.authorise(licence, printer)["token"])
+        assert printer.redeem(market.provider.authorise(licence, printer)["token"]).status_code == 200
         yield service
 
 

@@ -128,10 +128,12 @@ class TestEvidence:
 
 
 @pytest.fixture(scope="module")
-def moved(service: Service, owner: Party, provider: Party, revision: Any) -> dict[str, Any]:
-    """Two prints passed on, one of them printed by who received them."""
-    receiver = new_party(service, "provider")
-    licence = owner.license(revision, provider, prints=5, terms={"transferable": True})
+def moved(service: Service, provider: Party) -> dict[str, Any]:
+    """Two prints passed on, one of them printed by who received them; nobody tampers with this owner's
+    rows.
+    """
+    owner, receiver = new_party(service, "owner"), new_party(service, "provider")
+    licence = owner.license(owner.published(), provider, prints=5, terms={"transferable": True})
     owner.expect(200, "POST", f"/v1/licences/{licence['id']}/transfer-consent", json={})
     made = provider.expect(
         201,
@@ -143,7 +145,7 @@ def moved(service: Service, owner: Party, provider: Party, revision: Any) -> dic
     printer = receiver.printer()
     theirs = receiver.expect(200, "GET", f"/v1/licences/{made['id']}")
     assert printer.redeem(receiver.authorise(theirs, printer)["token"]).status_code == 200
-    return {"licence": licence, "theirs": theirs, "receiver": receiver}
+    return {"licence": licence, "theirs": theirs, "owner": owner, "receiver": receiver}
 
 
 class TestEvidenceOfTransfers:
@@ -174,10 +176,8 @@ class TestEvidenceOfTransfers:
         assert (len(theirs["prints"]), theirs["licences"]) == (1, [])
         assert _findings(service, theirs) == []
 
-    def test_of_both_are_complete_for_the_owner(
-        self, service: Service, owner: Party, moved: dict[str, Any]
-    ) -> None:
-        evidence = owner.expect(200, "GET", "/v1/evidence")
+    def test_of_both_are_complete_for_the_owner(self, service: Service, moved: dict[str, Any]) -> None:
+        evidence = moved["owner"].expect(200, "GET", "/v1/evidence")
         hashes = {moved[name]["licence_hash"] for name in ("licence", "theirs")}
         assert hashes <= {*evidence["subjects"]}
         assert _findings(service, evidence) == []
