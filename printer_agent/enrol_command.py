@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx2
 
 from printer_agent.enrolment import Expectations, enrol
-from printer_agent.errors import IdentityError
+from printer_agent.errors import IdentityError, JournalError
 from printer_agent.identity import make_identity
 from printer_agent.journal import Journal
 from printer_agent.keys import thumbprint
 from printer_agent.machine import Machine, save_machine
-from printer_agent.private_files import make_private_folder
+from printer_agent.private_files import make_private_folder, sync_folder
 from printer_agent.settings import Settings
 
 _DEFAULT = Machine(model="printer", build_volume_mm=(220.0, 220.0, 250.0), processes=("MEX",))
@@ -53,7 +54,8 @@ def enrol_home(
 ) -> dict[str, Any]:
     """Enrol the printer of `settings.home`, its keys made at the address `keys`; give what it pinned.
 
-    Pins are written last: a home with pins has a journal and a machine. A second enrolment of a home is
+    Pins are written last: a home with pins has a journal and a machine. Cut off anywhere, the same call with
+    the same code goes on, with the same keys, as long as the code lives. A second enrolment of a home is
     refused.
     """
     home: Path = settings.home
@@ -70,7 +72,7 @@ def enrol_home(
     enrolled, offer = enrol(identity, url, code, settings, expected=expected, transport=transport)
     described = machine.over(offer.machine)
     save_machine(home, described)
-    Journal.create(home).close()
+    _make_journal(home)
     enrolled.save(home)
     return {
         **enrolled.enrolled.to_json(),
@@ -80,3 +82,17 @@ def enrol_home(
         "machine": described.to_json(),
         "home": str(home),
     }
+
+
+def _make_journal(home: Path) -> None:
+    """Make the journal, whole or not at all; one that is there is kept, JournalError where it is damaged."""
+    try:
+        Journal.open(home).close()
+    except JournalError as error:
+        if error.kind != "missing":
+            raise
+        with TemporaryDirectory(prefix=".journal.", dir=home) as beside:
+            Journal.create(Path(beside)).close()
+            for file in Path(beside).iterdir():
+                file.rename(home / file.name)
+        sync_folder(home)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from sqlmodel import Session, select
@@ -20,6 +22,9 @@ from ledger.sealing import sealing_statement, verify_sealing_key
 from ledger.succession import Succession
 from ledger.typed_data import Domain, Enrolment, SealingKey, digest, verify_printer_signature
 from storage.recipients import validate_public
+
+_BEFORE_APPROVAL = {PrinterState.AWAITING_KEY, PrinterState.AWAITING_APPROVAL}
+_APPROVED = {PrinterState.APPROVING, PrinterState.ENROLLED}
 
 
 def enrolment_of(printer: Printer, provider: Organisation) -> Enrolment | None:
@@ -58,41 +63,47 @@ def enrol(services: Services, body: EnrolRequest) -> Asked:
     6. Where keys rotate, the predecessor's signing key signed the succession, and it may be succeeded.
     7. The signing key is no other printer's. Keys and evidence are stored and wait for the provider.
 
-    A repeat with the same keys gets the same answer. Raises NotFound, Conflict, Invalid or InvalidSignature.
+    A repeat with the same keys gets the same answer, by the same device after the approval too; from then on
+    all else is answered as an unknown code is. Raises NotFound, Conflict, Invalid or InvalidSignature.
     """
     public = from_base64(body.sealing_key.public, "sealing_key.public")
     with services.database.write() as session:
         # (1) the code
         printer = _by_code(session, services, Token(body.enrolment_code))
-        provider = session.get_one(Organisation, printer.organisation_id)
-        before = succession.predecessor_of(session, printer)
-        statements = _statements(body, address_of(provider), public, before)
-        _require_same_keys(printer, statements)
-        # (2) the sealing key
-        validate_public(body.sealing_key.suite, public)
-        # (3) the offer
-        if body.signature is None and body.sealing_signature is None:
-            session.expunge(printer)
-            return Asked(printer, statements, evidence.challenge_for(services, printer, body.attestation))
-        # (4), (5) the signatures
-        possession = _signature(body.signature, "signature")
-        _require_possession(services.ledger.domain, statements.enrolment, possession)
-        vouching = _signature(body.sealing_signature, "sealing_signature")
-        _require_vouched(services.ledger.domain, statements, vouching)
-        # (6) the succession
-        succeeding = succession.require_signed(
-            session, services.ledger.domain, before, statements.succession, body
-        )
-        # (7) the row
-        _require_new_key(session, printer, statements.enrolment)
-        if printer.state == PrinterState.AWAITING_KEY:
-            _keep(printer, statements)
-            printer.possession_signature, printer.sealing_signature = possession, vouching
-            printer.succession_signature = succeeding
-            printer.attestation = evidence.kept(services, printer, body.attestation)
-            printer.state = PrinterState.AWAITING_APPROVAL
-            session.add(printer)
-        return Asked(printer, statements)
+        with _used_up_once_approved(printer):
+            return _taken(services, session, printer, body, public)
+
+
+def _taken(
+    services: Services, session: Session, printer: Printer, body: EnrolRequest, public: bytes
+) -> Asked:
+    """Take the keys for the row that the code is for: the rest of (1), and (2) to (7)."""
+    domain, provider = services.ledger.domain, session.get_one(Organisation, printer.organisation_id)
+    statements = _statements(body, address_of(provider), public, succession.predecessor_of(session, printer))
+    _require_repeated(printer, statements, body)
+    # (2) the sealing key
+    validate_public(body.sealing_key.suite, public)
+    # (3) the offer
+    if body.signature is None and body.sealing_signature is None:
+        session.expunge(printer)
+        return Asked(printer, statements, evidence.challenge_for(services, printer, body.attestation))
+    # (4), (5) the signatures
+    possession = _signature(body.signature, "signature")
+    _require_possession(domain, statements.enrolment, possession)
+    vouching = _signature(body.sealing_signature, "sealing_signature")
+    _require_vouched(domain, statements, vouching)
+    # (6) the succession
+    succeeding = succession.require_signed(session, domain, printer, statements.succession, body)
+    # (7) the row
+    _require_new_key(session, printer, statements.enrolment)
+    if printer.state == PrinterState.AWAITING_KEY:
+        _keep(printer, statements)
+        printer.possession_signature, printer.sealing_signature = possession, vouching
+        printer.succession_signature = succeeding
+        printer.attestation = evidence.kept(services, printer, body.attestation)
+        printer.state = PrinterState.AWAITING_APPROVAL
+        session.add(printer)
+    return Asked(printer, statements)
 
 
 def _statements(body: EnrolRequest, provider: str, public: bytes, before: Printer | None) -> Statements:
@@ -120,22 +131,46 @@ def _by_code(session: Session, services: Services, code: Token) -> Printer:
         or expires_at is None
         or expires_at <= services.clock.now()
     ):
-        raise NotFound("enrolment code (unknown, used up or expired)", "as sent")
+        raise _unknown_code()
     return row
 
 
-def _require_same_keys(printer: Printer, statements: Statements) -> None:
+def _unknown_code() -> NotFound:
+    return NotFound("enrolment code (unknown, used up or expired)", "as sent")
+
+
+@contextmanager
+def _used_up_once_approved(printer: Printer) -> Iterator[None]:
+    """Answer what is refused of an approved printer's code as if there had never been such a code."""
+    try:
+        yield
+    except (Conflict, Invalid, InvalidSignature) as error:
+        if printer.state in _BEFORE_APPROVAL:
+            raise
+        raise _unknown_code() from error
+
+
+def _require_repeated(printer: Printer, statements: Statements, body: EnrolRequest) -> None:
+    """(1) a code that was used: by these keys; once approved, with the evidence of the same device too."""
     if printer.state == PrinterState.AWAITING_KEY:
         return
     sealing = statements.sealing
     kept = (printer.printer_hash, printer.sealing_suite, printer.sealing_public)
     same = kept == (sealing.printer, sealing.suite, sealing.public)
-    if not same or printer.state != PrinterState.AWAITING_APPROVAL:
+    if printer.state in _APPROVED:
+        same = same and _is_of_same_device(printer, body)
+    if not same or printer.state not in {PrinterState.AWAITING_APPROVAL, *_APPROVED}:
         raise Conflict(
             f"printer {printer.id} has its keys already and is {printer.state}",
             field="enrolment_code",
             remedy="ask the provider for a new printer and its code",
         )
+
+
+def _is_of_same_device(printer: Printer, body: EnrolRequest) -> bool:
+    """Evidence is of the device that gave it before; the first request of an exchange brings none yet."""
+    first = body.signature is None and body.attestation is None
+    return first or evidence.is_of_same_device(printer, body.attestation)
 
 
 def _signature(text: str | None, field: str) -> bytes:

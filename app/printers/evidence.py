@@ -50,6 +50,17 @@ def kept(services: Services, printer: Printer, given: AttestationBody | None) ->
     return {"evidence": given.evidence, "activated": until is not None}
 
 
+def is_of_same_device(printer: Printer, given: AttestationBody | None) -> bool:
+    """Tell whether evidence is of the device whose evidence is kept; none is where none is kept.
+
+    The signatures in it differ each time, the device's own keys do not.
+    """
+    held = printer.attestation
+    if held is None or given is None:
+        return held is None and given is None
+    return attestation.subject_of(held["evidence"]) == attestation.subject_of(given.evidence)
+
+
 def shown(services: Services, printer: Printer, provider: str) -> AttestationView:
     """Judge and show a printer's evidence."""
     held = printer.attestation

@@ -92,7 +92,8 @@ def enrol(body: EnrolRequest, services: ServicesDep) -> EnrolAnswer:
     signatures.
 
     Where keys rotate, the keys of before sign the succession. A device that attests its keys sends its
-    evidence before the signatures, and opens the challenge that comes back.
+    evidence before the signatures, and opens the challenge that comes back. Until the code expires the same
+    device with the same keys is answered again, so a lost answer loses nothing; nobody else is.
     """
     asked = enrolment.enrol(services, body)
     printer, statements, domain = asked.printer, asked.statements, services.ledger.domain

@@ -133,7 +133,7 @@ def _move(
             succession.require_approvable(session, row)
         operation_id = submission.append(session, operation)
         if target == PrinterState.APPROVING:
-            row.enrol_operation, row.code_sha256 = operation_id, None
+            row.enrol_operation = operation_id
         else:
             row.retire_operation = operation_id
         row.state = target

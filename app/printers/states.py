@@ -5,7 +5,7 @@
 | from              | to                | who moves it | guard                                             |
 |-------------------|-------------------|--------------|---------------------------------------------------|
 | –                 | awaiting_key      | provider     | adds a machine, or opens a rotation ¹             |
-| awaiting_key      | awaiting_approval | printer      | live code, its signatures, the predecessor's ²    |
+| awaiting_key      | awaiting_approval | printer      | live code ⁵, its signatures, the predecessor's ²  |
 | awaiting_key      | retired           | provider     | nothing is on chain                               |
 | awaiting_approval | approving         | provider     | its signature; the predecessor may be succeeded ¹ |
 | awaiting_approval | retired           | provider     | nothing is on chain                               |
@@ -26,6 +26,7 @@ A rotation gives a machine a second row, linked to the first:
 ⁴ A superseded row is drained when no print of it is authorised, redeeming or redeemed without an outcome. The
   service then retires it, where it signs for the provider; else the provider does, as it may at any time: the
   row shows what it signs, and whether that is due.
+⁵ Until it expires, the code answers a repeat by the same keys, up to the retirement; it moves nothing then.
 
 A licence that lists printers lists names of keys: it covers no successor.
 """

@@ -103,16 +103,12 @@ def statement_of(before: Printer | None, successor: bytes) -> Succession | None:
 
 
 def require_signed(
-    session: Session,
-    domain: Domain,
-    before: Printer | None,
-    statement: Succession | None,
-    body: EnrolRequest,
+    session: Session, domain: Domain, row: Printer, statement: Succession | None, body: EnrolRequest
 ) -> bytes | None:
     """Give the predecessor's signature over the succession, None where nothing is succeeded.
 
     Raises Invalid where one is missing or too many, InvalidSignature where it is another's, Conflict where
-    the predecessor cannot be succeeded any more.
+    the predecessor cannot be succeeded any more, other than by having been succeeded by this very row.
     """
     given = body.succession_signature
     if (statement is None) != (given is None):
@@ -122,9 +118,11 @@ def require_signed(
             field="succession_signature",
             remedy="run `partvault-printer rotate` where keys rotate, `enrol` for a first enrolment",
         )
+    before = predecessor_of(session, row)
     if before is None or statement is None or given is None:
         return None
-    require_succeedable(session, before)
+    if before.successor_id != row.id:
+        require_succeedable(session, before)
     signature = from_hex(given)
     if not verify_succession(domain, statement, before.key_x or b"", before.key_y or b"", signature):
         raise InvalidSignature(

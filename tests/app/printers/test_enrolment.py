@@ -12,6 +12,7 @@ from ledger.sealing import sealing_statement
 from ledger.typed_data import Enrolment
 from storage.recipients import SealingKey
 from tests.app.parties import MACHINE, Party, Printer, new_party, problem
+from tests.app.printers.rotating import opened, succession_body, succession_of, successor_of
 from tests.app.service import Service, running_service
 
 
@@ -145,20 +146,139 @@ class TestEnrol:
         refused = send(provider.service, body | {"signing_key": off} | signatures)
         problem(refused, "invalid-signature")
 
-    def test_tells_no_code_from_another(self, service: Service, provider: Party) -> None:
-        made = created(provider)
-        printer = Printer(service, made["id"])
-        assert printer.enrol(made["enrolment_code"]).status_code == 200
-        provider.expect(200, "POST", f"/v1/printers/{made['id']}/approve", json={})
-        used = printer.enrol(made["enrolment_code"])
-        unknown = Printer(service, made["id"]).enrol("pve_" + "0" * 64)
-        assert used.status_code == unknown.status_code == 404
-        assert used.json() == unknown.json()
-
     def test_is_refused_before_there_is_a_key(self, provider: Party) -> None:
         made = created(provider)
         refused = provider.call("POST", f"/v1/printers/{made['id']}/approve", json={})
         assert "awaiting_key" in problem(refused, "conflict")["detail"]
+
+
+EVIDENCE = {"format": "partvault/tpm2-certify/v1", "attestation_key": "YQ=="}
+
+
+def enrolled_in(
+    provider: Party, state: str, attestation: dict[str, Any] | None, licence: dict[str, Any]
+) -> tuple[Printer, str]:
+    """A printer whose code was used, in a state that is shown; and the code."""
+    made = created(provider)
+    printer = Printer(provider.service, made["id"])
+    body = printer.enrolment_body(made["enrolment_code"]) | printer.signatures(provider.address)
+    assert send(provider.service, body | {"attestation": attestation}).status_code == 200
+    path = f"/v1/printers/{printer.id}"
+    if state != "awaiting_approval":
+        provider.expect(200, "POST", f"{path}/approve", json={})
+    if state == "quarantined":
+        provider.expect(200, "POST", f"{path}/quarantine", json={"reason": "its door was open"})
+    if state == "superseded":
+        provider.authorise(licence, printer)  # as long as it is under way, the service retires nothing
+        successor_of(provider, printer)
+    if state == "retired":
+        provider.expect(200, "POST", f"{path}/retire", json={})
+    return printer, made["enrolment_code"]
+
+
+def requests_of(provider: Party, printer: Printer, code: str, attestation: Any) -> dict[str, dict[str, Any]]:
+    """What may be sent with a used code: the enrolment itself, and what differs from it in one thing."""
+    other = Printer(provider.service, printer.id)
+    rekeyed = Printer(provider.service, printer.id, key=other.key, sealing=printer.sealing)
+    resealed = Printer(provider.service, printer.id, key=printer.key, sealing=other.sealing)
+    unsigned = printer.enrolment_body(code)
+    first, whole = unsigned, unsigned | printer.signatures(provider.address) | {"attestation": attestation}
+    another = None if attestation else {"evidence": EVIDENCE}
+    wrong = other.signatures(provider.address)
+
+    def signed(by: Printer) -> dict[str, Any]:
+        return by.enrolment_body(code) | by.signatures(provider.address) | {"attestation": attestation}
+
+    return {
+        "first request": first,
+        "whole": whole,
+        "other signing key": signed(rekeyed),
+        "other signing key, first request": rekeyed.enrolment_body(code),
+        "other sealing key": signed(resealed),
+        "other sealing key, first request": resealed.enrolment_body(code),
+        "other keys": signed(other),
+        "one signature": whole | {"sealing_signature": None},
+        "other one signature": whole | {"signature": None},
+        "forged possession": whole | {"signature": wrong["signature"]},
+        "forged sealing": whole | {"sealing_signature": wrong["sealing_signature"]},
+        "succession of nobody": whole | {"succession_signature": whole["signature"]},
+        "other evidence": whole | {"attestation": another},
+        "other device": whole | {"attestation": {"evidence": EVIDENCE | {"attestation_key": "Yg=="}}},
+    }
+
+
+class TestRepeat:
+    """A code that was used answers the very same enrolment, and after the approval nothing else.
+
+    `BEFORE` are the answers before the approval, where the code still tells what is wrong.
+    """
+
+    BEFORE = {"other evidence": 200, "other device": 200} | dict.fromkeys(
+        (
+            "one signature",
+            "other one signature",
+            "forged possession",
+            "forged sealing",
+            "succession of nobody",
+        ),
+        422,
+    )
+
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def licence(owner: Party, provider: Party, revision: dict[str, Any]) -> dict[str, Any]:
+        return owner.license(revision, provider, prints=9)
+
+    @pytest.mark.parametrize("attestation", [None, {"evidence": EVIDENCE}], ids=["plain", "attested"])
+    @pytest.mark.parametrize(
+        "state", ["awaiting_approval", "enrolled", "quarantined", "superseded", "retired"]
+    )
+    def test_is_answered_where_nothing_differs(
+        self, provider: Party, licence: dict[str, Any], state: str, attestation: dict[str, Any] | None
+    ) -> None:
+        printer, code = enrolled_in(provider, state, attestation, licence)
+        unknown = send(provider.service, Printer(provider.service, "").enrolment_body("pve_" + "0" * 64))
+        before = row_of(provider, printer)
+        for name, body in requests_of(provider, printer, code, attestation).items():
+            answer = send(provider.service, body)
+            if state != "retired" and name in {"first request", "whole"}:
+                assert answer.status_code == 200, (name, answer.text)
+                assert answer.json()["printer_id"] == printer.id
+            elif state == "awaiting_approval":
+                assert answer.status_code == self.BEFORE.get(name, 409), (name, answer.text)
+            else:
+                assert (answer.status_code, answer.json()) == (404, unknown.json()), name
+        assert row_of(provider, printer) == before, "a repeat stores nothing"
+
+    def test_is_answered_as_before_the_approval(self, provider: Party) -> None:
+        made = created(provider)
+        printer = Printer(provider.service, made["id"])
+        first = printer.enrol(made["enrolment_code"]).json()
+        provider.expect(200, "POST", f"/v1/printers/{made['id']}/approve", json={})
+        assert printer.enrol(made["enrolment_code"]).json() == first | {"state": "enrolled"}
+
+    def test_of_a_rotation_is_answered_too(self, provider: Party) -> None:
+        old = provider.printer()
+        made = opened(provider, old)
+        new = Printer(provider.service, made["id"])
+        body = succession_body(provider, old, new, made["enrolment_code"])
+        assert send(provider.service, body).status_code == 200
+        provider.expect(200, "POST", f"/v1/printers/{new.id}/approve", json={})
+        assert send(provider.service, body).json()["printer_id"] == new.id
+        forged = new.sign(succession_of(provider, old, new))
+        for succession in (None, forged):
+            refused = send(provider.service, body | {"succession_signature": succession})
+            assert problem(refused, "not-found")["detail"].startswith("there is no enrolment code")
+
+
+def row_of(provider: Party, printer: Printer) -> list[Any]:
+    columns = (
+        *("state", "code_sha256", "code_expires_at", "key_x", "key_y", "sealing_suite", "sealing_public"),
+        *("possession_signature", "sealing_signature", "printer_hash", "enrol_operation", "attestation"),
+    )
+    return [
+        provider.service.column(f"select {name} from printers where id = ?", printer.id) for name in columns
+    ]
 
 
 class TestCode:
@@ -174,6 +294,16 @@ class TestCode:
         made = created(provider)
         short.clock.forward(61)
         assert Printer(short, made["id"]).enrol(made["enrolment_code"]).status_code == 404
+
+    def test_expires_for_repeats_too(self, short: Service) -> None:
+        provider = new_party(short, "provider")
+        made = created(provider)
+        printer = Printer(short, made["id"])
+        assert printer.enrol(made["enrolment_code"]).status_code == 200
+        provider.expect(200, "POST", f"/v1/printers/{made['id']}/approve", json={})
+        assert printer.enrol(made["enrolment_code"]).status_code == 200
+        short.clock.forward(61)
+        assert printer.enrol(made["enrolment_code"]).status_code == 404
 
     def test_is_kept_as_its_digest_only(self, service: Service, provider: Party) -> None:
         code = created(provider)["enrolment_code"].encode()
