@@ -64,6 +64,7 @@ class Strikes:
         self._dying = dying
         self._idle = idle
         self._armed = False
+        self._undecided: list[None] = []
         self._met: Counter[str] = Counter()
         self._kinds: dict[str, str | None] = {}
         self._places: dict[CodeType, str | None] = {}
@@ -78,12 +79,21 @@ class Strikes:
         """Begin to count anew, to die at `due`."""
         self.due, self.passed = due, []
         self._met.clear()
+        self._undecided = [None]
         self._armed = True
 
-    def disarm(self) -> list[str]:
-        """Stop counting; gives the points passed."""
+    def disarm(self) -> list[str] | None:
+        """Stop counting; gives the points passed, None where a thread is about to end the process."""
         self._armed = False
-        return self.passed
+        return self.passed if self._decide() else None
+
+    def _decide(self) -> bool:
+        """Whether it is the first to say how this ends; the interpreter pops for one thread alone."""
+        try:
+            self._undecided.pop()
+        except IndexError:
+            return False
+        return True
 
     def _hook(self, frame: FrameType, event: str, argument: Any) -> None:
         if not self._armed:
@@ -113,7 +123,7 @@ class Strikes:
         point = f"{place}|{self._met[place]}"
         self._met[place] += 1
         self.passed.append(point)
-        if point == self.due:
+        if point == self.due and self._decide():
             self._armed = False
             self._dying(point)
             os.kill(os.getpid(), signal.SIGKILL)

@@ -102,8 +102,13 @@ def live(data_dir: Path, plan: Path) -> None:
         tell(armed=due)
         strikes.arm(due)
 
+    def disarm(*_: object) -> None:
+        passed = strikes.disarm()
+        if passed is not None:
+            tell(passed=passed)
+
     signal.signal(signal.SIGUSR1, arm)
-    signal.signal(signal.SIGUSR2, lambda *_: tell(passed=strikes.disarm()))
+    signal.signal(signal.SIGUSR2, disarm)
     strikes.install()
     serve(service_settings(port=0, data_dir=data_dir), as_json=False)
 
