@@ -59,6 +59,7 @@ class Access:
     insecure: whether loopback may do without security and user
     connect_timeout_s: connecting, signing in
     call_timeout_s: one service call
+    apply_timeout_s: how long a machine may take to apply a file that it has
     session_timeout_s: how long the server keeps a session whose agent is gone
     """
 
@@ -69,6 +70,7 @@ class Access:
     insecure: bool = False
     connect_timeout_s: float = 10.0
     call_timeout_s: float = 30.0
+    apply_timeout_s: float = 600.0
     session_timeout_s: float = 120.0
 
     def __post_init__(self) -> None:
@@ -101,15 +103,15 @@ class Channel:
         # The library's debug lines quote whole requests, and with them parts.
         logging.getLogger("asyncua").setLevel(logging.CRITICAL)
 
-    def run(self, work: Callable[[Client], Coroutine[Any, Any, _T]]) -> _T:
-        """Do `work` in the session.
+    def run(self, work: Callable[[Client], Coroutine[Any, Any, _T]], timeout_s: float | None = None) -> _T:
+        """Do `work` in the session, for `timeout_s`, or for one call's time.
 
         DriverError where the server cannot be reached, is not the pinned one, does not let the agent in, or
         answers with a bad status; LostAnswer where it broke off in the middle.
         """
         client = self._client or self._connect()
         try:
-            return self._wait(work(client), self.access.call_timeout_s)
+            return self._wait(work(client), timeout_s or self.access.call_timeout_s)
         except UaStatusCodeError as error:
             if not _name(error).startswith(_BROKEN):
                 raise self._refused(error) from error

@@ -25,11 +25,11 @@ from asyncua.ua.object_ids import ObjectIds
 
 from printer_agent.drivers.base import Delivery, Phase, Sighting, UncertainStart
 from printer_agent.drivers.opcua.channel import Access, Channel, LostAnswer
-from printer_agent.drivers.opcua.file_store import OpenFile
 from printer_agent.drivers.opcua.job_control import (
     JOB_RESULT_UNSUCCESSFUL,
     JobOrder,
     JobResponse,
+    JobState,
     OrderAndState,
     State,
     WorkMaster,
@@ -37,6 +37,8 @@ from printer_agent.drivers.opcua.job_control import (
     parameter,
     top_state,
 )
+from printer_agent.drivers.opcua.job_store import OpenFile, close, write
+from printer_agent.drivers.opcua.layers import percent_of
 from printer_agent.drivers.opcua.layout import Layout, find_layout
 from printer_agent.errors import DriverError
 
@@ -67,9 +69,9 @@ class OpcUaDriver:
         """Store the file, then store and start the job order.
 
         0. No order of this id is there, and no other is under way.
-        1. The file is written under another name and renamed when it is whole.
+        1. The file is written where no order can name it, and handed over when it is whole.
         2. The order is given once; where its answer is lost, only a look can tell.
-        3. A refused order's file is deleted.
+        3. A refused order's file is deleted, where the machine lets files be deleted.
         """
         # (0) nothing else
         self._require_free(delivery)
@@ -91,11 +93,11 @@ class OpcUaDriver:
         """Ask for the order, then for the answer kept of it, then for the file."""
         listed = self._listed(delivery)
         if listed is not None:
-            return self._sighting(delivery, top_state(listed.states), self._response(delivery))
+            return self._sighting(delivery, listed.states, listed.order, self._response(delivery))
         response = self._response(delivery)
         if response is not None:
-            return self._sighting(delivery, top_state(response.states), response)
-        self._delete(_part(delivery))
+            return self._sighting(delivery, response.states, None, response)
+        self._run(lambda client, at: at.files.delete_unfinished(client, delivery.name))
         stored = self._run(lambda client, at: at.files.find(client, delivery.name))
         return Sighting(Phase.ABSENT if stored is None else Phase.PLACED)
 
@@ -124,23 +126,24 @@ class OpcUaDriver:
                 )
             command = "Cancel" if state is State.NOT_ALLOWED_TO_START else "Clear"
             self._run(lambda client, at: at.jobs.command(client, command, _order_id(delivery)))
-        self._delete(_part(delivery))
         self._delete(delivery.name)
 
     def check(self) -> str:
         """Whether the machine is the pinned one, lets the agent in, and has no order under way."""
         self._require_idle(self._run(lambda client, at: at.jobs.orders(client)))
-        product = self._run(_product)
+        product, words = self._run(_product)
         secured = (
             "without security" if self._channel.access.insecure else "Basic256Sha256, signed and encrypted"
         )
-        return f"{product} at {self._url} takes job orders; {secured}"
+        return f"{product} at {self._url} takes job orders and {words}; {secured}"
 
     def close(self) -> None:
         """Close the session."""
         self._channel.close()
 
-    def _run(self, work: Callable[[Client, Layout], Coroutine[Any, Any, _T]]) -> _T:
+    def _run(
+        self, work: Callable[[Client, Layout], Coroutine[Any, Any, _T]], timeout_s: float | None = None
+    ) -> _T:
         """Do `work` with the session and the machine's layout, which a restarted server may have changed."""
 
         async def located(client: Client) -> _T:
@@ -149,24 +152,26 @@ class OpcUaDriver:
             return await work(client, self._layout)
 
         try:
-            return self._channel.run(located)
+            return self._channel.run(located, timeout_s)
         except LostAnswer:
             self._layout = None
             raise
 
     def _uploaded(self, delivery: Delivery, content: Iterable[bytes]) -> ua.NodeId:
         """Write the file and give its node; nothing of it stays where that breaks off."""
-        file = self._run(lambda client, at: at.files.create(client, _part(delivery)))
+        file = self._run(lambda client, at: at.files.create(client, delivery.name))
         try:
             for piece in _pieces(content):
                 self._run(partial(_write, file, piece))
-            self._run(lambda client, at: at.files.close(client, file))
-            return self._run(lambda client, at: at.files.rename(client, file.node, delivery.name))
+            return self._run(
+                lambda client, at: at.files.keep(client, file, delivery.name),
+                self._channel.access.apply_timeout_s,
+            )
         except BaseException:
             with suppress(DriverError):  # it may be closed already
-                self._run(lambda client, at: at.files.close(client, file))
+                self._run(lambda client, _at: close(client, file))
             with suppress(DriverError):  # the next look deletes it
-                self._delete(_part(delivery))
+                self._run(lambda client, at: at.files.delete_unfinished(client, delivery.name))
             raise
 
     def _require_free(self, delivery: Delivery) -> None:
@@ -216,14 +221,17 @@ class OpcUaDriver:
     def _response(self, delivery: Delivery) -> JobResponse | None:
         return self._run(lambda client, at: at.jobs.response(client, _order_id(delivery)))
 
-    def _sighting(self, delivery: Delivery, state: State, response: JobResponse | None) -> Sighting:
+    def _sighting(
+        self, delivery: Delivery, states: list[JobState], order: JobOrder | None, response: JobResponse | None
+    ) -> Sighting:
+        state = top_state(states)
         words = state.name.lower().replace("_", " ")
         said = response.description.Text if response is not None and response.description else None
         detail = f"the machine says {words}" + (f": {said}" if said else "")
         if state is State.NOT_ALLOWED_TO_START:
             return Sighting(Phase.PLACED, detail=detail)
         if state in _BUSY:
-            return Sighting(Phase.PRINTING, detail=detail)
+            return Sighting(Phase.PRINTING, self._percent(order, response), detail)
         if state is State.ABORTED:
             asked = delivery.release_id in self._aborted
             return Sighting(Phase.CANCELLED if asked else Phase.FAILED, detail=detail)
@@ -231,13 +239,16 @@ class OpcUaDriver:
             return Sighting(Phase.FAILED, detail=detail + ", without success")
         return Sighting(Phase.COMPLETED, 100.0, detail)
 
+    def _percent(self, order: JobOrder | None, response: JobResponse | None) -> float | None:
+        index = self._layout.layers if self._layout is not None else None
+        if index is None or response is None:
+            return None
+        planned = (order.parameters or []) if order is not None else []
+        return percent_of([*planned, *(response.data or [])], index)
+
 
 def _order_id(delivery: Delivery) -> str:
     return f"partvault-{delivery.release_id}"
-
-
-def _part(delivery: Delivery) -> str:
-    return f"{delivery.name}.part"
 
 
 def _order(delivery: Delivery, file: ua.NodeId) -> JobOrder:
@@ -279,10 +290,11 @@ def _pieces(content: Iterable[bytes]) -> Iterator[bytes]:
             yield bytes(piece[start : start + _WRITE_BYTES_MAX])
 
 
-async def _write(file: OpenFile, piece: bytes, client: Client, at: Layout) -> None:
-    await at.files.write(client, file, piece)
+async def _write(file: OpenFile, piece: bytes, client: Client, _at: Layout) -> None:
+    await write(client, file, piece)
 
 
-async def _product(client: Client, _layout: Layout) -> str:
+async def _product(client: Client, at: Layout) -> tuple[str, str]:
+    """Name the machine, and the way it takes files."""
     info = await client.get_node(_PRODUCT).read_value()
-    return str(info or "a machine")
+    return str(info or "a machine"), at.files.words

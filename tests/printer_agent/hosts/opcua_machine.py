@@ -25,6 +25,7 @@ from asyncua.crypto.permission_rules import User, UserRole
 from asyncua.crypto.uacrypto import der_from_x509
 from asyncua.ua.ua_binary import struct_from_binary
 
+from printer_agent.drivers.opcua import layers
 from printer_agent.drivers.opcua.job_control import (
     JOB_RESPONSE,
     NAMESPACE,
@@ -33,12 +34,15 @@ from printer_agent.drivers.opcua.job_control import (
     JobResponse,
     JobState,
     OrderAndState,
+    Parameter,
     State,
     WorkMaster,
     node_id,
     packed,
     parameter,
 )
+from tests.printer_agent.hosts.opcua_files import Files
+from tests.printer_agent.hosts.opcua_transfer import Transfers
 
 TICK_S = 0.02
 GOOD, UNKNOWN, WRONG_STATE, NOT_ACCEPTED = 1, 1 << 1, 1 << 3, 1 << 4
@@ -47,10 +51,8 @@ POLICIES = {
     "signed": ua.SecurityPolicyType.Basic256Sha256_Sign,
     "none": ua.SecurityPolicyType.NoSecurity,
 }
-TEXT, NODE, FLAG, NUMBER, BYTES, STATUS = (
+TEXT, NUMBER, BYTES, STATUS = (
     ua.VariantType.String,
-    ua.VariantType.NodeId,
-    ua.VariantType.Boolean,
     ua.VariantType.UInt32,
     ua.VariantType.ByteString,
     ua.VariantType.UInt64,
@@ -59,7 +61,10 @@ TEXT, NODE, FLAG, NUMBER, BYTES, STATUS = (
 
 @dataclass
 class Setup:
-    """Who may come in, and how; and how fast the machine builds."""
+    """Who may come in, and how; how fast the machine builds, and whether it counts layers.
+
+    transfer: the options of its temporary transfers (`opcua_transfer.OPTIONS`); empty where it keeps files
+    """
 
     port: int
     policies: list[str] = field(default_factory=lambda: ["secure"])
@@ -68,6 +73,8 @@ class Setup:
     password: str = "correct horse"
     anonymous: bool = False
     bytes_per_s: float = 100_000
+    transfer: str = ""
+    layers: bool = False
 
     @classmethod
     def read(cls, folder: Path) -> Setup:
@@ -82,6 +89,8 @@ class Ways:
     answer_after_s: float = 0.0
     refuses: bool = False
     unsuccessful: bool = False
+    applies_after_s: float = 0.0
+    spoils: bool = False
 
 
 @dataclass
@@ -119,9 +128,9 @@ class Users:
 class Machine:
     """The machine behind the server: what it stores, and what it builds."""
 
-    def __init__(self, folder: Path, bytes_per_s: float) -> None:
+    def __init__(self, folder: Path, setup: Setup) -> None:
         self.folder = folder
-        self.bytes_per_s = bytes_per_s
+        self.setup = setup
         self.files = folder / "files"
         self.files.mkdir(exist_ok=True)
         self.kept = folder / "jobs.json"
@@ -149,7 +158,7 @@ class Machine:
         """Begin what may begin, end what is done; whether anything changed."""
         running = [job for job in self.jobs if job.state == State.RUNNING]
         waiting = [job for job in self.jobs if job.state == State.ALLOWED_TO_START]
-        if running and time.time() >= running[0].began + self.size(running[0]) / self.bytes_per_s:
+        if running and self.done(running[0]) >= 1:
             running[0].state = State.ENDED
             self.note(running[0])
         elif waiting and not running:
@@ -160,9 +169,11 @@ class Machine:
         self.keep()
         return True
 
-    def size(self, job: Job) -> int:
+    def done(self, job: Job) -> float:
+        """The share of a build that is done, by the size of its file."""
         path = self.files / job.path
-        return path.stat().st_size if path.exists() else 0
+        takes_s = (path.stat().st_size if path.exists() else 0) / self.setup.bytes_per_s
+        return min(1.0, (time.time() - job.began) / takes_s) if takes_s else 1.0
 
     def fail(self) -> None:
         for job in self.jobs:
@@ -181,11 +192,16 @@ class Service:
         self.index = 0
         self.own = 0
         self.handle = 0
+        self.layers = 0
+        options = machine.setup.transfer
+        self.store: Files | Transfers = Transfers(self, options) if options else Files(self)
 
     async def build(self) -> None:
         """Make types and objects; take up the files that are there."""
         self.index = await self.server.register_namespace(NAMESPACE)
         self.own = await self.server.register_namespace("urn:partvault:test-machine")
+        if self.machine.setup.layers:
+            self.layers = await self.server.register_namespace(layers.NAMESPACE)
         for number, name in (
             (1002, "ISA95JobOrderReceiverObjectType"),
             (1003, "ISA95JobResponseProviderObjectType"),
@@ -209,15 +225,7 @@ class Service:
             await self.method(control, name, work, [TEXT, comment], [STATUS])
         results = await self.typed(management, "JobOrderResults", node_id(1003, self.index))
         await self.method(results, "RequestJobResponseByJobOrderID", self.response, [TEXT], [order, STATUS])
-        await self.build_store(printer)
-
-    async def build_store(self, printer: Node) -> None:
-        self.store = await self.typed(printer, "FileSystem", node_id(ua.ObjectIds.FileDirectoryType), 0)
-        await self.method(self.store, "CreateFile", self.create_file, [TEXT, FLAG], [NODE, NUMBER], 0)
-        await self.method(self.store, "Delete", self.delete, [NODE], [], 0)
-        await self.method(self.store, "MoveOrCopy", self.move, [NODE, NODE, FLAG, TEXT], [NODE], 0)
-        for path in sorted(self.machine.files.iterdir()):
-            await self.file(path.name)
+        await self.store.build(printer)
 
     async def typed(self, parent: Node, name: str, kind: ua.NodeId, index: int | None = None) -> Node:
         """An object of a type, without the nodes that the type would bring along."""
@@ -231,7 +239,7 @@ class Service:
         owner: Node,
         name: str,
         work: Callable[..., Any],
-        takes: list[ua.VariantType],
+        takes: list[Any],
         gives: list[ua.VariantType],
         index: int | None = None,
     ) -> None:
@@ -241,12 +249,9 @@ class Service:
     def qualified(self, name: str, index: int | None = None) -> ua.QualifiedName:
         return ua.QualifiedName(name, self.index if index is None else index)
 
-    async def file(self, name: str) -> Node:
-        number = ua.NodeId(f"file.{name}", self.own)
-        made = await self.store.add_object(number, ua.QualifiedName(name, self.own))
-        await self.method(made, "Write", self.write, [NUMBER, BYTES], [], 0)
-        await self.method(made, "Close", self.close, [NUMBER], [], 0)
-        return made
+    async def file_methods(self, file: Node, close: Callable[..., Any]) -> None:
+        await self.method(file, "Write", self.write, [NUMBER, BYTES], [], 0)
+        await self.method(file, "Close", close, [NUMBER], [], 0)
 
     async def show(self) -> None:
         """Put the orders and their states where clients read them."""
@@ -265,15 +270,14 @@ class Service:
     async def store_and_start(self, _: Any, order: ua.Variant, _comment: ua.Variant) -> Any:
         asked = struct_from_binary(JobOrder, Buffer(order.Value.Body))
         ways = self.machine.ways()
-        paths = [
-            given.value.Value
-            for master in asked.work_masters
-            for given in master.parameters
-            if given.id == "LocalPath"
-        ]
+        given = {each.id: each.value.Value for master in asked.work_masters for each in master.parameters}
+        path, node = given["LocalPath"], given.get("FileNodeId")
         if ways.refuses or self.machine.find(asked.id) is not None:
+            self.store.refuse(node)
             return [ua.Variant(NOT_ACCEPTED, STATUS)]
-        self.machine.jobs.append(Job(asked.id, paths[0], unsuccessful=ways.unsuccessful))
+        if not self.store.name(node, path):
+            return [ua.Variant(NOT_ACCEPTED, STATUS)]
+        self.machine.jobs.append(Job(asked.id, path, unsuccessful=ways.unsuccessful))
         self.machine.keep()
         await self.show()
         await asyncio.sleep(ways.answer_after_s)
@@ -295,6 +299,7 @@ class Service:
             return [ua.Variant(UNKNOWN if job is None else WRONG_STATE, STATUS)]
         if to is None:
             self.machine.jobs.remove(job)
+            self.store.forget(job.path)
         else:
             job.state = to
             self.machine.note(job)
@@ -311,19 +316,22 @@ class Service:
             order_id=ua.String(job.id),
             description=ua.LocalizedText(job.said, "en") if job.said else None,
             states=[state_of(job)],
-            data=[parameter("JobResult", 2 if job.unsuccessful else 1, ua.VariantType.Int32)],
+            data=[
+                parameter("JobResult", 2 if job.unsuccessful else 1, ua.VariantType.Int32),
+                *(self.counted(job) if self.layers and job.state == State.RUNNING else ()),
+            ],
         )
         return [ua.Variant(packed(answer, JOB_RESPONSE, self.index)), ua.Variant(GOOD, STATUS)]
 
-    async def create_file(self, _: Any, name: ua.Variant, _open: ua.Variant) -> Any:
-        path = self.machine.files / Path(name.Value).name
-        if path.exists():
-            return ua.StatusCode(ua.StatusCodes.BadBrowseNameDuplicated)
-        path.touch()
-        self.handle += 1
-        self.machine.handles[self.handle] = path
-        made = await self.file(path.name)
-        return [ua.Variant(made.nodeid, NODE), ua.Variant(self.handle, NUMBER)]
+    def counted(self, job: Job) -> list[Parameter]:
+        """How many of its two hundred layers are done."""
+        layer = ua.UInt32(200 * self.machine.done(job))
+        run = layers.RunInfo(layer=layer, identifier=ua.String("run 1"), state=state_of(job))
+        runs = [packed(run, layers.RUN_INFO, self.layers)]
+        return [
+            parameter("LayersPlanned", 200, NUMBER),
+            parameter("Runs", runs, ua.VariantType.ExtensionObject),
+        ]
 
     async def write(self, _: Any, handle: ua.Variant, piece: ua.Variant) -> Any:
         if handle.Value not in self.machine.handles:
@@ -331,30 +339,6 @@ class Service:
         with self.machine.handles[handle.Value].open("ab") as stream:
             stream.write(piece.Value)
         return []
-
-    async def close(self, _: Any, handle: ua.Variant) -> Any:
-        self.machine.handles.pop(handle.Value, None)
-        return []
-
-    async def delete(self, _: Any, node: ua.Variant) -> Any:
-        name = str(node.Value.Identifier).removeprefix("file.")
-        path = self.machine.files / name
-        printing = any(job.path == name and job.state == State.RUNNING for job in self.machine.jobs)
-        if printing or path in self.machine.handles.values():
-            return ua.StatusCode(ua.StatusCodes.BadInvalidState)
-        path.unlink(missing_ok=True)
-        await self.server.delete_nodes([self.server.get_node(node.Value)], recursive=True)
-        return []
-
-    async def move(self, _: Any, node: ua.Variant, _to: Any, _copy: Any, name: ua.Variant) -> Any:
-        old = self.machine.files / str(node.Value.Identifier).removeprefix("file.")
-        new = self.machine.files / Path(name.Value).name
-        if new.exists():
-            return ua.StatusCode(ua.StatusCodes.BadBrowseNameDuplicated)
-        old.rename(new)
-        await self.server.delete_nodes([self.server.get_node(node.Value)], recursive=True)
-        made = await self.file(new.name)
-        return [ua.Variant(made.nodeid, NODE)]
 
 
 def state_of(job: Job) -> JobState:
@@ -365,7 +349,7 @@ def state_of(job: Job) -> JobState:
 async def serve(folder: Path) -> None:
     """Serve until the process is ended."""
     setup = Setup.read(folder)
-    machine, server = Machine(folder, setup.bytes_per_s), Server(user_manager=Users(folder))
+    machine, server = Machine(folder, setup), Server(user_manager=Users(folder))
     await server.init()
     server.set_endpoint(f"opc.tcp://127.0.0.1:{setup.port}/machine")
     server.set_security_policy([POLICIES[name] for name in setup.policies])
