@@ -52,7 +52,8 @@ def draw(paper: Paper, certificate: bytes) -> bytes:
     """Draw the page, with the JSON certificate attached. The same certificate gives the same bytes."""
     says = paper.says
     moment = datetime.fromtimestamp(says.reported.time, UTC)
-    sheet = new_sheet(f"Certificate of print 0x{says.print.hex()}", moment)
+    words = f"{paper.part}{paper.owner}{paper.provider}{paper.printer}{certificate.decode()}"
+    sheet = new_sheet(f"Certificate of print 0x{says.print.hex()}", moment, words)
     _head(sheet, paper)
     _part(sheet, paper)
     _measured(sheet, says.report.measurements)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
+
+from app.certificates.letters import family, shown, take_letters
 
 if TYPE_CHECKING:
     from fpdf import FPDF
@@ -23,8 +26,8 @@ class Column:
     width_mm: float
 
 
-def new_sheet(title: str, moment: datetime) -> FPDF:
-    """Give an A4 page of the margins all of them have, dated `moment`."""
+def new_sheet(title: str, moment: datetime, words: str) -> FPDF:
+    """Give an A4 page of the margins all of them have, dated `moment`, with the letters of these words."""
     from fpdf import FPDF
 
     sheet = FPDF(format="A4")
@@ -32,6 +35,7 @@ def new_sheet(title: str, moment: datetime) -> FPDF:
     sheet.set_title(title)
     sheet.set_auto_page_break(False)
     sheet.set_margins(LEFT_MM, LEFT_MM)
+    take_letters(sheet, words)
     sheet.add_page()
     return sheet
 
@@ -55,7 +59,7 @@ def write(
 def paragraph(sheet: FPDF, text: str, *, size: float, colour: Sequence[int], height: float) -> None:
     """Write text over as many lines as it takes."""
     _font(sheet, size, colour)
-    sheet.multi_cell(WIDTH_MM, height, plain(text), align="L")
+    sheet.multi_cell(WIDTH_MM, height, shown(sheet, text), align="L")
 
 
 def heading(sheet: FPDF, text: str) -> None:
@@ -88,7 +92,7 @@ def pairs(
     for name, value in rows:
         sheet.set_x(left)
         _font(sheet, size, FAINT)
-        sheet.cell(name_mm, height, plain(name))
+        sheet.cell(name_mm, height, name)
         stands_out = bool(strong) and name == strong
         _font(sheet, size + 2 if stands_out else size, INK, "B" if stands_out else "")
         room = width - name_mm
@@ -106,22 +110,19 @@ def table(sheet: FPDF, columns: Sequence[Column], rows: Sequence[Sequence[str]])
         sheet.ln(4.6)
 
 
-def plain(text: str) -> str:
-    """Write with the letters that every reader's built-in font has."""
-    shown = text.replace("…", "...").replace("–", "-").encode("latin-1", "replace").decode("latin-1")
-    return "".join(letter if letter.isprintable() else "?" for letter in shown)
-
-
 def _fitted(sheet: FPDF, text: str, width: float) -> str:
     """Give the text as far as it fits."""
-    shown = plain(text)
-    if sheet.get_string_width(shown) <= width - 1:
-        return shown
-    while shown and sheet.get_string_width(shown + "...") > width - 1:
-        shown = shown[:-1]
-    return shown + "..."
+    whole = shown(sheet, text)
+
+    def too_wide(length: int) -> bool:
+        return sheet.get_string_width(whole[:length] + "...") > width - 1
+
+    if sheet.get_string_width(whole) <= width - 1:
+        return whole
+    most = bisect_left(range(len(whole) + 1), True, key=too_wide) - 1
+    return whole[: max(most, 0)] + "..."
 
 
 def _font(sheet: FPDF, size: float, colour: Sequence[int], style: str = "") -> None:
-    sheet.set_font("Helvetica", style, size)
+    sheet.set_font(family(sheet), style, size)
     sheet.set_text_color(*colour)
