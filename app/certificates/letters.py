@@ -3,7 +3,8 @@
 A page whose words all are Latin-1 (ISO 8859-1) needs no font. Any other is set in FiraGO (Latin, Greek,
 Cyrillic, Georgian, Arabic, Hebrew, Devanagari, Thai), with Noto Sans CJK for what that lacks; both are cut
 down to the letters used, joined and ordered by HarfBuzz, and can be searched and copied. What neither has,
-and what has no shape (controls, reversals of the writing direction), is written as its code point: `[U+1F600]`.
+and what has no shape (controls, reversals of the writing direction), is written as its code point, as in
+`[U+1F600]`.
 """
 
 from __future__ import annotations
