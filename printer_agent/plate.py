@@ -7,7 +7,8 @@ Order, with what a crash after each step leaves behind:
  3. redeemed                                         the same token gets the same releases again
  4. release ids in the journal                       as 3
  5. each verified, decrypted in memory, gated        as 3; nothing of any part is on disk
- 6. arranged into one mesh, which the gate passed    as 3
+ 6. turned as their recipes say, arranged into one
+    mesh, which the gate passed                      as 3
  7. all release ids in `starts`, at once             none ever starts again; the driver is asked for the file
  8. driver started, once                             as 7
 
@@ -17,7 +18,7 @@ each has an outcome of its own. A part whose outcome is to differ is left to the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
@@ -35,12 +36,12 @@ from printer_agent.preparing import Preparing
 from printer_agent.print_token import PrintToken
 from printer_agent.quarantine import waiting_in_quarantine
 from printer_agent.remote_job import RemoteJob
-from printer_agent.slicing.orientation import rotation_of
 from printer_agent.slicing.preparation import Preparation
 from printer_agent.started import AWAITING, Started, plate_delivery
 from printer_agent.tools import Tools, Watcher
 
 _NAME = "plate.stl"
+_TURNED_NAME = "turned.stl"
 _SHARED = ("process", "material", "parameters")
 
 
@@ -112,10 +113,6 @@ class PlatePrinting:
         for at, job in enumerate(jobs):
             if "gcode" in job.file.format:
                 raise GateRefused("plate_toolpath", f"part {at} is a toolpath, and nobody merges toolpaths")
-            if rotation_of(job.file.recipe) is not None:
-                raise GateRefused(
-                    "plate_orientation", f"the recipe of part {at} turns it; print it by itself"
-                )
             for name in _SHARED:
                 if (job.file.recipe.get(name) or None) != (first.get(name) or None):
                     raise GateRefused("plate_recipe", f"part {at} has another {name} than part 0")
@@ -174,15 +171,18 @@ class PlatePrinting:
     def _arranged(self, jobs: Sequence[Job], files: Sequence[MemoryFile]) -> bytes:
         """Put the meshes at their spots; GateRefused where they do not fit or the gate refuses the whole."""
         machine, recipe = self.tools.machine, self._recipe(jobs)
-        sources = [(job.file.filename, file.pieces()) for job, file in zip(jobs, files, strict=True)]
+        standing = [self._standing(job, file) for job, file in zip(jobs, files, strict=True)]
         options = {
             "spots": [self._spot(job) for job in jobs],
             "room_mm": list(machine.build_volume_mm),
-            "unit_mm": [machine.policy(job.file.recipe).unit_mm for job in jobs],
+            "unit_mm": [unit_mm for _, _, unit_mm in standing],
         }
         try:
             answer = self.tools.sandbox.run(
-                "arrange", sources, options, answer_bytes_max=self.tools.file_bytes_max
+                "arrange",
+                [(name, content) for name, content, _ in standing],
+                options,
+                answer_bytes_max=self.tools.file_bytes_max,
             )
             form = checked(answer)
         except (Refused, SandboxUnavailable, ValueError) as error:
@@ -198,14 +198,21 @@ class PlatePrinting:
         self.watcher.stage(JobState.GATED, f"{len(jobs)} parts arranged; the gate passed the plate")
         return answer.blobs[FILE]
 
+    def _standing(self, job: Job, file: MemoryFile) -> tuple[str, Iterable[bytes], float]:
+        """Give a part as its recipe stands it: a file's name, its content, and the unit in mm."""
+        turned = self.preparation.standing(job.file, file.pieces())
+        if turned is not None:
+            return _TURNED_NAME, [turned], 1.0
+        return job.file.filename, file.pieces(), self.tools.machine.policy(job.file.recipe).unit_mm
+
     def _spot(self, job: Job) -> dict[str, float]:
         stored = self.tools.journal.job(job.offer.print_id)
         return dict(stored.offer["plate"]["spot"])
 
     @staticmethod
     def _recipe(jobs: Sequence[Job]) -> dict[str, object]:
-        """The recipe that the parts share; the plate's mesh is in millimetres, whatever theirs were in."""
-        return {**jobs[0].file.recipe, "units": "mm", "canonical": False}
+        """The recipe that the parts share; the plate's mesh is in millimetres and stands as it is."""
+        return {**jobs[0].file.recipe, "units": "mm", "canonical": False, "orientation": None}
 
     def _begin(self, jobs: Sequence[Job], result: Result | None, size: int) -> None:
         """(7) all release ids at once, before the machine gets anything."""

@@ -1,7 +1,7 @@
 """May these parts share a plate? Reasons a part, beside those that each print has for itself.
 
 Pure. One build has one process, one material and one set of parameters, and every part of it is a mesh that
-the machine beside it slices together with the others.
+the machine beside it slices together with the others, standing as its recipe says.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.errors import Reason
-from mesh_tools.arrange import Spot, misplaced, pack
+from app.plates.standing import Sides, box_standing
+from mesh_tools.arrange import SLACK_MM, Spot, misplaced, pack
 
 _SHARED = ("process", "material", "parameters")
 """What the recipes of a plate's parts must agree in."""
@@ -41,15 +42,15 @@ class Judged:
 def judge_plate(parts: Sequence[PlatePart], room_mm: Sequence[float], spots: Sequence[Spot] | None) -> Judged:
     """Give every reason against each part; `spots` None has the parts packed in rows."""
     found: list[list[Reason]] = [[*_alike(parts, place)] for place in range(len(parts))]
+    sizes: list[tuple[float, float]] = []
     for place, part in enumerate(parts):
         if not part.mesh:
             message = "the part is a toolpath, and nobody merges toolpaths; print it by itself"
             found[place].append(Reason("plate_toolpath", message))
-        if not _stands(part.recipe):
-            message = "its recipe turns the part; a plate takes parts as their files have them"
-            found[place].append(Reason("plate_orientation", message))
         found[place] += _company(parts, part)
-    sizes = [part.size_mm[:2] for part in parts]
+        box = box_standing(part.size_mm, part.recipe.get("orientation"))
+        found[place] += _upright(box, room_mm[2])
+        sizes.append((box or part.size_mm)[:2])
     room = (room_mm[0], room_mm[1])
     layout = pack(sizes, room) if spots is None else tuple(spots)
     if layout is None:
@@ -83,15 +84,17 @@ def _company(parts: Sequence[PlatePart], part: PlatePart) -> list[Reason]:
     return []
 
 
-def _stands(recipe: Mapping[str, Any]) -> bool:
-    """Whether the recipe's orientation, the direction that points up, is that of the file."""
-    match recipe.get("orientation"):
-        case None:
-            return True
-        case [0, 0, int() | float() as up]:
-            return up > 0
-        case _:
-            return False
+def _upright(box: Sides | None, height_mm: float) -> list[Reason]:
+    """Hold the part as its recipe stands it against the room's height."""
+    if box is None:
+        message = "its recipe's orientation is no direction [x, y, z]; have the owner publish one that is"
+        return [Reason("plate_orientation", message)]
+    if box[2] > height_mm + SLACK_MM:
+        message = (
+            f"as its recipe stands it the part may be {box[2]:.1f} mm high; the room is {height_mm:g} mm"
+        )
+        return [Reason("plate_orientation", f"{message}; print it by itself")]
+    return []
 
 
 def _word(value: Any) -> str:

@@ -58,6 +58,6 @@ def turned(stl: bytes, rotation: Rotation) -> bytes:
 
 
 def _shortest(x: float, y: float, z: float) -> Rotation:
-    """The shortest turn from a unit vector to the vertical (Rodrigues)."""
-    k = 1 / (1 + z)
+    """The shortest turn from a unit vector to the vertical (Rodrigues); exact also close to straight down."""
+    k = 1 / (1 + z) if z > 0 else (1 - z) / (x * x + y * y)
     return ((1 - x * x * k, -x * y * k, -x), (-x * y * k, 1 - y * y * k, -y), (x, y, z))

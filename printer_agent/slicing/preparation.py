@@ -58,6 +58,15 @@ class Preparation:
         except GateRefused as error:
             raise NotReady(error.kind, error.message, error.remedy) from error
 
+    def standing(self, file: PrintFile, content: Iterable[bytes]) -> bytes | None:
+        """Give the shape (binary STL, mm) of a mesh that the gate has passed, turned as its recipe says.
+
+        Gives None where it stands as its file has it. Raises GateRefused where it cannot be made.
+        """
+        if not _turns(file):
+            return None
+        return Shapes(self.sandbox, self.machine).standing(content, file.filename, file.recipe)
+
     def prepared(self, file: PrintFile, content: Iterable[bytes]) -> bytes | None:
         """Give what the driver gets of a file that the gate has passed; None where it is the file itself.
 

@@ -152,6 +152,21 @@ class TestPrint:
         solid = Solid.of_model(load(memoryview(file.read_bytes()), file.name, Limits()), 1.0)
         assert solid.bounds.tolist() == [[10, 50, 0], [130, 180, 10]]
 
+    def test_turns_parts_as_their_recipes_say_and_places_them_so(self, machine: Machine) -> None:
+        turned = machine.market.published(orientation=[1, 0, 0])
+        machine.licences[0] = machine.market.owner.license(turned, machine.market.provider)
+        made = machine.plate(1, 1)
+        machine.print(made["token"])
+        assert machine.states(made) == ["completed"] * 2
+        (file,) = machine.delivered()
+        solid = Solid.of_model(load(memoryview(file.read_bytes()), file.name, Limits()), 1.0)
+        assert (solid.shells, solid.volume) == (2, pytest.approx(2 * BOX_MM3))
+        tops = {tuple(corner[:2]) for corner in solid.corners.reshape(-1, 3).tolist() if corner[2] == 20}
+        spot = made["layout"][0]
+        x, y = spot["x_mm"], spot["y_mm"]
+        assert spot["turn_deg"] == 0
+        assert tops == {(x, y), (x + 10, y), (x, y + 30), (x + 10, y + 30)}
+
 
 class TestRefusal:
     def test_a_machine_too_small_for_the_plate_prints_none_and_reports_all(self, machine: Machine) -> None:

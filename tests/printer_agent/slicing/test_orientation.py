@@ -71,6 +71,12 @@ class TestRotationOf:
         assert rotation @ rotation.T == pytest.approx(np.eye(3), abs=1e-9)
         assert np.linalg.det(rotation) == pytest.approx(1)
 
+    @pytest.mark.parametrize("lean", [10.0**-power for power in range(1, 12)])
+    def test_is_a_turn_also_close_to_upside_down(self, lean: float) -> None:
+        rotation = np.array(rotation_of({"orientation": [lean, lean / 3, -1]}))
+        assert rotation @ rotation.T == pytest.approx(np.eye(3), abs=1e-9)
+        assert np.linalg.det(rotation) == pytest.approx(1)
+
 
 class TestTurned:
     @pytest.mark.parametrize(
