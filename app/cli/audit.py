@@ -25,7 +25,9 @@ def audit(
     ] = None,
     csv: Annotated[
         Path | None,
-        typer.Option(help="Folder for grants, prints, outcomes and findings as CSV", file_okay=False),
+        typer.Option(
+            help="Folder for grants, prints, outcomes, printers and findings as CSV", file_okay=False
+        ),
     ] = None,
     pdf: Annotated[Path | None, typer.Option(help="File for a one-page report", dir_okay=False)] = None,
     data_dir: DataDir = None,
@@ -85,7 +87,7 @@ def _write(audited: Audited, csv: Path | None, pdf: Path | None) -> None:
         return
     from app.cli.audit_tables import tables_of
 
-    tables = tables_of(audited.report, audited.history)
+    tables = tables_of(audited.report, audited.history, audited.successions)
     if csv is not None:
         tables.write(csv)
     if pdf is not None:

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import select
 
 from app.cli import audit_identity, audit_objects, audit_rows
+from app.cli.audit_links import successions
 from app.cli.audit_relations import Relations
 from app.cli.audit_remote import Audited, Reader, audited, require_answer
 from app.cli.embedded import embedded_chain, identity_of
@@ -44,7 +45,9 @@ def audit_folder(settings: Settings, evidence: Mapping[str, Any] | None, *, quie
         database = open_database(settings.database_location)
         stack.callback(database.close)
         reader = Reader(Web3Chain.http(rpc_url), known.contract, first_block=known.first_block)
-        return audited(judge(settings, database, reader, evidence, quiet=quiet), reader)
+        found = audited(judge(settings, database, reader, evidence, quiet=quiet), reader)
+        with database.read() as session:
+            return replace(found, successions=successions(session, found.history.domain))
 
 
 def judge(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +38,14 @@ class Reader(ChainReader):
 
 @dataclass(frozen=True)
 class Audited:
-    """A report, and the history it judges."""
+    """A report, and the history it judges.
+
+    `successions`: which printer a printer replaces, by their names on chain, where there are rows that say so
+    """
 
     report: AuditReport
     history: History
+    successions: Mapping[bytes, bytes] = field(default_factory=dict)
 
 
 def audit_remote(rpc_url: str, contract: str, evidence: Mapping[str, Any] | None, *, quiet: bool) -> Audited:

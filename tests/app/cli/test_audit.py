@@ -154,7 +154,7 @@ class TestCommand:
         assert code == 0
         assert pdf.read_bytes().startswith(b"%PDF-")
         lines = {path.stem: len(path.read_text().splitlines()) - 1 for path in tables.iterdir()}
-        assert lines == {"grants": 1, "prints": 1, "outcomes": 1, "findings": 0}
+        assert lines == {"grants": 1, "prints": 1, "outcomes": 1, "printers": 1, "findings": 0}
 
     def test_verifies_the_evidence_of_a_print(
         self, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from app.cli.audit_chart import draw
 from app.cli.audit_pdf import Head, write
-from app.cli.audit_tables import GRANTS, PRINTS, AuditTables
+from app.cli.audit_tables import GRANTS, PRINTS, AuditTables, Cell
 from ledger.audit import AuditReport, Finding
 
 NOON = 1_800_000_000
@@ -19,16 +19,19 @@ def report(*findings: Finding) -> AuditReport:
 
 
 def tables(*findings: Finding) -> AuditTables:
-    grant = ["0xaa", "0xbb", "0xcc", 2, 1, 0, 9, "", 1, NOON, "0xdd", 0]
-    prints = [["0xaa", number, "0xee", "0xff", 2, NOON + number * 3600, "0xdd", 1] for number in (1, 2)]
+    grant: list[Cell] = ["0xaa", "0xbb", "0xcc", 2, 1, 0, 9, "", "", 1, NOON, "0xdd", 0]
+    prints: list[list[Cell]] = [
+        ["0xaa", number, "0xee", "0xff", 2, NOON + number * 3600, "0xdd", 1] for number in (1, 2)
+    ]
     rows = [(finding.row, finding.field, finding.problem) for finding in findings]
-    return AuditTables([grant], prints, [], rows)
+    return AuditTables([grant], prints, [], [], rows)
 
 
 class TestWriteTables:
     def test_writes_a_file_a_table(self, tmp_path: Path) -> None:
         paths = tables().write(tmp_path / "csv")
-        assert [path.name for path in paths] == ["grants.csv", "prints.csv", "outcomes.csv", "findings.csv"]
+        names = ("grants", "prints", "outcomes", "printers", "findings")
+        assert [path.stem for path in paths] == list(names)
         with paths[1].open(newline="") as stream:
             rows = list(csv.reader(stream))
         assert rows[0] == list(PRINTS)
@@ -39,7 +42,7 @@ class TestWriteTables:
     def test_keeps_formulas_from_running(self, tmp_path: Path) -> None:
         evil = ["=cmd|' /C calc'!A0", "+1", "-1", "@SUM(A1)", "\t=1", " =1", "\n=1"]
         findings = [Finding("row", "field", text) for text in evil]
-        path = tables(*findings).write(tmp_path)[3]
+        path = tables(*findings).write(tmp_path)[-1]
         with path.open(newline="") as stream:
             assert [row[2] for row in list(csv.reader(stream))[1:]] == [f"'{text}" for text in evil]
 

@@ -18,8 +18,10 @@ import pytest
 from sqlalchemy import Table, UniqueConstraint
 from sqlmodel import SQLModel
 
+from app.cli.audit_links import replaced_prints, successions
 from app.cli.audit_local import judge
 from app.cli.audit_remote import Reader
+from app.cli.audit_tables import GRANTS, PRINTERS, AuditTables, tables_of
 from app.cli.embedded import embedded_chain
 from app.clock import rfc3339
 from app.database import Database, open_database
@@ -434,6 +436,54 @@ class TestAccess:
         with folder.changed("organisations", statement, row["_rowid"]) as done:
             assert done
             assert any(found.startswith("api_keys") for found in found_in(folder))
+
+
+class TestTables:
+    """What the audit's CSV says takes the place of what, by the rows and events of the same folder."""
+
+    def test_names_the_print_that_a_licence_replaces(self, folder: Folder) -> None:
+        rows = folder.rows("licences")
+        (reissue,) = folder.rows("reissues")
+        (lost,) = [row for row in folder.rows("prints") if row["id"] == reissue["print_id"]]
+        hashes = {row["id"]: bytes(row["licence_hash"]) for row in rows}
+        expected = {hashes[reissue["licence_id"]]: (hashes[lost["licence_id"]], lost["sequence"])}
+        assert replaced_prints(folder.history) == expected
+        grants = self.tables(folder, {}).grants
+        said = {row[0]: row[GRANTS.index("replaces")] for row in grants}
+        assert {name: text for name, text in said.items() if text} == {
+            f"0x{made.hex()}": f"0x{of.hex()}/{number}" for made, (of, number) in expected.items()
+        }
+
+    def test_names_the_printer_that_a_printer_replaces(self, folder: Folder) -> None:
+        rows = folder.rows("printers")
+        hashes = {row["id"]: bytes(row["printer_hash"]) for row in rows if row["printer_hash"]}
+        (after,) = [row for row in rows if row["predecessor_id"]]
+        expected = {hashes[after["id"]]: hashes[after["predecessor_id"]]}
+        assert self.successions(folder) == expected
+        printers = self.tables(folder, expected).printers
+        said = {row[0]: row[PRINTERS.index("replaces")] for row in printers}
+        retired = {row[0] for row in printers if row[PRINTERS.index("retired")]}
+        assert len(said) == sum(row["state"] in {"enrolled", "retired"} for row in rows)
+        for new, old in expected.items():
+            assert said.pop(f"0x{new.hex()}") == f"0x{old.hex()}"
+            assert f"0x{old.hex()}" in retired
+        assert set(said.values()) == {""}
+
+    def test_believes_no_row_without_its_predecessors_word(self, folder: Folder) -> None:
+        rows = folder.rows("printers")
+        (after,) = [row for row in rows if row["predecessor_id"]]
+        other = next(row["id"] for row in rows if row["id"] not in {after["id"], after["predecessor_id"]})
+        statement = "UPDATE printers SET predecessor_id = ? WHERE id = ?"
+        with folder.changed("printers", statement, other, after["id"]) as done:
+            assert done
+            assert self.successions(folder) == {}
+
+    def tables(self, folder: Folder, replaced: dict[bytes, bytes]) -> AuditTables:
+        return tables_of(AuditReport(1, "", 1, {}, ()), folder.history, replaced)
+
+    def successions(self, folder: Folder) -> dict[bytes, bytes]:
+        with folder.database.read() as session:
+            return successions(session, folder.history.domain)
 
 
 class TestEveryRow:
