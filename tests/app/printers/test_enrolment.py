@@ -164,7 +164,9 @@ def enrolled_in(
     body = printer.enrolment_body(made["enrolment_code"]) | printer.signatures(provider.address)
     assert send(provider.service, body | {"attestation": attestation}).status_code == 200
     path = f"/v1/printers/{printer.id}"
-    if state != "awaiting_approval":
+    if state in {"approving", "retiring"}:  # as long as the chain says nothing
+        provider.service.execute("update printers set state = ? where id = ?", state, printer.id)
+    elif state != "awaiting_approval":
         provider.expect(200, "POST", f"{path}/approve", json={})
     if state == "quarantined":
         provider.expect(200, "POST", f"{path}/quarantine", json={"reason": "its door was open"})
@@ -231,7 +233,8 @@ class TestRepeat:
 
     @pytest.mark.parametrize("attestation", [None, {"evidence": EVIDENCE}], ids=["plain", "attested"])
     @pytest.mark.parametrize(
-        "state", ["awaiting_approval", "enrolled", "quarantined", "superseded", "retired"]
+        "state",
+        ["awaiting_approval", "approving", "enrolled", "quarantined", "superseded", "retiring", "retired"],
     )
     def test_is_answered_where_nothing_differs(
         self, provider: Party, licence: dict[str, Any], state: str, attestation: dict[str, Any] | None
@@ -241,7 +244,7 @@ class TestRepeat:
         before = row_of(provider, printer)
         for name, body in requests_of(provider, printer, code, attestation).items():
             answer = send(provider.service, body)
-            if state != "retired" and name in {"first request", "whole"}:
+            if state not in {"retiring", "retired"} and name in {"first request", "whole"}:
                 assert answer.status_code == 200, (name, answer.text)
                 assert answer.json()["printer_id"] == printer.id
             elif state == "awaiting_approval":

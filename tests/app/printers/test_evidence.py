@@ -38,17 +38,23 @@ def created(provider: Party) -> dict[str, Any]:
 
 
 def enrolled(provider: Party, home: Path, uri: str, change: Any = None) -> tuple[dict[str, Any], Identity]:
-    """Enrol the agent of a home; `change` edits what it sends, as a liar would."""
-    made, line = created(provider), Line(provider.service)
+    """Enrol the agent of a home as a new printer."""
+    made = created(provider)
+    found = attempt(provider, home, uri, made["enrolment_code"], change)
+    return provider.expect(200, "GET", f"/v1/printers/{made['id']}"), found
+
+
+def attempt(provider: Party, home: Path, uri: str, code: str, change: Any = None) -> Identity:
+    """Enrol the agent of a home by a code; `change` edits what it sends, as a liar would."""
+    line = Line(provider.service)
 
     def carry(request: httpx2.Request) -> httpx2.Response:
         request.read()
         return line.carry(request if change is None else change(request))
 
     settings, identity = Settings.read({}, home=home), make_identity(home, uri)
-    url, code = "http://testserver", made["enrolment_code"]
-    found, _ = enrol(identity, url, code, settings, transport=httpx2.MockTransport(carry))
-    return provider.expect(200, "GET", f"/v1/printers/{made['id']}"), found
+    transport = httpx2.MockTransport(carry)
+    return enrol(identity, "http://testserver", code, settings, transport=transport)[0]
 
 
 def names(claims: list[dict[str, str]]) -> set[str]:
@@ -79,6 +85,21 @@ class TestTpm:
         until_state(provider, Printer(trusting, shown["id"]), "enrolled")
         listed = owner.expect(200, "GET", f"/v1/parties/{provider.id}/printers")["items"]
         assert [each["attestation"]["complete"] for each in listed] == [True]
+
+    def test_is_answered_again_after_the_approval(
+        self, trusting: Service, tmp_path: Path, tpm: SoftwareTpm
+    ) -> None:
+        """The same TPM attests anew, with other signatures, and the evidence that was approved stays."""
+        provider = new_party(trusting, "provider")
+        made = created(provider)
+        code, path = made["enrolment_code"], f"/v1/printers/{made['id']}"
+        first = attempt(provider, tmp_path / "home", tpm.uri, code)
+        assert provider.call("POST", f"{path}/approve", json={}).status_code in (200, 202)
+        query = "select attestation from printers where id = ?"
+        kept = trusting.column(query, made["id"])
+        assert attempt(provider, tmp_path / "home", tpm.uri, code).enrolled == first.enrolled
+        assert trusting.column(query, made["id"]) == kept
+        assert provider.expect(200, "GET", path)["attestation"]["complete"] is True
 
     def test_is_not_of_one_tpm_without_the_answer(
         self, provider: Party, tmp_path: Path, tpm: SoftwareTpm
