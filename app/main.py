@@ -28,6 +28,7 @@ from app.evidence import routes as evidence
 from app.health import documentation
 from app.health import routes as health
 from app.identifiers import Entropy
+from app.lane import Lane
 from app.licences import routes as licences
 from app.observability import logs
 from app.observability.metrics import Metrics
@@ -78,9 +79,10 @@ def create_app(
     services = build(settings, clock, entropy)
     app = assemble(services.metrics, settings, _lifespan(services))
     app.state.services = services
-    app.state.proofs = Together("prove", lambda attempts: proving.prove(services, attempts))
-    app.state.desk = desk_of_prints(services)
-    app.state.plate_desk = desk_of_plates(services)
+    app.state.lane = lane = Lane("lane")
+    app.state.proofs = Together(lane, lambda attempts: proving.prove(services, attempts))
+    app.state.desk = desk_of_prints(services, lane)
+    app.state.plate_desk = desk_of_plates(services, lane)
     return app
 
 
@@ -150,9 +152,7 @@ def _lifespan(services: Services) -> Callable[[FastAPI], AbstractAsyncContextMan
 
 
 def _stop(app: FastAPI, stack: ExitStack) -> None:
-    app.state.proofs.close()
-    app.state.desk.close()
-    app.state.plate_desk.close()
+    app.state.lane.close()
     stack.close()
 
 

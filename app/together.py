@@ -2,8 +2,7 @@
 
 Ten requests that each read, ask the chain and commit for themselves cost ten times what one does; read, ask
 and commit once for the ten, and the processor is left to what each of them needs for itself. Nobody waits for
-company: a request that comes alone is a batch of one. And nobody waits long for a batch that takes its time:
-after `PATIENCE_S` another thread begins with those who wait.
+company: a request that comes alone is a batch of one.
 """
 
 from __future__ import annotations
@@ -11,10 +10,10 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, TypeAlias, TypeVar
 
-PATIENCE_S = 0.05
+from app.lane import Lane
+
 A = TypeVar("A")
 R = TypeVar("R")
 Answers: TypeAlias = "Sequence[R | Exception]"
@@ -27,18 +26,12 @@ class Together(Generic[A, R]):
     So `work` is something that may be repeated after a failure, like the request itself.
     """
 
-    def __init__(
-        self, name: str, work: Callable[[Sequence[A]], Answers[R]], *, batch_max: int = 64, threads: int = 8
-    ) -> None:
+    def __init__(self, lane: Lane, work: Callable[[Sequence[A]], Answers[R]], *, batch_max: int = 64) -> None:
+        self._lane = lane
         self._work = work
         self._batch_max = batch_max
-        self._threads = threads
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
         self._guard = threading.Lock()
         self._waiting: list[tuple[A, asyncio.Future[R]]] = []
-        self._running = 0
-        self._relief = False
-        self._closed = False
 
     async def __call__(self, ask: A) -> R:
         """Have a request done with others; raises what `work` gave for it."""
@@ -50,41 +43,27 @@ class Together(Generic[A, R]):
         """Have a request done and its answer put into a future; from any thread."""
         with self._guard:
             self._waiting.append((ask, answer))
-            idle, relief = self._running == 0, self._relief
-            self._relief = self._relief or not idle
-            self._running += idle
-        if idle:
-            self._pool.submit(self._run)
-        elif not relief:
-            answer.get_loop().call_soon_threadsafe(self._relieve_later, answer.get_loop())
+            first = len(self._waiting) == 1
+        if first:
+            try:
+                self._lane.take(self._turn)
+            except RuntimeError as over:
+                self._turn_away(over)
 
-    def close(self) -> None:
-        """End the threads, once all that was handed over is done."""
+    def _turn_away(self, why: RuntimeError) -> None:
         with self._guard:
-            self._closed = True
-        self._pool.shutdown()
+            waiting, self._waiting = self._waiting, []
+        _deliver([(answer, why) for _, answer in waiting])
 
-    def _relieve_later(self, loop: asyncio.AbstractEventLoop) -> None:
-        loop.call_later(PATIENCE_S, self._relieve)
-
-    def _relieve(self) -> None:
-        """Let another thread begin with those who still wait."""
+    def _turn(self) -> None:
+        """Answer those who wait now, as many as one batch may have; for the rest there is another turn."""
         with self._guard:
-            self._relief = False
-            wanted = bool(self._waiting) and self._running < self._threads and not self._closed
-            self._running += wanted
-        if wanted:
-            self._pool.submit(self._run)
-
-    def _run(self) -> None:
-        while True:
-            with self._guard:
-                batch, self._waiting = self._waiting[: self._batch_max], self._waiting[self._batch_max :]
-                if not batch:
-                    self._running -= 1
-                    return
-            answers = self._answers([ask for ask, _ in batch])
-            _deliver([(future, answer) for (_, future), answer in zip(batch, answers, strict=True)])
+            batch, self._waiting = self._waiting[: self._batch_max], self._waiting[self._batch_max :]
+            more = bool(self._waiting)
+        if more:
+            self._lane.take(self._turn)
+        answers = self._answers([ask for ask, _ in batch])
+        _deliver([(future, answer) for (_, future), answer in zip(batch, answers, strict=True)])
 
     def _answers(self, asks: Sequence[A]) -> Answers[R]:
         try:

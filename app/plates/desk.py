@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
+from app.lane import Lane
 from app.plates import redemption
 from app.plates.redemption import Begun, Redeemed, Redemption
 from app.prints.desk import Desk
@@ -13,11 +14,11 @@ from app.wiring import Services
 PlateDesk: TypeAlias = Desk[Redemption, Begun, Redeemed]
 
 
-def desk_of_plates(services: Services) -> PlateDesk:
+def desk_of_plates(services: Services, lane: Lane) -> PlateDesk:
     """Give the desk of plates: each by itself, as it does at once what its prints need."""
     return Desk(
-        Together("plate", lambda asks: [redemption.begin(services, *ask) for ask in asks], batch_max=1),
+        Together(lane, lambda asks: [redemption.begin(services, *ask) for ask in asks], batch_max=1),
         services.ledger.watch,
-        Together("plate-release", lambda begun: [redemption.finish(services, b) for b in begun], batch_max=1),
+        Together(lane, lambda begun: [redemption.finish(services, b) for b in begun], batch_max=1),
         services.settings.redeem_timeout_s,
     )

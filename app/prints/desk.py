@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from app.auth.principals import PrinterPrincipal
+from app.lane import Lane
 from app.prints import redemption
 from app.prints.redemption import Begun, Redeemed, Redemption
 from app.together import Together
@@ -71,11 +72,6 @@ class Desk(Generic[Wanted, OnWay, Done]):
                 return done
             patience_s = RECHECK_S
 
-    def close(self) -> None:
-        """End the threads, once what they have begun is done."""
-        self._begin.close()
-        self._finish.close()
-
     async def _finished(self, begun: OnWay, patience_s: float) -> Done:
         """Finish as soon as the chain has spoken, or see how far it came after so many seconds."""
         loop = asyncio.get_running_loop()
@@ -99,11 +95,11 @@ class Desk(Generic[Wanted, OnWay, Done]):
 PrintDesk: TypeAlias = Desk[Redemption, Begun, Redeemed]
 
 
-def desk_of_prints(services: Services) -> PrintDesk:
+def desk_of_prints(services: Services, lane: Lane) -> PrintDesk:
     """Give the desk of prints: what many of them need at once is done once for all."""
     return Desk(
-        Together("redeem", lambda asks: redemption.begin(services, asks)),
+        Together(lane, lambda asks: redemption.begin(services, asks)),
         services.ledger.watch,
-        Together("release", lambda begun: redemption.finish(services, [each.print_id for each in begun])),
+        Together(lane, lambda begun: redemption.finish(services, [each.print_id for each in begun])),
         services.settings.redeem_timeout_s,
     )

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from app.auth.principals import PrinterPrincipal
+from app.lane import Lane
 from app.prints.desk import Desk
 from app.together import Answers, Together
 from ledger.outbox import OperationStatus
@@ -36,7 +37,7 @@ class Answer:
 
 @dataclass
 class Counter:
-    """Begins by one thread, finishes by another one, and counts what the test confirms."""
+    """Begins and finishes by one thread, and counts what the test confirms."""
 
     timeout_s: float = PATIENT_S
     fresh: bool = True
@@ -46,8 +47,9 @@ class Counter:
     looks: int = 0
 
     def __post_init__(self) -> None:
-        begin: Together[tuple[PrinterPrincipal, str], Way] = Together("b", self._begin, threads=1)
-        finish: Together[Way, Answer] = Together("f", self._finish, threads=1)
+        self.lane = Lane("lane", threads_max=1)
+        begin: Together[tuple[PrinterPrincipal, str], Way] = Together(self.lane, self._begin)
+        finish: Together[Way, Answer] = Together(self.lane, self._finish)
         self.desk = Desk(begin, self._watch, finish, self.timeout_s)
 
     def _begin(self, asks: Sequence[tuple[PrinterPrincipal, str]]) -> Answers[Way]:
@@ -76,7 +78,7 @@ class Counter:
 def counter() -> Iterator[Counter]:
     made = Counter()
     yield made
-    made.desk.close()
+    made.lane.close()
 
 
 async def until_watched(counter: Counter, names: Sequence[str]) -> None:
@@ -86,7 +88,7 @@ async def until_watched(counter: Counter, names: Sequence[str]) -> None:
 
 
 class TestRedeem:
-    def test_hundreds_wait_for_the_chain_at_two_threads(self, counter: Counter) -> None:
+    def test_hundreds_wait_for_the_chain_at_one_thread(self, counter: Counter) -> None:
         names = [f"operation {number}" for number in range(CROWD)]
 
         async def crowd() -> list[bytes | None]:
@@ -122,4 +124,4 @@ class TestRedeem:
         impatient = Counter(timeout_s=0.0)
         assert asyncio.run(impatient.redeem("late")) is None
         assert not impatient.chain.watched("late")
-        impatient.desk.close()
+        impatient.lane.close()
