@@ -59,13 +59,14 @@ class Preparation:
             raise NotReady(error.kind, error.message, error.remedy) from error
 
     def standing(self, file: PrintFile, content: Iterable[bytes]) -> bytes | None:
-        """Give the shape (binary STL, mm) of a mesh that the gate has passed, turned as its recipe says.
+        """Give the shape (binary STL, mm) of a part for a plate, where its recipe turns it; else None.
 
-        Gives None where it stands as its file has it. Raises GateRefused where it cannot be made.
+        On the plate it may turn about the vertical. Raises GateRefused where it cannot be made, or the gate
+        refuses it as it stands.
         """
         if not _turns(file):
             return None
-        return Shapes(self.sandbox, self.machine).standing(content, file.filename, file.recipe)
+        return Shapes(self.sandbox, self.machine).judged(content, file.filename, file.recipe, "about_z")
 
     def prepared(self, file: PrintFile, content: Iterable[bytes]) -> bytes | None:
         """Give what the driver gets of a file that the gate has passed; None where it is the file itself.

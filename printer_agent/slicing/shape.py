@@ -8,6 +8,7 @@ from typing import Any
 
 from mesh_tools.canonical_words import FILE, checked
 from mesh_tools.errors import Refused, SandboxUnavailable
+from mesh_tools.policy.words import Rotations
 from mesh_tools.sandbox import Sandbox
 from printer_agent.errors import GateRefused
 from printer_agent.machine import Machine
@@ -32,10 +33,16 @@ class Shapes:
         stl = self._canonical(content, filename, self.machine.policy(recipe).unit_mm)
         return stl if rotation is None else turned(stl, rotation)
 
-    def judged(self, content: Iterable[bytes], filename: str, recipe: Mapping[str, Any]) -> bytes:
-        """Give the shape as the recipe stands it, passed by the gate so: it is not to turn again."""
+    def judged(
+        self,
+        content: Iterable[bytes],
+        filename: str,
+        recipe: Mapping[str, Any],
+        rotations: Rotations = "none",
+    ) -> bytes:
+        """Give the shape as the recipe stands it, passed by the gate so; `rotations` are those left to it."""
         stl = self.standing(content, filename, recipe)
-        policy = self.machine.policy({**recipe, "units": "mm", "rotations": "none", "canonical": False})
+        policy = self.machine.policy({**recipe, "units": "mm", "rotations": rotations, "canonical": False})
         seen = self.sandbox.inspect([stl], filename=_TURNED_NAME, policy=policy, pictures=False)
         if seen.verdict != "pass":
             reasons = "; ".join(f"{found.code}: {found.message}" for found in seen.reasons)

@@ -26,6 +26,7 @@ from printer_agent.outcomes import Summary
 from printer_agent.print_token import PrintToken
 from printer_agent.settings import Settings
 from tests.e2e.conftest import Market
+from tests.e2e.parts import box
 from tests.e2e.service_process import ServiceProcess
 from tests.printer_agent.test_agent import Fuse
 from tests.printer_agent.test_following import HostInMemory
@@ -167,8 +168,27 @@ class TestPrint:
         assert spot["turn_deg"] == 0
         assert tops == {(x, y), (x + 10, y), (x, y + 30), (x + 10, y + 30)}
 
+    def test_a_turned_part_may_need_its_spots_turn_to_fit(self, machine: Machine) -> None:
+        turned = machine.market.published(box((20, 230, 3)), orientation=[0, 0, -1])
+        machine.licences[0] = machine.market.owner.license(turned, machine.market.provider)
+        made = machine.plate(1)
+        assert made["layout"][0]["turn_deg"] == 90
+        machine.print(made["token"])
+        assert machine.states(made) == ["completed"]
+
 
 class TestRefusal:
+    def test_a_part_the_gate_refuses_as_its_recipe_stands_it(self, machine: Machine) -> None:
+        path = machine.home / "machine.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "build_volume_mm": [250, 210, 15]}))
+        turned = machine.market.published(orientation=[1, 0, 0])
+        machine.licences[1] = machine.market.owner.license(turned, machine.market.provider)
+        made = machine.plate(1, 1)
+        with pytest.raises(GateRefused, match="as its recipe stands it"):
+            machine.print(made["token"])
+        assert machine.delivered() == []
+        assert machine.states(made) == ["failed", "failed"]
+
     def test_a_machine_too_small_for_the_plate_prints_none_and_reports_all(self, machine: Machine) -> None:
         path = machine.home / "machine.json"
         path.write_text(json.dumps({**json.loads(path.read_text()), "build_volume_mm": [40, 40, 40]}))
