@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.errors import Reason
-from app.plates.standing import Sides, box_standing
 from mesh_tools.arrange import SLACK_MM, Spot, misplaced, pack
+from mesh_tools.errors import PolicyInvalid
+from mesh_tools.orientation import Sides, standing_box
 
 _SHARED = ("process", "material", "parameters")
 """What the recipes of a plate's parts must agree in."""
@@ -48,7 +49,7 @@ def judge_plate(parts: Sequence[PlatePart], room_mm: Sequence[float], spots: Seq
             message = "the part is a toolpath, and nobody merges toolpaths; print it by itself"
             found[place].append(Reason("plate_toolpath", message))
         found[place] += _company(parts, part)
-        box = box_standing(part.size_mm, part.recipe.get("orientation"))
+        box = _box(part)
         found[place] += _upright(box, room_mm[2])
         sizes.append((box or part.size_mm)[:2])
     room = (room_mm[0], room_mm[1])
@@ -82,6 +83,13 @@ def _company(parts: Sequence[PlatePart], part: PlatePart) -> list[Reason]:
     if part.plates == "own" and any(other.owner_id != part.owner_id for other in parts):
         return [Reason("terms_plates", "the licence's terms permit only the same owner's parts on the plate")]
     return []
+
+
+def _box(part: PlatePart) -> Sides | None:
+    try:
+        return standing_box(part.size_mm, part.recipe.get("orientation"))
+    except PolicyInvalid:
+        return None
 
 
 def _upright(box: Sides | None, height_mm: float) -> list[Reason]:
