@@ -160,7 +160,7 @@ def _draft(
         revision=revision,
         custody=custody_of(session, revision),
         printers={each.id: each.printer_hash or b"" for each in printers},
-        suites={each.id: each.sealing_suite or "" for each in printers if not _is_stopped(session, each.id)},
+        suites={each.id: each.sealing_suite or "" for each in printers if _takes_keys(session, each)},
         terms=licence.terms,
         terms_salt=licence.terms_salt,
         request={"starts_at": rfc3339(window[0]), "expires_at": rfc3339(window[1])},
@@ -197,16 +197,22 @@ def _is_stopped(session: Session, printer_id: str) -> bool:
     return row.state != PrinterState.ENROLLED or open_quarantine(session, printer_id) is not None
 
 
+def _takes_keys(session: Session, row: Printer) -> bool:
+    """Tell whether a printer may be given a key anew; one that has a successor prints no more."""
+    return row.successor_id is None and not _is_stopped(session, row.id)
+
+
 def _listed(session: Session, licence: Licence) -> list[Printer]:
-    """Give the printers a licence lists, in its order; Conflict where there are some and all are retired."""
+    """Give the printers a licence lists, in its order; Conflict where there are some and none can print."""
     query = select(Printer).where(col(Printer.id).in_(licence.printers))
     found = {row.id: row for row in session.exec(query).all()} if licence.printers else {}
     rows = [found[printer_id] for printer_id in licence.printers]
     for row in rows:
         settle_printer(session, row)
-    if rows and all(row.state in _GONE for row in rows):
+    if rows and all(row.state in _GONE or row.successor_id is not None for row in rows):
         raise Conflict(
-            f"every printer that licence {licence.id} lists is retired, so nobody could print under another",
+            f"every printer that licence {licence.id} lists is retired or has new keys, so nobody could print"
+            " under another",
             remedy="grant a licence that lists other printers",
         )
     return rows

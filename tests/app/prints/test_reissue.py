@@ -18,6 +18,7 @@ from storage.recipients import open_sealed
 from tests.app.designs.held import held_draft, keeper
 from tests.app.licences.test_owner_held import Grant
 from tests.app.parties import Party, Printer, new_party, problem
+from tests.app.printers.rotating import successor_of
 from tests.app.service import HandClock, Service, running_service
 
 DUE_S = 3600
@@ -211,6 +212,15 @@ class TestRefusal:
         case.stop("retire")
         assert "every printer" in case.refusal()
 
+    def test_names_a_list_of_printers_whose_keys_were_rotated(
+        self, owner: Party, provider: Party, revision: dict[str, Any]
+    ) -> None:
+        printer = provider.printer()
+        licence = owner.license(revision, provider, prints=1, printers=[printer.id])
+        case = Case(owner, provider, licence, printer, provider.authorise(licence, printer)).redeemed().late()
+        successor_of(provider, printer)
+        assert "has new keys" in case.refusal()
+
 
 class TestOnce:
     def test_answers_a_repeat_with_the_same_licence(self, case: Case) -> None:
@@ -257,15 +267,20 @@ class TestLateOutcome:
 
 
 class TestOwnerHeld:
+    @pytest.mark.parametrize("gone", ["retired", "rotated"])
     def test_is_signed_and_sealed_anew_to_the_printers_that_are_left(
-        self, service: Service, provider: Party
+        self, service: Service, provider: Party, gone: str
     ) -> None:
         held = held_draft(keeper(service))
         held.published()
         dead, left = provider.printer(), provider.printer()
         licence = Grant(held, provider, [dead, left], prints=1, reprints=0).done()
         case = Case(held.owner, provider, licence, dead, provider.authorise(licence, dead)).redeemed()
-        case.stop("retire")
+        if gone == "retired":
+            case.stop("retire")
+        else:
+            case.late()
+            successor_of(provider, dead)
         path = f"/v1/prints/{case.made['id']}/reissue/prepare"
         prepared = held.owner.expect(200, "POST", path, json=case.body())
         names = [bytes.fromhex(name[2:]) for name in prepared["printers"].values()]
