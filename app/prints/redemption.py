@@ -72,22 +72,6 @@ class Begun:
 Ask: TypeAlias = tuple[PrinterPrincipal, Redemption]
 
 
-def redeem(services: Services, principal: PrinterPrincipal, redemption: Redemption) -> Redeemed:
-    """Redeem the token this printer has proved to hold: `begin`, wait for the chain, `finish`.
-
-    Raises TokenSpent, Invalid, InvalidSignature, NotPermitted, IntegrityBroken, ObjectDamaged.
-    """
-    (begun,) = begin(services, [(principal, redemption)])
-    if isinstance(begun, Exception):
-        raise begun
-    if begun.operation is not None:
-        submission.wait(services, begun.operation, services.settings.redeem_timeout_s)
-    (finished,) = finish(services, [begun.print_id])
-    if isinstance(finished, Exception):
-        raise finished
-    return finished
-
-
 def begin(services: Services, asks: Sequence[Ask]) -> list[Begun | Exception]:
     """Take redemptions of tokens, which their printers have proved to hold, to the point of no return.
 
