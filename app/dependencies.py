@@ -95,9 +95,10 @@ class RequireProof(Authorisation):
         self.in_quarantine = in_quarantine
 
     async def __call__(
-        self, request: Request, services: ServicesDep, proof: Annotated[str | None, Depends(_proof)]
+        self, request: Request, proof: Annotated[str | None, Depends(_proof)]
     ) -> PrinterPrincipal:
         """Authenticate the printer; a proof counts once."""
+        services = await services_of(request)
         scheme, _, access_token = request.headers.get("authorization", "").partition(" ")
         if proof is None or scheme.lower() != "dpop" or len(request.headers.getlist("dpop")) != 1:
             raise InvalidProof(

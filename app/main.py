@@ -11,6 +11,7 @@ from typing import Any
 
 from anyio import to_thread
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 from starlette.concurrency import run_in_threadpool
 
 from app import entity_tags, problems, proving, worker
@@ -54,6 +55,15 @@ What is read by its id has an `ETag`: `If-None-Match` saves reading it again, an
 `If-Match`, so that nothing is changed that somebody else has changed meanwhile (412).
 `RateLimit` and `RateLimit-Policy` tell how many requests are left; 429 says in `Retry-After` when to go on.
 """
+
+_NO_TELEMETRY: TelemetryConfig = {
+    "tracing": False,
+    "metrics": False,
+    "logs": False,
+    "operation_spans": False,
+    "auto_configure": False,
+}
+"""Requests hold tokens and parts: nothing of them goes to whatever else the environment has set up."""
 
 
 class PartVaultApi(FastAPI):
@@ -99,6 +109,7 @@ def assemble(
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        telemetry=_NO_TELEMETRY,
     )
     refusals = problems.responses(422, "4XX", "5XX")
     for module in (

@@ -11,6 +11,7 @@ import hashlib
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NoReturn, Protocol
 
 from cryptography.exceptions import InvalidTag
@@ -62,6 +63,7 @@ def _hybrid_private(seed: bytes) -> tuple[_Private, bytes]:
     return MLKEM768X25519PrivateKey(lattice, curve), public
 
 
+@lru_cache(maxsize=1024)
 def _hybrid_public(public: bytes) -> _Public:
     return MLKEM768X25519PublicKey(
         mlkem.MLKEM768PublicKey.from_public_bytes(public[:_MLKEM_PUBLIC_BYTES]),
