@@ -54,7 +54,7 @@ class Recipe(Body):
     orientation: Direction | None = Field(
         default=None,
         description="the direction of the file's axes that points up in the machine, `[x, y, z]`; if not said"
-        ", the part stands as its file has it",
+        ", the part stands as its file has it. A machine must have room for it so",
     )
     build_volume_mm: tuple[Length, Length, Length] | None = None
     units: Literal["micron", "mm", "cm", "inch", "foot", "m"] | None = None

@@ -176,8 +176,10 @@ def _look(
 
 
 def _part(case: Case) -> PlatePart:
-    part = case.part
-    return PlatePart(part.recipe, part.size_mm, part.turns, case.owner.id, plates_in(case.licence.terms))
+    part, terms = case.part, case.licence.terms
+    return PlatePart(
+        part.recipe, part.standing_mm or part.size_mm, part.turns, case.owner.id, plates_in(terms)
+    )
 
 
 def _numbers(session: Session, gathered: Sequence[Case]) -> tuple[tuple[int, ...], list[tuple[Reason, ...]]]:

@@ -1,7 +1,7 @@
 """May these parts share a plate? Reasons a part, beside those that each print has for itself.
 
 Pure. One build has one process, one material and one set of parameters, and every part of it is a mesh that
-the machine beside it slices together with the others, standing as its recipe says.
+the machine beside it slices together with the others. Whether each fits the machine is asked for every print.
 """
 
 from __future__ import annotations
@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.errors import Reason
-from mesh_tools.arrange import SLACK_MM, Spot, misplaced, pack
-from mesh_tools.errors import PolicyInvalid
-from mesh_tools.orientation import Sides, standing_box
+from mesh_tools.arrange import Spot, misplaced, pack
+from mesh_tools.orientation import Sides
 
 _SHARED = ("process", "material", "parameters")
 """What the recipes of a plate's parts must agree in."""
@@ -21,12 +20,12 @@ _SHARED = ("process", "material", "parameters")
 
 @dataclass(frozen=True)
 class PlatePart:
-    """A part of a plate: its recipe, its box in mm, whether it is a mesh, whose design it is, and what the
-    licence's terms say of plates: `any` (and silence), `own` or `none`.
+    """A part of a plate: its recipe, its room as that stands it, whether it is a mesh, whose design it is,
+    and what the licence's terms say of plates: `any` (and silence), `own` or `none`.
     """
 
     recipe: Mapping[str, Any]
-    size_mm: tuple[float, float, float]
+    standing_mm: Sides
     mesh: bool
     owner_id: str
     plates: str | None = None
@@ -43,15 +42,12 @@ class Judged:
 def judge_plate(parts: Sequence[PlatePart], room_mm: Sequence[float], spots: Sequence[Spot] | None) -> Judged:
     """Give every reason against each part; `spots` None has the parts packed in rows."""
     found: list[list[Reason]] = [[*_alike(parts, place)] for place in range(len(parts))]
-    sizes: list[tuple[float, float]] = []
+    sizes = [part.standing_mm[:2] for part in parts]
     for place, part in enumerate(parts):
         if not part.mesh:
             message = "the part is a toolpath, and nobody merges toolpaths; print it by itself"
             found[place].append(Reason("plate_toolpath", message))
         found[place] += _company(parts, part)
-        box = _box(part)
-        found[place] += _upright(box, room_mm[2])
-        sizes.append((box or part.size_mm)[:2])
     room = (room_mm[0], room_mm[1])
     layout = pack(sizes, room) if spots is None else tuple(spots)
     if layout is None:
@@ -82,26 +78,6 @@ def _company(parts: Sequence[PlatePart], part: PlatePart) -> list[Reason]:
         return [Reason("terms_plates", "the licence's terms permit no other part on the plate")]
     if part.plates == "own" and any(other.owner_id != part.owner_id for other in parts):
         return [Reason("terms_plates", "the licence's terms permit only the same owner's parts on the plate")]
-    return []
-
-
-def _box(part: PlatePart) -> Sides | None:
-    try:
-        return standing_box(part.size_mm, part.recipe.get("orientation"))
-    except PolicyInvalid:
-        return None
-
-
-def _upright(box: Sides | None, height_mm: float) -> list[Reason]:
-    """Hold the part as its recipe stands it against the room's height."""
-    if box is None:
-        message = "its recipe's orientation is no direction [x, y, z]; have the owner publish one that is"
-        return [Reason("plate_orientation", message)]
-    if box[2] > height_mm + SLACK_MM:
-        message = (
-            f"as its recipe stands it the part may be {box[2]:.1f} mm high; the room is {height_mm:g} mm"
-        )
-        return [Reason("plate_orientation", f"{message}; print it by itself")]
     return []
 
 

@@ -17,6 +17,8 @@ from app.errors import Reason
 from app.licences.states import LicenceState
 from app.printers.states import PrinterState
 from app.prints.conditions import judge_terms
+from mesh_tools.errors import PolicyInvalid
+from mesh_tools.orientation import Sides, standing_box
 
 SEQUENCE_WINDOW = 128
 _FIT_SLACK_MM = 1e-6
@@ -71,12 +73,28 @@ class Device:
 
 @dataclass(frozen=True)
 class Part:
-    """What is to be printed; `shredded` where its keys are destroyed, `turns` unless it is a toolpath."""
+    """What is to be printed; `shredded` where its keys are destroyed, `turns` unless it is a toolpath.
+
+    `size_mm` is its box as its file has it.
+    """
 
     recipe: Mapping[str, Any]
-    size_mm: tuple[float, float, float]
+    size_mm: Sides
     turns: bool = True
     shredded: bool = False
+
+    @property
+    def standing_mm(self) -> Sides | None:
+        """Its room as its recipe stands it, None where the orientation is no direction.
+
+        Of a part that is turned this is the box around its turned box, which is never less than it takes.
+        """
+        if not self.turns:
+            return self.size_mm
+        try:
+            return standing_box(self.size_mm, self.recipe.get("orientation"))
+        except PolicyInvalid:
+            return None
 
 
 @dataclass(frozen=True)
@@ -177,8 +195,13 @@ def _material_reasons(recipe: Mapping[str, Any], machine: Mapping[str, Any]) -> 
 
 
 def _volume_reasons(part: Part, machine: Mapping[str, Any]) -> Sequence[Reason]:
-    """A part must fit as it lies, turned about the vertical if that helps; nobody turns a toolpath."""
-    x, y, z = part.size_mm
+    """A part must fit as its recipe stands it, turned about the vertical if that helps; nobody turns a
+    toolpath.
+    """
+    if part.standing_mm is None:
+        message = "its recipe's orientation is no direction [x, y, z]; have the owner publish one that is"
+        return [Reason("orientation", message)]
+    x, y, z = part.standing_mm
     wide, deep, high = machine["build_volume_mm"]
     fits = any(
         a <= wide + _FIT_SLACK_MM and b <= deep + _FIT_SLACK_MM and z <= high + _FIT_SLACK_MM
@@ -186,7 +209,12 @@ def _volume_reasons(part: Part, machine: Mapping[str, Any]) -> Sequence[Reason]:
     )
     if fits:
         return []
-    what = "the part is" if part.turns else "the toolpath moves over"
     sides = f"{x:.1f} × {y:.1f} × {z:.1f} mm"
-    message = f"{what} {sides}; the machine builds {wide:g} × {deep:g} × {high:g} mm"
+    message = f"{_room_taken(part)} {sides}; the machine builds {wide:g} × {deep:g} × {high:g} mm"
     return [Reason("build_volume", message)]
+
+
+def _room_taken(part: Part) -> str:
+    if not part.turns:
+        return "the toolpath moves over"
+    return "the part is" if part.standing_mm == part.size_mm else "as its recipe stands it the part may take"

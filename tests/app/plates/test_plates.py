@@ -84,6 +84,16 @@ class TestAuthorise:
         told = problem(ask(provider, printer, parts(revoked, one, revoked)), "print-not-permitted")["reasons"]
         assert [each["message"].split(":")[0] for each in told] == ["part 0", "part 2"]
 
+    def test_holds_each_part_to_the_room_it_takes_as_its_recipe_stands_it(
+        self, owner: Party, provider: Party, one: dict[str, Any]
+    ) -> None:
+        turned = owner.license(owner.published(box((20, 30, 10)), orientation=[1, 0, 0]), provider)
+        low = provider.printer(build_volume_mm=[40, 40, 15])
+        assert codes(check(provider, low, parts(one, turned))) == [[], ["build_volume"]]
+        narrow, exact = (provider.printer(build_volume_mm=[width, 30.01, 20.01]) for width in (35, 35.01))
+        assert codes(check(provider, narrow, parts(one, turned))) == [["plate_room"], ["plate_room"]]
+        assert codes(check(provider, exact, parts(one, turned))) == [[], []]
+
     def test_a_repeat_gets_the_same_plate_and_token(
         self, provider: Party, printer: Printer, one: dict[str, Any]
     ) -> None:

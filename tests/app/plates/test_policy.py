@@ -36,20 +36,15 @@ class TestJudgePlate:
             ({"material": None}, "plate_material"),
             ({"parameters": {"layer_mm": 0.3}}, "plate_parameters"),
             ({"parameters": {}}, "plate_parameters"),
-            ({"orientation": "up"}, "plate_orientation"),
         ],
     )
     def test_names_the_part_that_differs(self, recipe: dict[str, Any], code: str) -> None:
         assert codes(part(), part(**recipe), part()) == [[], [code], []]
 
-    def test_a_turned_part_takes_the_room_it_takes_turned(self) -> None:
-        lying, tall = part(orientation=[0, 1, 0]), PlatePart(RECIPE, (20.0, 30.0, 99.0), True, "org_1")
-        assert codes(lying, tall, spots=[Spot(0, 0), Spot(0, 10.02)]) == [[], []]
-        assert codes(lying, tall, spots=[Spot(0, 0), Spot(0, 10)]) == [[], ["plate_layout"]]
-
-    def test_a_part_that_may_be_too_high_turned_is_refused(self) -> None:
-        long = PlatePart({**RECIPE, "orientation": [1, 0, 0]}, (120.0, 30.0, 10.0), True, "org_1")
-        assert codes(part(), long) == [[], ["plate_orientation"]]
+    def test_a_part_takes_the_room_it_has_as_it_stands(self) -> None:
+        lying, tall = PlatePart(RECIPE, (20.0, 10.0, 30.0), True, "org_1"), part()
+        assert codes(lying, tall, spots=[Spot(0, 0), Spot(0, 10)]) == [[], []]
+        assert codes(lying, tall, spots=[Spot(0, 0), Spot(0, 9.9)]) == [[], ["plate_layout"]]
 
     def test_a_toolpath_is_refused_even_alone(self) -> None:
         assert codes(part(mesh=False)) == [["plate_toolpath"]]

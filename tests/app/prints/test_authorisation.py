@@ -35,6 +35,16 @@ class TestReasons:
     ) -> None:
         assert provider.check(owner.license(revision, provider), printer) == []
 
+    def test_judge_a_part_as_its_recipe_stands_it(self, owner: Party, provider: Party) -> None:
+        low, high = (provider.printer(build_volume_mm=volume) for volume in ([40, 40, 15], [15, 35, 40]))
+        licences = [
+            owner.license(owner.published(box((20, 30, 10)), **recipe), provider)
+            for recipe in ({}, {"orientation": [1, 0, 0]})
+        ]
+        found = [[provider.check(licence, machine) for machine in (low, high)] for licence in licences]
+        assert found == [[[], ["build_volume"]], [["build_volume"], []]]
+        assert provider.ask(licences[1], high).status_code == 201
+
     def test_tell_of_a_revoked_licence(
         self, owner: Party, provider: Party, printer: Printer, revision: dict[str, Any]
     ) -> None:

@@ -32,6 +32,7 @@ ALONE: dict[str, dict[str, Any]] = {
     "process": {"machine.processes": ["VPP"]},
     "material": {"machine.materials": ["ABS"]},
     "build_volume": {"part.size_mm": [500, 1, 1]},
+    "orientation": {"recipe.orientation": "up"},
     "terms_process": {"terms.processes": ["VPP"]},
     "terms_material": {"terms.materials": ["PLA"]},
     "site": {"terms.sites": ["Hamburg"]},
@@ -53,6 +54,7 @@ OF_TERMS = frozenset(code for code, changes in ALONE.items() if any("terms." in 
 EXCLUSIVE = (
     {"licence_revoked", "unknown_licence"},
     {"printer_retired", "unknown_printer"},
+    {"build_volume", "orientation"},
     {"site", "terms_site"},
     {"calibration_unknown", "calibration_age"},
     {"count_exhausted", "sequence_out_of_window", "count_reserved"},

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.prints.policy import SEQUENCE_WINDOW, Device, Part, Permission, Question, judge, judge_count
+from mesh_tools.orientation import standing_box
 
 NOW = 1_800_000_000
 LICENCE = Permission(
@@ -102,6 +103,30 @@ class TestJudge:
         reasons = judge(question)
         assert [reason.code for reason in reasons] == codes
         assert all(len(reason.message) > 10 for reason in reasons)
+
+
+class TestPart:
+    def test_takes_the_room_it_has_as_its_recipe_stands_it(self) -> None:
+        assert PART.standing_mm == PART.size_mm
+        turned = replace(PART, recipe={"orientation": [1, 2, 3]})
+        assert turned.standing_mm == standing_box(PART.size_mm, [1, 2, 3])
+        assert replace(turned, turns=False).standing_mm == PART.size_mm
+        assert replace(PART, recipe={"orientation": "up"}).standing_mm is None
+
+    @pytest.mark.parametrize(
+        ("part", "told"),
+        [
+            ({}, "the part is 61.0 × 61.0 × 61.0 mm; the machine builds 100 × 80 × 60 mm"),
+            ({"turns": False}, "the toolpath moves over 61.0 × 61.0 × 61.0 mm"),
+            (
+                {"recipe": {"process": "MEX", "orientation": [0, 0, -1]}},
+                "as its recipe stands it the part may take 61.0",
+            ),
+        ],
+    )
+    def test_that_is_too_large_is_told_what_room_it_takes(self, part: dict[str, Any], told: str) -> None:
+        (reason,) = judge(replace(QUESTION, part=replace(PART, size_mm=(61, 61, 61), **part)))
+        assert reason.message.startswith(told)
 
 
 class TestJudgeCount:
