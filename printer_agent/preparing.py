@@ -12,6 +12,7 @@ from printer_agent.job import Job
 from printer_agent.memory_file import MemoryFile
 from printer_agent.release import decrypt
 from printer_agent.remote_job import RemoteJob
+from printer_agent.slicing.preparation import turns
 from printer_agent.tools import Tools, Watcher
 from storage.secret import DataKey
 from storage.stream import Piece, decrypt_views
@@ -41,8 +42,10 @@ class Preparing:
         self.watcher.stage(job.state, f"{plaintext.size} bytes in memory, digest as in the manifest")
 
     def gate(self, job: Job, plaintext: MemoryFile) -> None:
-        """Have the gate judge the file for this machine."""
+        """Have the gate judge the file for this machine; what its recipe turns is held to the room later."""
         policy = self.tools.machine.policy(job.file.recipe)
+        if turns(job.file):
+            policy = replace(policy, build_volume_mm=None)
         seen = self.tools.sandbox.inspect(
             plaintext.pieces(), filename=job.file.filename, policy=policy, pictures=False
         )

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from mesh_tools.policy.words import Rotations
 from mesh_tools.sandbox import Sandbox
 from printer_agent.drivers.base import Driver
 from printer_agent.errors import GateRefused, NotReady
@@ -30,7 +31,7 @@ def delivered_format(file: PrintFile, driver: Driver) -> str:
     """Give the format of what the driver gets."""
     if not driver.takes_meshes:
         return "gcode"
-    return "stl" if _turns(file) else file.format
+    return "stl" if turns(file) else file.format
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Preparation:
 
         Raises GateRefused for what can never be printed here, NotReady where the slicer is missing now.
         """
-        _turns(file)
+        turns(file)
         if not self._slices(file):
             return
         if "gcode" in file.format:
@@ -64,7 +65,7 @@ class Preparation:
         On the plate it may turn about the vertical. Raises GateRefused where it cannot be made, or the gate
         refuses it as it stands.
         """
-        if not _turns(file):
+        if not turns(file):
             return None
         return Shapes(self.sandbox, self.machine).judged(content, file.filename, file.recipe, "about_z")
 
@@ -76,13 +77,15 @@ class Preparation:
         if self._slices(file):
             toolpaths = Toolpaths(self.slicer, self.sandbox, self.machine)
             return toolpaths.of_mesh(content, file.filename, file.recipe)
-        if _turns(file):
-            return Shapes(self.sandbox, self.machine).judged(content, file.filename, file.recipe)
+        if turns(file):
+            left: Rotations = "none" if file.recipe.get("rotations") == "none" else "about_z"
+            return Shapes(self.sandbox, self.machine).judged(content, file.filename, file.recipe, left)
         return None
 
     def _slices(self, file: PrintFile) -> bool:
         return not self.driver.takes_meshes and file.format != "gcode"
 
 
-def _turns(file: PrintFile) -> bool:
+def turns(file: PrintFile) -> bool:
+    """Whether a file's recipe turns it; GateRefused where its orientation is no direction."""
     return "gcode" not in file.format and rotation_of(file.recipe) is not None

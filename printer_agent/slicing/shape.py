@@ -34,11 +34,7 @@ class Shapes:
         return stl if rotation is None else turned(stl, rotation)
 
     def judged(
-        self,
-        content: Iterable[bytes],
-        filename: str,
-        recipe: Mapping[str, Any],
-        rotations: Rotations = "none",
+        self, content: Iterable[bytes], filename: str, recipe: Mapping[str, Any], rotations: Rotations
     ) -> bytes:
         """Give the shape as the recipe stands it, passed by the gate so; `rotations` are those left to it."""
         stl = self.standing(content, filename, recipe)

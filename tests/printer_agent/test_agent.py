@@ -38,6 +38,7 @@ from printer_agent.print_token import PrintToken
 from printer_agent.settings import Settings
 from printer_agent.started import AWAITING
 from printer_agent.tools import Tools
+from tests.e2e.parts import box
 from tests.printer_agent.conftest import Hands
 from tests.printer_agent.fake_service import URL, FakeService, problem, tetrahedron
 
@@ -295,33 +296,53 @@ class TestOrientation:
     @pytest.fixture
     def oriented(
         self, sandbox: Sandbox, hands: Hands, enrol_at: Callable[[FakeService], Settings]
-    ) -> Callable[[Any], Bench]:
-        def make(orientation: Any) -> Bench:
-            service = FakeService(recipe={"process": "MEX", "material": "PLA", "orientation": orientation})
+    ) -> Callable[..., Bench]:
+        def make(orientation: Any, plaintext: bytes | None = None, **recipe: Any) -> Bench:
+            recipe |= {"process": "MEX", "material": "PLA", "orientation": orientation}
+            service = FakeService(plaintext=tetrahedron() if plaintext is None else plaintext, recipe=recipe)
             return Bench(enrol_at(service), service, sandbox, hands)
 
         return make
 
-    def test_is_how_the_part_is_delivered(self, oriented: Callable[[Any], Bench]) -> None:
+    def test_is_how_the_part_is_delivered(self, oriented: Callable[..., Bench]) -> None:
         bench = oriented([0, 0, -1])
         bench.print(bench.service.authorise())
         (delivered,) = bench.delivered
         facets = struct.iter_unpack("<12fH", delivered.read_bytes()[84:])
         assert sorted(sorted(facet[5:12:3]) for facet in facets) == [*[[0, 20, 20]] * 3, [20, 20, 20]]
 
-    def test_of_an_upright_part_changes_no_byte(self, oriented: Callable[[Any], Bench]) -> None:
+    def test_of_an_upright_part_changes_no_byte(self, oriented: Callable[..., Bench]) -> None:
         bench = oriented([0, 0, 1])
         bench.print(bench.service.authorise())
         assert [path.read_bytes() for path in bench.delivered] == [bench.service.plaintext]
 
-    def test_that_cannot_be_read_consumes_nothing(self, oriented: Callable[[Any], Bench]) -> None:
+    def test_that_cannot_be_read_consumes_nothing(self, oriented: Callable[..., Bench]) -> None:
         bench = oriented({"face": "largest"})
         with pytest.raises(GateRefused) as caught:
             bench.print(bench.service.authorise())
         assert caught.value.kind == "recipe_orientation"
         assert (bench.service.outcomes, bench.delivered) == ({}, [])
 
-    def test_that_makes_the_part_too_large_is_refused(self, oriented: Callable[[Any], Bench]) -> None:
+    @pytest.mark.parametrize(
+        ("rotations", "room"), [(None, (31, 21, 11)), (None, (21, 31, 11)), ("none", (31, 21, 11))]
+    )
+    def test_that_makes_the_part_fit_is_printed(
+        self, oriented: Callable[..., Bench], rotations: str | None, room: tuple[float, float, float]
+    ) -> None:
+        bench = oriented([1, 0, 0], box((10, 20, 30)), rotations=rotations)
+        home = bench.printer.home
+        save_machine(home, replace(load_machine(home), build_volume_mm=room))
+        assert bench.print(bench.service.authorise()).state == "reported"
+        assert len(bench.delivered) == 1
+
+    def test_is_not_followed_by_a_turn_the_recipe_rules_out(self, oriented: Callable[..., Bench]) -> None:
+        bench = oriented([1, 0, 0], box((10, 20, 30)), rotations="none")
+        home = bench.printer.home
+        save_machine(home, replace(load_machine(home), build_volume_mm=(21, 31, 11)))
+        with pytest.raises(GateRefused, match="as its recipe stands it"):
+            bench.print(bench.service.authorise())
+
+    def test_that_makes_the_part_too_large_is_refused(self, oriented: Callable[..., Bench]) -> None:
         bench = oriented([1, 1, 1])
         home = bench.printer.home
         save_machine(home, replace(load_machine(home), build_volume_mm=(22, 22, 22)))
