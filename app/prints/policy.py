@@ -199,7 +199,7 @@ def _volume_reasons(part: Part, machine: Mapping[str, Any]) -> Sequence[Reason]:
     toolpath.
     """
     if part.standing_mm is None:
-        message = "its recipe's orientation is no direction [x, y, z]; have the owner publish one that is"
+        message = "the recipe's orientation is no direction [x, y, z]; have the owner publish one that is"
         return [Reason("orientation", message)]
     x, y, z = part.standing_mm
     wide, deep, high = machine["build_volume_mm"]
@@ -209,7 +209,7 @@ def _volume_reasons(part: Part, machine: Mapping[str, Any]) -> Sequence[Reason]:
     )
     if fits:
         return []
-    sides = f"{x:.1f} × {y:.1f} × {z:.1f} mm"
+    sides = f"{x:.2f} × {y:.2f} × {z:.2f} mm"
     message = f"{_room_taken(part)} {sides}; the machine builds {wide:g} × {deep:g} × {high:g} mm"
     return [Reason("build_volume", message)]
 

@@ -116,11 +116,11 @@ class TestPart:
     @pytest.mark.parametrize(
         ("part", "told"),
         [
-            ({}, "the part is 61.0 × 61.0 × 61.0 mm; the machine builds 100 × 80 × 60 mm"),
-            ({"turns": False}, "the toolpath moves over 61.0 × 61.0 × 61.0 mm"),
+            ({}, "the part is 61.00 × 61.00 × 61.00 mm; the machine builds 100 × 80 × 60 mm"),
+            ({"turns": False}, "the toolpath moves over 61.00 × 61.00 × 61.00 mm"),
             (
                 {"recipe": {"process": "MEX", "orientation": [0, 0, -1]}},
-                "as its recipe stands it the part may take 61.0",
+                "as its recipe stands it the part may take 61.01",
             ),
         ],
     )
