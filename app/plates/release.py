@@ -21,6 +21,7 @@ from app.prints import receipts, seals
 from app.prints import release as singly
 from app.prints.case import Case, Counts, claim_of
 from app.prints.lifecycle import Event, State
+from app.prints.release import Sealed
 from app.prints.transition import apply
 from app.wiring import Services
 from ledger.operations import RecordPlate
@@ -109,7 +110,7 @@ def _counted(prints: Sequence[Print], told: Sequence[Case]) -> bool:
     return consumed and all(row.record_operation == claimed for row in prints)
 
 
-def _store(services: Services, plate_id: str, told: Sequence[Case], made: Sequence[Release]) -> None:
+def _store(services: Services, plate_id: str, told: Sequence[Case], made: Sequence[Sealed]) -> None:
     """Store the releases, unless something of one print was stopped since its key was unwrapped."""
     against: Fault | None = None
     with services.database.write() as session:
@@ -124,7 +125,7 @@ def _store(services: Services, plate_id: str, told: Sequence[Case], made: Sequen
         if against is None:
             for row, release in zip(prints, made, strict=True):
                 apply(session, row, Event.RELEASE)
-                session.add(Release(**release.model_dump()))
+                session.add(Release(**release._asdict()))
     if against is not None:
         _end(services, plate_id, Event.WITHHOLD, against)
         return

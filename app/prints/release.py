@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 from sqlalchemy import bindparam, insert
@@ -18,7 +18,6 @@ from sqlmodel import Session, SQLModel, col, select
 from app import submission
 from app.auth import standing
 from app.auth.standing import PRINTER_QUARANTINED
-from app.designs.stored import file_of
 from app.encodings import to_hex
 from app.errors import Conflict, IntegrityBroken, Reason, TokenSpent
 from app.identifiers import RELEASE, new_id
@@ -40,6 +39,8 @@ from ledger.operations import RecordPrint
 from ledger.outbox import OperationStatus
 from ledger.prepared import Prepared
 from ledger.typed_data import Domain
+from storage.envelope import ObjectContext
+from storage.vault import StoredObject
 
 _WITHDRAWN = {DESIGN_SHREDDED.code, LICENCE_REVOKED.code, PRINTER_RETIRED.code, PRINTER_QUARANTINED.code}
 
@@ -49,13 +50,23 @@ def _by_ids(id_: Any, value: Any) -> Prepared:
     return Prepared(chosen.order_by(id_).with_for_update(), "ids")
 
 
-_RELEASES = SQLModel.metadata.tables[str(Release.__tablename__)]
-_KEEP, _KEPT = Prepared(insert(_RELEASES)), tuple(_RELEASES.c.keys())
+_KEEP = Prepared(insert(SQLModel.metadata.tables[str(Release.__tablename__)]))
 _PRINTS = _by_ids(col(Print.id), col(Print.state))
 _DESIGNS = _by_ids(col(Design.id), col(Design.shredded_at))
 _LICENCES = _by_ids(col(Licence.id), col(Licence.state))
 _PRINTERS = _by_ids(col(Printer.id), col(Printer.state))
 _log = structlog.get_logger("app.prints")
+
+
+class Sealed(NamedTuple):
+    """A release that is not stored yet: a row of `Release`, column by column."""
+
+    id: str
+    print_id: str
+    printer_id: str
+    revision_id: str
+    body: bytes
+    created_at: int
 
 
 def body_of(session: Session, print_id: str) -> bytes | None:
@@ -103,7 +114,7 @@ def conclude_all(services: Services, print_ids: Collection[str]) -> dict[str, by
         return {}
     counts = cases.ask_chain_of(services, {case.chain_names for case in cases_})
     outcomes: dict[str, bytes | Exception] = {}
-    made: list[tuple[Case, Release]] = []
+    made: list[tuple[Case, Sealed]] = []
     with seals.Sealer(services, wraps_) as sealer:
         for (row, status), seen in zip(confirmed, cases_, strict=True):
             case = replace(seen, counts=counts[seen.chain_names])
@@ -128,7 +139,7 @@ def _under_way(session: Session, print_ids: Collection[str]) -> list[tuple[Print
 
 def _released(
     services: Services, sealer: Sealer, row: Print, case: Case, status: OperationStatus
-) -> Release | None:
+) -> Sealed | None:
     """Seal what may be released now; None where it is withheld, or where the chain has yet to speak."""
     # (2) withdrawn meanwhile
     against = withdrawn(case, services.ledger.domain)
@@ -165,7 +176,7 @@ def _counted(case: Case, row: Print) -> bool:
     return row.record_operation == claimed and case.counts.counted(row.sequence)
 
 
-def sealed(services: Services, sealer: Sealer, row: Print, case: Case, status: OperationStatus) -> Release:
+def sealed(services: Services, sealer: Sealer, row: Print, case: Case, status: OperationStatus) -> Sealed:
     """Seal the data key to the enrolled key, or take its owner's seal, and write the answer."""
     release_id = new_id(RELEASE, services.entropy)
     seal = sealer.seal_for(release_id, case)
@@ -177,14 +188,14 @@ def sealed(services: Services, sealer: Sealer, row: Print, case: Case, status: O
         "printer_hash": to_hex(case.printer.printer_hash or b""),
         "sealed_key": seal.key.model_dump(),
         "info": seal.info.decode(),
-        "object": released_object(release_id, case.revision).model_dump(),
+        "object": _object(release_id, case.revision, *sealer.file_of(case.revision)).model_dump(),
         "manifest": case.revision.manifest or "",
         "salt": to_hex(case.revision.salt or b""),
         "commitment": to_hex(case.revision.commitment or b""),
         "licence": case.licence.statement,
         "receipt": receipt.model_dump(mode="json"),
     }
-    return Release(
+    return Sealed(
         id=release_id,
         print_id=row.id,
         printer_id=case.printer.id,
@@ -194,9 +205,10 @@ def sealed(services: Services, sealer: Sealer, row: Print, case: Case, status: O
     )
 
 
-def released_object(release_id: str, revision: Revision) -> ReleasedObject:
+def _object(
+    release_id: str, revision: Revision, stored: StoredObject, context: ObjectContext
+) -> ReleasedObject:
     """Say where a release's ciphertext is to be had, and what it must be."""
-    stored, context = file_of(revision)
     return ReleasedObject(
         url=f"/v1/releases/{release_id}/object",
         sha256=to_hex(stored.ciphertext_sha256),
@@ -208,7 +220,7 @@ def released_object(release_id: str, revision: Revision) -> ReleasedObject:
     )
 
 
-def _store(services: Services, made: Sequence[tuple[Case, Release]]) -> dict[str, bytes | Exception]:
+def _store(services: Services, made: Sequence[tuple[Case, Sealed]]) -> dict[str, bytes | Exception]:
     """Store releases, unless licence, design or printer was stopped since the key was unwrapped.
 
     Printers' rows are locked as `quarantine.place` locks them, licences and designs as whoever withdraws them
@@ -230,8 +242,8 @@ def _store(services: Services, made: Sequence[tuple[Case, Release]]) -> dict[str
                 stopped[print_id] = reason
                 continue
             moved.append(transition.moved_from(print_id, states[print_id], Event.RELEASE))
-            kept.append({name: getattr(release, name) for name in _KEPT})
-            stored[print_id] = release.body or b""
+            kept.append(release._asdict())
+            stored[print_id] = release.body
         transition.store(session, moved)
         _KEEP.run(session.connection(), kept)
     for print_id, reason in stopped.items():

@@ -68,6 +68,7 @@ class Sealer:
         self._services = services
         self._wraps = wraps
         self._keys: dict[str, DataKey] = {}
+        self._files: dict[str, tuple[StoredObject, ObjectContext]] = {}
         self._held = ExitStack()
 
     def __enter__(self) -> Self:
@@ -80,12 +81,18 @@ class Sealer:
         """Do what the function of this name does."""
         if committed_custody(case.revision) == Custody.OWNER:
             return _owners_seal(case)
-        _, context = file_of(case.revision)
+        _, context = self.file_of(case.revision)
         printer_hash, commitment = case.printer.printer_hash or b"", case.revision.commitment or b""
         info = release_info(release_id, printer_hash, context, commitment)
         suite, public = case.printer.sealing_suite or "", case.printer.sealing_public or b""
         blob = seal(self._key(case.revision, context), suite, public, info)
         return Seal(SealedKey(suite=suite, blob=to_base64(blob)), info)
+
+    def file_of(self, revision: Revision) -> tuple[StoredObject, ObjectContext]:
+        """Do what `app.designs.stored.file_of` does, once for a revision."""
+        if revision.id not in self._files:
+            self._files[revision.id] = file_of(revision)
+        return self._files[revision.id]
 
     def _key(self, revision: Revision, context: ObjectContext) -> DataKey:
         """Unwrap a revision's data key, the first time it is needed."""
