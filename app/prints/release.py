@@ -188,7 +188,7 @@ def sealed(services: Services, sealer: Sealer, row: Print, case: Case, status: O
         "printer_hash": to_hex(case.printer.printer_hash or b""),
         "sealed_key": seal.key.model_dump(),
         "info": seal.info.decode(),
-        "object": _object(release_id, case.revision, *sealer.file_of(case.revision)).model_dump(),
+        "object": released_object(release_id, case.revision, *sealer.file_of(case.revision)).model_dump(),
         "manifest": case.revision.manifest or "",
         "salt": to_hex(case.revision.salt or b""),
         "commitment": to_hex(case.revision.commitment or b""),
@@ -205,7 +205,7 @@ def sealed(services: Services, sealer: Sealer, row: Print, case: Case, status: O
     )
 
 
-def _object(
+def released_object(
     release_id: str, revision: Revision, stored: StoredObject, context: ObjectContext
 ) -> ReleasedObject:
     """Say where a release's ciphertext is to be had, and what it must be."""

@@ -15,7 +15,7 @@ from app.custody import wraps
 from app.designs.custody import Custody
 from app.designs.manifest import make_ready
 from app.designs.states import RevisionState
-from app.designs.stored import upload_context
+from app.designs.stored import file_of, upload_context
 from app.encodings import to_base64, to_hex
 from app.licences.states import LicenceState
 from app.models import Design, Licence, Organisation, Print, Printer, Release, Revision
@@ -183,7 +183,7 @@ def _release(
         "print_id": row["id"],
         "printer_hash": to_hex(parties.enrolment.struct_hash()),
         "info": info.decode(),
-        "object": released_object(release_id, revision).model_dump(mode="json"),
+        "object": released_object(release_id, revision, *file_of(revision)).model_dump(mode="json"),
         "sealed_key": {"suite": _SUITE, "blob": to_base64(bytes(sealed_bytes(_SUITE)))},
         "manifest": revision.manifest,
         "salt": to_hex(revision.salt or b""),
