@@ -196,7 +196,9 @@ def _device(domain: Domain, step: Step) -> Iterator[Finding]:
 
 
 def _accounts(domain: Domain, step: Step, chain: Chain | None) -> Iterator[Finding]:
-    """Judge signatures of accounts: by the account's key, or taken by its contract (ERC-1271)."""
+    """Judge signatures of accounts: by the account's key, or taken by its contract (ERC-1271) in the block
+    that the step is proven to be in.
+    """
     statement = _STATEMENTS[step.operation.kind]
     for voucher in vouchers_of(step.operation, {}):
         message = digest(domain, voucher.statement)
@@ -204,7 +206,9 @@ def _accounts(domain: Domain, step: Step, chain: Chain | None) -> Iterator[Findi
             continue
         if chain is None:
             problem = f"is not by {voucher.account}'s key; if that is a wallet contract, a node can say more"
-        elif wallets.accepts(chain, voucher.account, message, voucher.signature):
+        elif wallets.accepted(
+            chain, voucher.account, message, voucher.signature, block=step.shown.block.number
+        ):
             continue
         else:
             problem = f"is not {voucher.account}'s"

@@ -6,7 +6,7 @@ from typing import Final
 
 from eth_abi.abi import encode
 
-from ledger.chain import Chain, NoOutputError, RevertError
+from ledger.chain import Chain, NoOutputError, RefusedError, RevertError
 
 _QUESTION: Final = bytes.fromhex("1626ba7e")
 _YES: Final = _QUESTION + bytes(28)
@@ -25,3 +25,17 @@ def accepts(
         return chain.call(account, question, block=block)[:32] == _YES
     except (NoOutputError, RevertError):
         return False
+
+
+def accepted(chain: Chain, account: str, message: bytes, signature: bytes, *, block: int) -> bool:
+    """Return whether the account took a signature in the block that recorded the statement, or takes it now.
+
+    A wallet whose keys have changed since does not take what it once signed; a node that keeps no old states
+    cannot be asked about them, and is asked about now. Raises ChainError where the node fails.
+    """
+    try:
+        if accepts(chain, account, message, signature, block=block):
+            return True
+    except RefusedError:
+        pass
+    return accepts(chain, account, message, signature)

@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from ledger.chain import Chain, ChainError, NoOutputError, RefusedError, RevertError
-from ledger.wallets import accepts
+from ledger.wallets import accepted, accepts
 
 YES = bytes.fromhex("1626ba7e")
 ACCOUNT = "0x" + "11" * 20
@@ -59,3 +59,42 @@ class TestAccepts:
     def test_says_nothing_where_the_node_fails(self, error: Exception) -> None:
         with pytest.raises(ChainError):
             said(error)
+
+
+class Archive:
+    """Answers one thing for the old block, another for the newest."""
+
+    def __init__(self, then: bytes | Exception, now: bytes | Exception) -> None:
+        self.answers = {7: then, None: now}
+
+    def call(self, _to: str, _data: bytes, *, block: int | None = None) -> bytes:
+        answer = self.answers[block]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+class TestAccepted:
+    @pytest.mark.parametrize(
+        ("then", "now", "taken"),
+        [
+            (YES + bytes(28), bytes(32), True),
+            (YES + bytes(28), ChainError("not asked"), True),
+            (bytes(32), YES + bytes(28), True),
+            (RefusedError("no such state"), YES + bytes(28), True),
+            (NoOutputError("no such state"), YES + bytes(28), True),
+            (bytes(32), bytes(32), False),
+            (RefusedError("no such state"), RevertError(b""), False),
+        ],
+    )
+    def test_is_by_the_block_of_the_record_or_by_now(
+        self, then: bytes | Exception, now: bytes | Exception, taken: bool
+    ) -> None:
+        node: Any = Archive(then, now)
+        assert accepted(node, ACCOUNT, b"\x01" * 32, b"\x02" * 70, block=7) is taken
+
+    @pytest.mark.parametrize(("then", "now"), [(ChainError("gone"), b""), (bytes(32), ChainError("gone"))])
+    def test_says_nothing_where_the_node_fails(self, then: bytes | Exception, now: bytes | Exception) -> None:
+        node: Any = Archive(then, now)
+        with pytest.raises(ChainError):
+            accepted(node, ACCOUNT, b"\x01" * 32, b"\x02" * 70, block=7)

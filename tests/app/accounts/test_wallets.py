@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +13,13 @@ from typing import Any
 
 import pytest
 from eth_abi.abi import encode
+from eth_hash.auto import keccak
 
 from app.cli.audit_local import judge
 from app.cli.audit_remote import Reader
 from app.clock import rfc3339
+from ledger.certificate_audit import Check, Expected, Verification, verify
+from ledger.export import indexed_blocks
 from ledger.signer import AccountKey
 from ledger.transaction import Offer, contract_address, sign_transaction
 from ledger.typed_data import (
@@ -97,6 +101,15 @@ def deployed(network: Network, code: bytes, signer: AccountKey) -> str:
     return address
 
 
+def await_index(service: Service, network: Network) -> None:
+    """Wait until the service has seen what the network has: it asks wallets as of there."""
+    head = network.chain.head().number
+    deadline = time.monotonic() + 60
+    while indexed_blocks(service.services.database.engine) <= head:
+        assert time.monotonic() < deadline, f"the service has not seen block {head}"
+        time.sleep(0.05)
+
+
 def joined(service: Service, role: str, address: str, signer: AccountKey) -> WalletParty:
     body = {
         "name": f"{role} {secrets.token_hex(4)}",
@@ -110,13 +123,17 @@ def joined(service: Service, role: str, address: str, signer: AccountKey) -> Wal
 @pytest.fixture
 def owner(service: Service, network: Network, code: bytes) -> WalletParty:
     signer = AccountKey.generate()
-    return joined(service, "owner", deployed(network, code, signer), signer)
+    wallet = deployed(network, code, signer)
+    await_index(service, network)
+    return joined(service, "owner", wallet, signer)
 
 
 @pytest.fixture
 def provider(service: Service, network: Network, code: bytes) -> WalletParty:
     signer = AccountKey.generate()
-    return joined(service, "provider", deployed(network, code, signer), signer)
+    wallet = deployed(network, code, signer)
+    await_index(service, network)
+    return joined(service, "provider", wallet, signer)
 
 
 def publication_of(owner: Party, revision: dict[str, Any]) -> Publication:
@@ -209,3 +226,75 @@ class TestWallets:
         body = {"signature": nobody.sign(publication_of(nobody, revision))}
         refused = nobody.call("POST", f"/v1/revisions/{revision['id']}/publish", json=body)
         assert "no contract wallet" in problem(refused, "invalid-signature")["detail"]
+
+
+def handed(network: Network, wallet: str, signer: AccountKey) -> None:
+    """Have a wallet signed for by somebody else from now on."""
+    payer = AccountKey.generate()
+    network.chain.tell("anvil_setBalance", payer.address, hex(10**20))
+    data = keccak(b"hand(address)")[:4] + encode(["address"], [signer.address])
+    offer = Offer(gas=1_000_000, max_fee=10**11, tip=10**9)
+    network.chain.send(
+        sign_transaction(payer, chain_id=31337, nonce=0, to=wallet, data=data, offer=offer).raw, time=0
+    )
+    network.mine()
+
+
+class TestCertificateOfAWallet:
+    @pytest.fixture
+    def certificate(self, network: Network, owner: WalletParty, provider: WalletParty) -> dict[str, Any]:
+        """Of a print that wallets licensed and enrolled the printer of."""
+        printer = enrolled(provider)
+        licence = granted(owner, published(owner), provider, prints=1)
+        release = printer.redeem(provider.authorise(licence, printer)["token"]).json()
+        then = rfc3339(network.chain.head().timestamp)  # this network's clock is behind
+        times = {"started_at": then, "ended_at": then}
+        assert printer.report(release, licence, 1, 1, serials=["SN-1"], **times).status_code == 200
+        path = f"/v1/prints/{release['print_id']}/certificate"
+        deadline = time.monotonic() + 20
+        while owner.call("GET", f"{path}.pdf").status_code == 409:  # the outcome is not final yet
+            assert time.monotonic() < deadline, owner.call("GET", path).text
+            time.sleep(0.1)
+        return owner.expect(200, "GET", path)
+
+    def seen(self, network: Network, owner: Party, certificate: dict[str, Any]) -> Verification:
+        expected = Expected(contract=network.contract, owner=owner.address)
+        return verify(certificate, Web3Chain.http(network.node.rpc_url), expected)
+
+    def test_is_verified_with_a_node_also_when_the_wallets_keys_have_changed(
+        self, network: Network, service: Service, owner: WalletParty, certificate: dict[str, Any]
+    ) -> None:
+        public = f"/v1/verification/{certificate['print']}"
+        path = f"/v1/prints/{printed_id(service, certificate)}/certificate"
+        for _ in range(2):
+            assert self.seen(network, owner, certificate).findings == []
+            assert service.call("POST", public, json=certificate).json()["ok"]
+            assert owner.expect(200, "GET", path) == certificate
+            handed(network, owner.address, AccountKey.generate())
+
+    def test_tells_without_a_node_which_signatures_it_cannot_judge(
+        self, owner: WalletParty, provider: WalletParty, certificate: dict[str, Any]
+    ) -> None:
+        seen = verify(certificate)
+        assert {check for check, findings in seen.found.items() if findings} == {Check.SIGNATURES}
+        unsure = [finding.problem for finding in seen.findings]
+        assert len(unsure) == 3  # publication, grant, enrolment
+        for account in (owner.address, provider.address):
+            assert any(account in each and "a node can say more" in each for each in unsure)
+
+    def test_is_refused_with_a_signature_that_the_wallet_never_took(
+        self, network: Network, owner: WalletParty, certificate: dict[str, Any]
+    ) -> None:
+        """Whoever signs for the wallet later has signed nothing of what was recorded before."""
+        forged = json.loads(json.dumps(certificate))
+        (grant,) = [row["operation"] for row in forged["operations"] if row["operation"]["kind"] == "grant"]
+        signed = digest(owner.service.domain, Licence.from_json(grant["licence"]))
+        grant["signature"] = f"0x{PREFIX}{AccountKey.generate().sign(signed).hex()}"
+        problems = [each.problem for each in self.seen(network, owner, forged).findings]
+        assert f"is not {owner.address}'s" in problems
+
+
+def printed_id(service: Service, certificate: dict[str, Any]) -> str:
+    """The service's id of a certificate's print."""
+    report = json.dumps(certificate["report"]["print"])
+    return str(service.column("select id from prints where report like ?", f"%{report}%"))
