@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
 from starlette.concurrency import run_in_threadpool
 
-from app import entity_tags, problems, proving, worker
+from app import entity_tags, problems, proving, rate_limit, worker
 from app.accounts import routes as accounts
 from app.accounts.service import ensure_operator
 from app.auth.after_answer import AfterAnswer
@@ -74,6 +74,7 @@ class PartVaultApi(FastAPI):
         document = super().openapi()
         problem = problems.ProblemDocument
         entity_tags.describe(document)
+        rate_limit.describe(document)
         document["components"]["schemas"].setdefault(problem.__name__, problem.model_json_schema())
         return document
 

@@ -16,6 +16,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -25,6 +26,31 @@ from app.observability.metrics import Metrics
 from app.token_buckets import Buckets, Policy
 
 EXEMPT = frozenset({"/livez", "/readyz", "/metrics"})
+_REFUSAL = "TooManyRequests"
+_TOLD = {
+    "RateLimit-Policy": "the limit that this request counts for: requests `q` within `w` seconds",
+    "RateLimit": "what is left of it: requests `r`, and after `t` seconds all of them again",
+}
+
+
+def describe(document: dict[str, Any]) -> None:
+    """Write into an OpenAPI document what limited routes answer, and what they tell on every answer."""
+    told = {name: {"$ref": f"#/components/headers/{name}"} for name in _TOLD}
+    waits = {"Retry-After": _header("seconds until there is room for one request", "integer")}
+    (refusal,) = problems.responses(429).values()
+    components = document["components"]
+    components["headers"] = {name: _header(text, "string") for name, text in _TOLD.items()}
+    components["responses"] = {_REFUSAL: refusal | {"headers": told | waits}}
+    for path, operations in document["paths"].items():
+        for operation in operations.values() if path not in EXEMPT else ():
+            for status, answer in operation["responses"].items():
+                if status.startswith("2"):
+                    answer.setdefault("headers", {}).update(told)
+            operation["responses"]["429"] = {"$ref": f"#/components/responses/{_REFUSAL}"}
+
+
+def _header(description: str, kind: str) -> dict[str, Any]:
+    return {"description": description, "schema": {"type": kind}}
 
 
 class RateLimit:

@@ -16,7 +16,8 @@ class TestDocument:
 
     def test_resolves_every_reference(self) -> None:
         text = document()
-        known = {f"#/components/schemas/{name}" for name in json.loads(text)["components"]["schemas"]}
+        components = json.loads(text)["components"].items()
+        known = {f"#/components/{kind}/{name}" for kind, named in components for name in named}
         used = {part.split('"')[0] for part in text.split('"$ref": "')[1:]}
         assert used <= known
 

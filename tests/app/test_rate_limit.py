@@ -15,8 +15,10 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from app.auth import authenticated
+from app.main import assemble
 from app.observability.metrics import Metrics
 from app.rate_limit import EXEMPT, RateLimit
+from app.settings import Settings
 from app.token_buckets import Policy
 from tests.app.parties import Party, new_party, problem
 from tests.app.service import Service, running_service
@@ -164,6 +166,25 @@ class TestHeaders:
         for _ in range(5):
             status, headers = limited.ask(path=path)
             assert (status, "ratelimit" in headers) == (401, False)
+
+
+class TestDocument:
+    def test_has_the_headers_of_every_limited_route(self) -> None:
+        document = assemble(Metrics(), Settings()).openapi()
+        told = {"RateLimit", "RateLimit-Policy"}
+        assert set(document["components"]["headers"]) == told
+        for path, operations in document["paths"].items():
+            for operation in operations.values():
+                good = [answer for status, answer in operation["responses"].items() if status[0] == "2"]
+                assert all(
+                    (told <= set(answer.get("headers", {}))) is (path not in EXEMPT) for answer in good
+                )
+                assert ("429" in operation["responses"]) is (path not in EXEMPT)
+
+    def test_says_when_to_come_again(self) -> None:
+        document = assemble(Metrics(), Settings()).openapi()
+        refusal = document["components"]["responses"]["TooManyRequests"]
+        assert set(refusal["headers"]) == {"Retry-After", "RateLimit", "RateLimit-Policy"}
 
 
 class TestMemory:
