@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ledger.log_sync import LogSync
+from tests.ledger.disks import have_synced
 
 FOREVER_S = 60.0
 
@@ -19,10 +20,10 @@ def database(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def syncs(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+def syncs(monkeypatch: pytest.MonkeyPatch, database: Path) -> list[int]:
     """Note each sync."""
     noted: list[int] = []
-    monkeypatch.setattr("ledger.log_sync.sync_data", noted.append)
+    have_synced(monkeypatch, database.parent, noted.append)
     return noted
 
 
@@ -94,7 +95,7 @@ class TestAnnounce:
         def fail(_descriptor: int) -> None:
             raise OSError("the disk is gone")
 
-        monkeypatch.setattr("ledger.log_sync.sync_data", fail)
+        have_synced(monkeypatch, database.parent, fail)
         log = queued(database, 2, gather_s=0.0)
         with pytest.raises(OSError, match="the disk is gone"):
             log.wait(log.ask(), patient=True)

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 
 from ledger.log_sync import sync_data
 from ledger.writing import settled_reading, write_turn, writing
+from tests.ledger.disks import have_synced
 
 FULL, NORMAL = 2, 1
 
@@ -42,16 +43,15 @@ def add(connection: Connection) -> None:
 
 
 @pytest.fixture
-def syncs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def syncs(engine: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     """Note each sync of a file, by its name."""
     noted: list[str] = []
-    sync = sync_data
 
     def note(descriptor: int) -> None:
         noted.append(Path(f"/proc/self/fd/{descriptor}").resolve().name)
-        sync(descriptor)
+        sync_data(descriptor)
 
-    monkeypatch.setattr("ledger.log_sync.sync_data", note)
+    have_synced(monkeypatch, tmp_path, note)
     return noted
 
 
@@ -84,7 +84,7 @@ class TestTurn:
             assert pool.submit(look).result() == FULL
 
     def test_the_turn_is_free_while_the_disk_works(
-        self, engine: Engine, monkeypatch: pytest.MonkeyPatch
+        self, engine: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
         reached, release, syncs = threading.Event(), threading.Event(), []
 
@@ -97,7 +97,7 @@ class TestTurn:
             with writing(engine) as connection:
                 add(connection)
 
-        monkeypatch.setattr("ledger.log_sync.sync_data", slow)
+        have_synced(monkeypatch, tmp_path, slow)
         with ThreadPoolExecutor(9) as pool:
             first = pool.submit(write)
             assert reached.wait(10)
@@ -111,7 +111,7 @@ class TestTurn:
         assert len(syncs) < 9
 
     def test_a_reader_tells_nothing_that_is_not_on_the_disk(
-        self, engine: Engine, monkeypatch: pytest.MonkeyPatch
+        self, engine: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
         reached, release = threading.Event(), threading.Event()
 
@@ -129,7 +129,7 @@ class TestTurn:
             return seen[0]
 
         seen: list[int] = []
-        monkeypatch.setattr("ledger.log_sync.sync_data", slow)
+        have_synced(monkeypatch, tmp_path, slow)
         with ThreadPoolExecutor(2) as pool:
             writer = pool.submit(write)
             assert reached.wait(10)
@@ -199,7 +199,7 @@ class TestTurn:
             lose()
 
     def test_a_failing_disk_is_told_to_everyone(
-        self, engine: Engine, monkeypatch: pytest.MonkeyPatch
+        self, engine: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
         failed: list[int] = []
 
@@ -207,7 +207,7 @@ class TestTurn:
             failed.append(1)
             raise OSError("the disk is gone")
 
-        monkeypatch.setattr("ledger.log_sync.sync_data", fail)
+        have_synced(monkeypatch, tmp_path, fail)
 
         def write() -> None:
             with writing(engine) as connection:
