@@ -10,12 +10,15 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 PAGE = ROOT / "docs" / "benchmarks.md"
 NAMED_VERSIONS = ("cryptography", "numpy", "trimesh", "fastapi", "sqlmodel", "web3")
+
+
+Better: TypeAlias = Literal["higher", "lower"]
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Figure:
     value: float
     unit: str
     bar: float | None
-    better: Literal["higher", "lower"]
+    better: Better
     spread: tuple[float, float] | None = None
 
     @property

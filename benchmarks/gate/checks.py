@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from benchmarks.figures import Figure, announce
+from benchmarks.figures import Better, Figure, announce
 from benchmarks.gate import meshes, peers
 from benchmarks.gate.contender import Contender, Run
 from benchmarks.vault.steady import middle_half
@@ -99,7 +99,7 @@ def _time(label: str, runs: Runs, name: str, scale: float, unit: str, bar: float
 
 
 def _ratio(
-    label: str, runs: Runs, over: str, under: str, bar: float | None, better: str, times: float = 1
+    label: str, runs: Runs, over: str, under: str, bar: float | None, better: Better, times: float = 1
 ) -> Figure:
     pairs = zip(_seconds(runs, over), _seconds(runs, under), strict=True)
     values = [above / (times * below) for above, below in pairs]

@@ -88,7 +88,7 @@ def _with_rows(data: Path, url: str, contract: str, prints: Sequence[RecordPrint
     program = Path(sys.executable).with_name("partvault")
     environment = {**os.environ, "PARTVAULT_RPC_URL": url, "PARTVAULT_CONTRACT": contract}
     began = time.perf_counter()
-    command = [program, "audit", "--data-dir", data, "--json"]
+    command: list[str | Path] = [program, "audit", "--data-dir", data, "--json"]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as running:
         assert running.stdout is not None
         said = running.stdout.read()

@@ -69,8 +69,11 @@ def upload(services: Services, owner: str, provider: str) -> Revision:
     people = ((OWNER_ID, owner, ["owner"]), (PROVIDER_ID, provider, ["provider"]))
     with services.database.write() as session:
         for id_, address, roles in people:
-            made = {"name": id_, "roles": roles, "account_type": "external", "created_at": _NOW}
-            session.add(Organisation(id=id_, address=address, **made))
+            session.add(
+                Organisation(
+                    id=id_, address=address, name=id_, roles=roles, account_type="external", created_at=_NOW
+                )
+            )
         session.flush()
         session.add(Design(id=_DESIGN, organisation_id=OWNER_ID, name="part", created_at=_NOW))
         session.flush()

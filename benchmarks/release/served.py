@@ -36,7 +36,7 @@ class Served:
 def serving(data_dir: Path) -> Iterator[Served]:
     """Run the service while the block lasts; its log lies beside the data."""
     environment = {**os.environ, "PARTVAULT_DATA_DIR": str(data_dir)}
-    command = [Path(sys.executable).with_name("partvault"), "serve", "--port", "0"]
+    command: list[str | Path] = [Path(sys.executable).with_name("partvault"), "serve", "--port", "0"]
     with (data_dir.parent / "service.log").open("wb") as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         try:
