@@ -47,6 +47,7 @@ class ChainReader:
         self._chain = chain
         self._contract = checksum_address("contract", contract)
         self._first_block = first_block
+        self._taken: set[tuple[str, bytes, bytes]] = set()
 
     def read(self, blocks: Iterable[int] = ()) -> History:
         """Read everything up to the head, and the headers of some blocks besides.
@@ -110,23 +111,33 @@ class ChainReader:
             record = Record(event, sources[event.log.transaction].take(event.fact))
             if isinstance(event.event, PrinterEnrolled):
                 enrolled[event.event.printer] = event.event.provider
-            records.append(replace(record, wallet=self._wallet(domain, record.operation, enrolled)))
+            records.append(replace(record, wallet=self._wallet(domain, record, enrolled)))
         return records
 
-    def _wallet(self, domain: Domain, operation: Operation | None, enrolled: Mapping[bytes, str]) -> bool:
+    def _wallet(self, domain: Domain, record: Record, enrolled: Mapping[bytes, str]) -> bool:
         """Return whether every signature that is not by an account's own key is one that a contract accepts
-        (ERC-1271).
+        (ERC-1271), or accepted in the block that recorded it.
         """
-        vouchers = [] if operation is None else vouchers_of(operation, enrolled)
+        vouchers = [] if record.operation is None else vouchers_of(record.operation, enrolled)
         asked = [
             (voucher.account, digest(domain, voucher.statement), voucher.signature) for voucher in vouchers
         ]
         foreign = [question for question in asked if not signed_by(*question)]
-        return bool(foreign) and all(self.accepts(*question) for question in foreign)
+        block = record.seen.log.block_number
+        taken = [
+            question
+            for question in foreign
+            if question[0] and wallets.accepted(self._chain, *question, block=block)
+        ]
+        self._taken.update(taken)
+        return bool(foreign) and len(taken) == len(foreign)
 
     def accepts(self, account: str, message: bytes, signature: bytes) -> bool:
-        """Return whether an account is a contract that takes a signature for its own (ERC-1271)."""
-        return bool(account) and wallets.accepts(self._chain, account, message, signature)
+        """Return whether an account is a contract that takes a signature for its own (ERC-1271), or took it
+        in the block of a statement that was read.
+        """
+        taken = (account, message, signature) in self._taken
+        return taken or (bool(account) and wallets.accepts(self._chain, account, message, signature))
 
     def _counters(self, licences: Sequence[bytes]) -> dict[bytes, LicenceCounters]:
         questions = [encode_query("licenceState", licence) for licence in licences]

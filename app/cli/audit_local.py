@@ -74,8 +74,7 @@ def _rows(database: Database, reader: Reader, evidence: Mapping[str, Any] | None
         connection = session.connection()
         inventory = audit_rows.Inventory(session)
         blocks = blocks_named(connection)
-        found = list(inventory.findings(reader.accepts))
-        found += [
+        found = [
             Finding(f"ledger_transactions {name}", column, problem)
             for name, column, problem in damaged_transactions(connection)
         ]
@@ -85,7 +84,9 @@ def _rows(database: Database, reader: Reader, evidence: Mapping[str, Any] | None
         ]
         # the rows of the moment at which the session first read, so the chain knows at least as much
         rows = chain(stored_rows(connection), inventory.claims())
-        return _with(audit(reader, evidence, rows, blocks), *found)
+        report = audit(reader, evidence, rows, blocks)
+        # afterwards: the reader then knows what wallets accepted when it was recorded
+        return _with(report, *inventory.findings(reader.accepts), *found)
 
 
 def _among_rows(database: Database, history: History) -> list[Finding]:
