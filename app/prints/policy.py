@@ -195,17 +195,18 @@ def _material_reasons(recipe: Mapping[str, Any], machine: Mapping[str, Any]) -> 
 
 
 def _volume_reasons(part: Part, machine: Mapping[str, Any]) -> Sequence[Reason]:
-    """A part must fit as its recipe stands it, turned about the vertical if that helps; nobody turns a
-    toolpath.
+    """A part must fit as its recipe stands it, or turned a quarter about the vertical; nobody turns a
+    toolpath, nor a part whose recipe says `rotations: none`.
     """
     if part.standing_mm is None:
         message = "the recipe's orientation is no direction [x, y, z]; have the owner publish one that is"
         return [Reason("orientation", message)]
     x, y, z = part.standing_mm
     wide, deep, high = machine["build_volume_mm"]
+    stays = not part.turns or part.recipe.get("rotations") == "none"
     fits = any(
         a <= wide + _FIT_SLACK_MM and b <= deep + _FIT_SLACK_MM and z <= high + _FIT_SLACK_MM
-        for a, b in (((x, y), (y, x)) if part.turns else ((x, y),))
+        for a, b in (((x, y),) if stays else ((x, y), (y, x)))
     )
     if fits:
         return []

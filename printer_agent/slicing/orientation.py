@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from mesh_tools.errors import PolicyInvalid
-from mesh_tools.orientation import Rotation, rotation_to
+from mesh_tools.gate import fits
+from mesh_tools.orientation import Rotation, Sides, rotation_to
 from printer_agent.errors import GateRefused
 
 _HEADER_BYTES = 84
+_QUARTER: Final[Rotation] = ((0.0, -1.0, 0.0), (1.0, 0.0, 0.0), (0.0, 0.0, 1.0))
 
 
 def rotation_of(recipe: Mapping[str, Any]) -> Rotation | None:
@@ -30,10 +32,34 @@ def turned(stl: bytes, rotation: Rotation) -> bytes:
     """Turn a binary STL of this program's own making, and set it down on z = 0."""
     import numpy as np
 
-    facet = np.dtype([("vectors", "<f4", (4, 3)), ("attribute", "<u2")])
-    facets = np.frombuffer(stl, facet, offset=_HEADER_BYTES).copy()
+    facets = _facets(stl)
     vectors = facets["vectors"].astype(np.float64) @ np.array(rotation).T
     if len(vectors):
         vectors[:, 1:, 2] -= vectors[:, 1:, 2].min()
     facets["vectors"] = vectors + 0.0  # no negative zeros
-    return stl[:_HEADER_BYTES] + facets.tobytes()
+    made: bytes = facets.tobytes()
+    return stl[:_HEADER_BYTES] + made
+
+
+def laid(stl: bytes, room: Sides) -> bytes:
+    """Turn a binary STL a quarter about the vertical where that alone gets it into a room (mm)."""
+    x, y, z = _sides(stl)
+    if fits((x, y, z), room) or not fits((y, x, z), room):
+        return stl
+    return turned(stl, _QUARTER)
+
+
+def _sides(stl: bytes) -> Sides:
+    corners = _facets(stl)["vectors"][:, 1:].reshape(-1, 3)
+    if not len(corners):
+        return 0.0, 0.0, 0.0
+    x, y, z = (corners.max(axis=0) - corners.min(axis=0)).tolist()
+    return x, y, z
+
+
+def _facets(stl: bytes) -> Any:
+    """The facets: their normal and three corners, and the attribute."""
+    import numpy as np
+
+    facet = np.dtype([("vectors", "<f4", (4, 3)), ("attribute", "<u2")])
+    return np.frombuffer(stl, facet, offset=_HEADER_BYTES).copy()

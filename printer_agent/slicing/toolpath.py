@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from mesh_tools.sandbox import Sandbox
 from printer_agent.errors import GateRefused
 from printer_agent.machine import Machine
+from printer_agent.slicing.orientation import laid
 from printer_agent.slicing.profile import profile
 from printer_agent.slicing.shape import Shapes
 
@@ -40,7 +41,7 @@ class Toolpaths:
 
         1. The settings are made of the recipe by the allow-list.
         2. The sandbox reads the file and writes its shape anew: nothing else of it reaches the slicer. It is
-           turned as the recipe says.
+           turned as the recipe says, and a quarter about the vertical where it fits this machine only so.
         3. The slicer runs, locked down.
         4. The gate judges what came out as any toolpath, under the machine's limits.
 
@@ -51,6 +52,8 @@ class Toolpaths:
         settings = profile(recipe, self.machine)
         # (2) the shape alone
         stl = Shapes(self.sandbox, self.machine).standing(content, filename, recipe)
+        if recipe.get("rotations") != "none":
+            stl = laid(stl, self.machine.build_volume_mm)
         # (3) the slicer
         gcode = self.slicer.slice(stl, settings)
         # (4) the gate once more

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mesh_tools.orientation import ROUNDING_MM, rotation_to, standing_box
 from printer_agent.errors import GateRefused
-from printer_agent.slicing.orientation import rotation_of, turned
+from printer_agent.slicing.orientation import laid, rotation_of, turned
 from tests.e2e.parts import box
 
 COORDINATES = st.floats(-1e3, 1e3).filter(lambda value: abs(value) > 1e-3)
@@ -78,3 +78,28 @@ class TestTurned:
         made = np.ptp(points(turned(box(size), rotation)).reshape(-1, 3), axis=0)
         reckoned = standing_box(size, list(up))
         assert all(real <= room <= real + 2 * ROUNDING_MM for real, room in zip(made, reckoned, strict=True))
+
+
+class TestLaid:
+    @pytest.mark.parametrize(
+        ("room", "expected"),
+        [
+            ((5, 9, 2), [5, 9, 2]),  # as it is
+            ((9, 9, 9), [5, 9, 2]),
+            ((9, 5, 2), [9, 5, 2]),  # only across
+            ((9, 4, 2), [5, 9, 2]),  # either way not
+            ((9, 5, 1), [5, 9, 2]),
+            ((2, 5, 9), [5, 9, 2]),  # never upended
+        ],
+    )
+    def test_turns_a_part_across_where_it_fits_only_so(
+        self, room: tuple[float, float, float], expected: list[float]
+    ) -> None:
+        part = box((5, 9, 2))
+        made = laid(part, room)
+        assert sides(made) == expected
+        assert volume(made) == pytest.approx(90)
+        assert (made == part) is (expected == [5, 9, 2])
+
+    def test_leaves_nothing_as_it_is(self) -> None:
+        assert laid(bytes(84), (1, 1, 1)) == bytes(84)

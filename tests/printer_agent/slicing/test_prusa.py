@@ -7,6 +7,7 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,16 @@ class TestSlice:
         recipe = {**RECIPE, "orientation": orientation}
         gcode = Toolpaths(slicer, sandbox, MACHINE).of_mesh([box((12, 8, 4))], "cap.stl", recipe)
         assert gcode.count(b"\n;LAYER_CHANGE\n") == layers
+
+    def test_turns_the_part_across_a_machine_it_fits_only_so(
+        self, slicer: PrusaSlicer, sandbox: Sandbox
+    ) -> None:
+        narrow = replace(MACHINE, build_volume_mm=(120, 40, 40))
+        part = [box((20, 100, 5))]
+        toolpaths = Toolpaths(slicer, sandbox, narrow)
+        assert toolpaths.of_mesh(part, "cap.stl", RECIPE).count(b"\n;LAYER_CHANGE\n") == 25
+        with pytest.raises(GateRefused):
+            toolpaths.of_mesh(part, "cap.stl", {**RECIPE, "rotations": "none"})
 
     def test_gives_the_gate_what_another_machine_cannot(self, slicer: PrusaSlicer, sandbox: Sandbox) -> None:
         class Hotter:
