@@ -64,6 +64,11 @@ class Impatient:
         """Wait until the chain has counted a print."""
         until(lambda: self.provider.recorded(licence) > 0)
 
+    def released(self, print_id: str) -> str | None:
+        """Give the release of a print, if there is one."""
+        found: str | None = self.service.column("select max(id) from releases where print_id = ?", print_id)
+        return found
+
 
 @contextmanager
 def impatient_service(folder: Path) -> Iterator[Impatient]:
