@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
@@ -76,9 +77,13 @@ class Desk(Generic[Wanted, OnWay, Done]):
         """Finish as soon as the chain has spoken, or see how far it came after so many seconds."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Done] = loop.create_future()
+        handed = threading.Lock()
 
         def finish() -> None:
-            self._finish.hand(begun, answer)
+            if handed.acquire(
+                blocking=False
+            ):  # once: nothing is under way any more when the request is answered
+                self._finish.hand(begun, answer)
 
         if begun.operation is None or patience_s <= 0:
             finish()

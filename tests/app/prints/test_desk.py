@@ -120,6 +120,19 @@ class TestRedeem:
         assert asyncio.run(counter.redeem("old")) == b"old"
         assert counter.looks == 1
 
+    def test_is_looked_at_once_however_often_the_chain_is_heard(self) -> None:
+        class Insistent(Counter):
+            def _watch(self, operation: str, tell: Callable[[], None]) -> Callable[[], None]:
+                self.confirm(operation)
+                for _ in range(3):
+                    tell()
+                return lambda: None
+
+        insistent = Insistent()
+        assert asyncio.run(insistent.redeem("loud")) == b"loud"
+        insistent.lane.close()
+        assert insistent.looks == 1
+
     def test_answers_without_a_body_when_its_time_is_over(self) -> None:
         impatient = Counter(timeout_s=0.0)
         assert asyncio.run(impatient.redeem("late")) is None
