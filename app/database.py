@@ -24,10 +24,11 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlmodel import Session
 
 from app.errors import Conflict
-from ledger.writing import settled_reading, write_turn
+from ledger.writing import settle, write_turn
 
 _WRITES = "partvault_writes"
 _GUARD: ContextVar[Iterator[Callable[[Session], None]] | None] = ContextVar("guard", default=None)
+_POSTPONED: ContextVar[bool] = ContextVar("postponed", default=False)
 BUSY_TIMEOUT_S = 30
 _FOUNDING_LOCK = 0x70760002
 """PostgreSQL advisory lock, held by who makes what there is once: the schema, the first rows."""
@@ -46,7 +47,8 @@ class Database:
 
         Raises Conflict where another transaction took the same unique value first.
         """
-        with write_turn(self.engine), Session(self._writing, expire_on_commit=False) as session:
+        turn = write_turn(self.engine, settle=not _POSTPONED.get())
+        with turn, Session(self._writing, expire_on_commit=False) as session:
             try:
                 session.connection()
                 for check in _GUARD.get() or ():
@@ -80,11 +82,29 @@ class Database:
 
         What it showed is on the disk when the block ends.
         """
-        with (
-            settled_reading(self.engine),
-            Session(self.engine, autoflush=False, expire_on_commit=False) as session,
-        ):
-            yield session
+        try:
+            with Session(self.engine, autoflush=False, expire_on_commit=False) as session:
+                yield session
+        finally:
+            if not _POSTPONED.get():
+                self.settle()
+
+    @contextmanager
+    def postponing(self) -> Iterator[None]:
+        """Let the block's units of work, and views, end before the disk has what they wrote, or showed.
+
+        Nothing may be answered by them, nor sent anywhere, before `settle`, or before a later unit of work
+        without postponement: what that writes is on the disk no earlier.
+        """
+        outer = _POSTPONED.set(True)
+        try:
+            yield
+        finally:
+            _POSTPONED.reset(outer)
+
+    def settle(self) -> None:
+        """Wait until whatever was committed by now is on the disk."""
+        settle(self.engine)
 
     def ping(self) -> None:
         """Ask the database for an answer; raises what the driver raises."""

@@ -75,7 +75,18 @@ def prove(services: Services, attempts: Sequence[Attempt]) -> list[Proven]:
     1. The token is found by its SHA-256 and compared in constant time; one answer for all that is unknown.
     2. The proof is a good one for this request, by the key of the enrolment.
     3. One transaction: its `jti` is new, where the token is used, whether the printer is in quarantine.
+
+    Who is proven goes on before the disk has that: whatever then comes of the request is on the disk no
+    earlier, so after a power cut a proof counts again only where nothing came of it.
     """
+    with services.database.postponing():
+        judged = _judged(services, attempts)
+    if any(proven.refusal for proven in judged):
+        services.database.settle()
+    return judged
+
+
+def _judged(services: Services, attempts: Sequence[Attempt]) -> list[Proven]:
     now = services.clock.now()
     # (1) who it would be
     with services.database.read() as session:

@@ -70,8 +70,12 @@ class _Gate:
             event.listen(engine, "commit", self._announce)
 
     @contextmanager
-    def turn(self, outer: AbstractContextManager[Any], *, patient: bool) -> Iterator[None]:
-        """Pass the doors, and once they are free again wait until what was written is on the disk."""
+    def turn(
+        self, outer: AbstractContextManager[Any], *, patient: bool, settle: bool = True
+    ) -> Iterator[None]:
+        """Pass the doors, and once they are free again wait until what was written is on the disk, unless
+        somebody else is to `settle` it.
+        """
         ticket = 0
         if self.sync is not None:
             self.sync.expect()
@@ -86,7 +90,14 @@ class _Gate:
                         ticket = self.sync.ask()
         finally:
             if self.sync is not None:
-                self.sync.wait(ticket or self.sync.withdraw(), patient=patient)
+                ticket = ticket or self.sync.withdraw()
+                if settle:
+                    self.sync.wait(ticket, patient=patient)
+
+    def settle(self) -> None:
+        """Wait until whatever turns have committed by now is on the disk; within a turn, for nothing."""
+        if self.sync is not None and not self.held:
+            self.sync.wait(self.sync.latest(), patient=True)
 
     @property
     def held(self) -> bool:
@@ -119,17 +130,18 @@ def _gate(engine: Engine) -> _Gate:
 
 
 @contextmanager
-def write_turn(engine: Engine) -> Iterator[None]:
+def write_turn(engine: Engine, *, settle: bool = True) -> Iterator[None]:
     """Hold the turn to write on this engine; the application's transactions that write belong inside.
 
-    What they committed is on the disk when this returns. Not reentrant: never begin a write transaction
-    within another.
+    What they committed is on the disk when this returns, or without `settle` when the next sync has been: a
+    later turn's, a settled reading's or `settle`'s. Not reentrant: never begin a write transaction within
+    another.
     """
     if engine.dialect.name != "sqlite":
         yield
         return
     gate = _gate(engine)
-    with gate.turn(gate.outer, patient=True):
+    with gate.turn(gate.outer, patient=True, settle=settle):
         yield
 
 
@@ -143,10 +155,13 @@ def settled_reading(engine: Engine) -> Iterator[None]:
     try:
         yield
     finally:
-        if engine.dialect.name == "sqlite":
-            gate = _gate(engine)
-            if gate.sync is not None and not gate.held:
-                gate.sync.wait(gate.sync.latest(), patient=True)
+        settle(engine)
+
+
+def settle(engine: Engine) -> None:
+    """Wait until whatever turns have committed by now is on the disk; within a turn, for nothing."""
+    if engine.dialect.name == "sqlite":
+        _gate(engine).settle()
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from app.auth.principals import PrinterPrincipal
+from app.database import Database
 from app.lane import Lane
 from app.prints import redemption
 from app.prints.redemption import Begun, Redeemed, Redemption
@@ -102,9 +103,39 @@ PrintDesk: TypeAlias = Desk[Redemption, Begun, Redeemed]
 
 def desk_of_prints(services: Services, lane: Lane) -> PrintDesk:
     """Give the desk of prints: what many of them need at once is done once for all."""
+    database = services.database
     return Desk(
-        Together(lane, lambda asks: redemption.begin(services, asks)),
+        Together(lane, lambda asks: begun_by(database, lambda: redemption.begin(services, asks))),
         services.ledger.watch,
-        Together(lane, lambda begun: redemption.finish(services, [each.print_id for each in begun])),
+        Together(
+            lane,
+            lambda begun: finished_by(
+                database, lambda: redemption.finish(services, [each.print_id for each in begun])
+            ),
+        ),
         services.settings.redeem_timeout_s,
     )
+
+
+def begun_by(database: Database, begin: Callable[[], list[OnWay | Exception]]) -> list[OnWay | Exception]:
+    """Begin redemptions without waiting for the disk: the relay syncs it before it sends what it found there,
+    `finished_by` before anything is answered. Only for a refusal, which is an answer, the disk is waited for.
+    """
+    refused = True
+    try:
+        with database.postponing():
+            outcomes = begin()
+        refused = any(isinstance(each, Exception) for each in outcomes)
+    finally:
+        if refused:
+            database.settle()
+    return outcomes
+
+
+def finished_by(database: Database, finish: Callable[[], list[Done | Exception]]) -> list[Done | Exception]:
+    """Finish redemptions, and wait for the disk once, for all that they read and wrote."""
+    try:
+        with database.postponing():
+            return finish()
+    finally:
+        database.settle()

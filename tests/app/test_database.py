@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from app.database import Database, migration_config, open_database, upgrade
 from app.errors import Conflict
 from app.models import Organisation
 from ledger import tables
+from tests.ledger.disks import syncs_noted
 
 
 @pytest.fixture
@@ -97,6 +99,43 @@ class TestRead:
             with database.write() as session:
                 session.add(_organisation("a"))
             assert reader.exec(select(Organisation)).all() == []
+
+
+class TestPostponing:
+    @pytest.fixture
+    def syncs(self, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        return syncs_noted(monkeypatch, tmp_path / "folder")
+
+    def test_leaves_the_disk_to_who_settles(self, database: Database, syncs: list[str]) -> None:
+        with database.postponing():
+            with database.write() as session:
+                session.add(_organisation("a"))
+            with database.read() as session:
+                assert session.get(Organisation, "org_a") is not None
+        assert syncs == []
+        database.settle()
+        assert syncs == ["x.sqlite-wal"]
+
+    def test_ends_with_its_block(self, database: Database, syncs: list[str]) -> None:
+        with pytest.raises(KeyError), database.postponing():
+            raise KeyError
+        with database.write() as session:
+            session.add(_organisation("a"))
+        assert syncs == ["x.sqlite-wal"]
+
+    def test_is_no_matter_of_others(self, database: Database, syncs: list[str]) -> None:
+        """Another thread tells nothing that the disk does not have."""
+
+        def look() -> bool:
+            with database.read() as session:
+                return session.get(Organisation, "org_a") is not None
+
+        with database.postponing():
+            with database.write() as session:
+                session.add(_organisation("a"))
+            with ThreadPoolExecutor(1) as pool:
+                assert pool.submit(look).result()
+        assert syncs == ["x.sqlite-wal"]
 
 
 class TestOpenDatabase:

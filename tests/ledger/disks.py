@@ -20,3 +20,15 @@ def have_synced(monkeypatch: pytest.MonkeyPatch, folder: Path, sync: Callable[[i
         (sync if ours else sync_data)(descriptor)
 
     monkeypatch.setattr("ledger.log_sync.sync_data", chosen)
+
+
+def syncs_noted(monkeypatch: pytest.MonkeyPatch, folder: Path) -> list[str]:
+    """Note each sync of a log in a folder, by its name."""
+    noted: list[str] = []
+
+    def note(descriptor: int) -> None:
+        noted.append(Path(f"/proc/self/fd/{descriptor}").resolve().name)
+        sync_data(descriptor)
+
+    have_synced(monkeypatch, folder, note)
+    return noted

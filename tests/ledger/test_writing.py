@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine, create_engine, event, text
 
-from ledger.log_sync import sync_data
-from ledger.writing import settled_reading, write_turn, writing
-from tests.ledger.disks import have_synced
+from ledger.writing import settle, settled_reading, write_turn, writing
+from tests.ledger.disks import have_synced, syncs_noted
 
 FULL, NORMAL = 2, 1
 
@@ -44,15 +43,7 @@ def add(connection: Connection) -> None:
 
 @pytest.fixture
 def syncs(engine: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
-    """Note each sync of a file, by its name."""
-    noted: list[str] = []
-
-    def note(descriptor: int) -> None:
-        noted.append(Path(f"/proc/self/fd/{descriptor}").resolve().name)
-        sync_data(descriptor)
-
-    have_synced(monkeypatch, tmp_path, note)
-    return noted
+    return syncs_noted(monkeypatch, tmp_path)
 
 
 class TestTurn:
@@ -63,6 +54,46 @@ class TestTurn:
                 add(connection)
             assert syncs == []
         assert syncs == ["db-wal"]
+
+    def test_a_turn_may_leave_the_sync_to_others(self, engine: Engine, syncs: list[str]) -> None:
+        for _ in range(3):
+            with write_turn(engine, settle=False), engine.begin() as connection:
+                assert level(connection) == NORMAL
+                add(connection)
+        assert syncs == []
+        settle(engine)
+        settle(engine)
+        assert syncs == ["db-wal"]
+
+    @pytest.mark.parametrize("by", ["a turn", "the loops' turn", "a settled reading"])
+    def test_a_sync_left_to_others_comes_with_theirs(self, engine: Engine, syncs: list[str], by: str) -> None:
+        with write_turn(engine, settle=False), engine.begin() as connection:
+            add(connection)
+        if by == "a turn":
+            with write_turn(engine), engine.begin() as connection:
+                add(connection)
+        elif by == "the loops' turn":
+            with writing(engine) as connection:
+                add(connection)
+        else:
+            with settled_reading(engine):
+                assert _count(engine) == 1
+        assert syncs == ["db-wal"]
+        settle(engine)
+        assert syncs == ["db-wal"]
+
+    def test_a_disk_that_fails_is_told_to_who_settles(
+        self, engine: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        def fail(_descriptor: int) -> None:
+            raise OSError("the disk is gone")
+
+        have_synced(monkeypatch, tmp_path, fail)
+        with write_turn(engine, settle=False), engine.begin() as connection:
+            add(connection)
+        for _ in range(2):
+            with pytest.raises(OSError, match="the disk is gone"):
+                settle(engine)
 
     def test_the_loops_turn_syncs_too(self, engine: Engine, syncs: list[str]) -> None:
         with writing(engine) as connection:

@@ -5,16 +5,22 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
 from app.auth.principals import PrinterPrincipal
+from app.database import Database, open_database, upgrade
+from app.errors import TokenSpent
 from app.lane import Lane
-from app.prints.desk import Desk
+from app.models import Organisation
+from app.prints.desk import Desk, begun_by, finished_by
 from app.together import Answers, Together
 from ledger.outbox import OperationStatus
 from ledger.waiting import Waiting
+from tests.ledger.disks import syncs_noted
 
 CROWD = 200
 PATIENT_S = 3600.0
@@ -138,3 +144,63 @@ class TestRedeem:
         assert asyncio.run(impatient.redeem("late")) is None
         assert not impatient.chain.watched("late")
         impatient.lane.close()
+
+
+class TestDisk:
+    """A redemption waits for it before it is answered, and not before."""
+
+    @pytest.fixture
+    def database(self, tmp_path: Path) -> Iterator[Database]:
+        opened = open_database(f"sqlite:///{tmp_path / 'x.sqlite'}")
+        upgrade(opened)
+        yield opened
+        opened.close()
+
+    @pytest.fixture
+    def syncs(self, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        return syncs_noted(monkeypatch, tmp_path)
+
+    def write(self, database: Database) -> None:
+        with database.write() as session:
+            session.add(Organisation(id="org_a", name="a", roles=["owner"], created_at=1))
+        with database.read() as session:
+            assert session.get(Organisation, "org_a") is not None
+
+    def test_is_not_waited_for_by_who_begins(self, database: Database, syncs: list[str]) -> None:
+        def begin() -> list[Way | Exception]:
+            self.write(database)
+            return [Way("one", fresh=True)]
+
+        assert begun_by(database, begin) == [Way("one", fresh=True)]
+        assert syncs == []
+
+    @pytest.mark.parametrize("raised", [False, True])
+    def test_is_waited_for_by_who_is_refused(
+        self, database: Database, syncs: list[str], raised: bool
+    ) -> None:
+        refusal = TokenSpent("the token was redeemed before")
+
+        def begin() -> list[Way | Exception]:
+            self.write(database)
+            if raised:
+                raise refusal
+            return [Way("one", fresh=True), refusal]
+
+        with pytest.raises(TokenSpent) if raised else nullcontext():
+            assert begun_by(database, begin)[1] is refusal
+        assert syncs == ["x.sqlite-wal"]
+
+    @pytest.mark.parametrize("raised", [False, True])
+    def test_is_waited_for_once_by_who_finishes(
+        self, database: Database, syncs: list[str], raised: bool
+    ) -> None:
+        def finish() -> list[Answer | Exception]:
+            self.write(database)
+            if raised:
+                raise OSError("no object store")
+            assert syncs == []
+            return [Answer(b"release")]
+
+        with pytest.raises(OSError, match="no object store") if raised else nullcontext():
+            assert finished_by(database, finish) == [Answer(b"release")]
+        assert syncs == ["x.sqlite-wal"]
