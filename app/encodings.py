@@ -30,11 +30,11 @@ def _unicode(text: str) -> str:
 
 def _canonical(value: Any) -> Any:
     """Refuse JSON that is nested too deep or has no canonical form (RFC 8785)."""
-    level = [value]
-    for _ in range(JSON_DEPTH_MAX):
-        level = [inner for outer in level for inner in _inside(outer)]
-    if level:
-        raise ValueError(f"must not be nested more than {JSON_DEPTH_MAX} deep")
+    level, depth = [value], 0
+    while level:
+        if depth == JSON_DEPTH_MAX:
+            raise ValueError(f"must not be nested more than {JSON_DEPTH_MAX} deep")
+        level, depth = [inner for outer in level for inner in _inside(outer)], depth + 1
     try:
         canonical_json(value)
     except TypedDataError as error:
