@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlmodel import Session
 
 from app.errors import Conflict
-from ledger.writing import settle, write_turn
+from ledger.writing import settle, settled_reading, write_turn
 
 _WRITES = "partvault_writes"
 _GUARD: ContextVar[Iterator[Callable[[Session], None]] | None] = ContextVar("guard", default=None)
@@ -82,12 +82,9 @@ class Database:
 
         What it showed is on the disk when the block ends.
         """
-        try:
-            with Session(self.engine, autoflush=False, expire_on_commit=False) as session:
-                yield session
-        finally:
-            if not _POSTPONED.get():
-                self.settle()
+        reading = nullcontext() if _POSTPONED.get() else settled_reading(self.engine)
+        with reading, Session(self.engine, autoflush=False, expire_on_commit=False) as session:
+            yield session
 
     @contextmanager
     def postponing(self) -> Iterator[None]:

@@ -6,9 +6,10 @@ in front of it hand over at once, and let the relay and the indexer, for whom ma
 Syncing the disk takes longer than all else in a small transaction, so it happens after the turn is handed
 over (group commit, as servers do it): a transaction of a turn is committed to the write-ahead log unsynced
 (`synchronous=NORMAL`), and whoever had the turn returns only after one sync of the log that began after the
-commit, shared with all who committed meanwhile. A sync covers everything before it in the log, so what a turn
-read from an earlier one is never less durable than what it wrote. Transactions outside of turns sync for
-themselves as the engine was set up. Other databases need none of this.
+commit, shared with all who committed meanwhile; or it leaves that to whoever syncs next. A sync covers
+everything before it in the log, so what a turn read from an earlier one is never less durable than what it
+wrote. Transactions outside of turns sync for themselves as the engine was set up. Other databases need none
+of this.
 """
 
 from __future__ import annotations
