@@ -156,6 +156,7 @@ class TestTakeover:
             assert again.status_code == 200, again.text
             assert first in (None, again.content)
             leader.start()
+            pair.market.follow(pair.first)
             parties.follow(pair.first)
             assert race.recorded(licence) == number
         say(f"{TAKEOVERS} leaders killed; the other service released after {max(waited):.1f} s at the most")
