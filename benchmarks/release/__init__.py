@@ -19,6 +19,7 @@ from pathlib import Path
 
 from app.settings import Settings
 from app.wiring import build, running
+from benchmarks import yardstick
 from benchmarks.figures import Figure, announce
 from benchmarks.release import load, requests, witness
 from benchmarks.release.load import Load
@@ -63,14 +64,17 @@ def _figures(folder: Path) -> Iterator[Figure]:
         machines, domain = furnish(services, tokens), services.ledger.domain
     with serving(folder / "data") as served:
         stage = _Stage(folder, served, domain)
+        speeds = [yardstick.speed()]
         announce("warming up")
         stage.run(machines, _tokens(WARM_S), WARM_S)
         announce("one client")
         alone = stage.run(machines[:1], ALONE_MAX * ALONE_S, ALONE_S)
         announce(f"{CLIENTS} clients for {SECONDS} s")
         phase = stage.run(machines, _tokens(SECONDS), SECONDS)
+        speeds.append(yardstick.speed())
     witness.agree(build(settings), stage.redeemed, machines)
     yield from _told(phase, alone)
+    yield from yardstick.told(speeds)
 
 
 def _tokens(seconds: int) -> int:
